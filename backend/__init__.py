@@ -1,0 +1,1 @@
+"""Events to stock: one truth in PostgreSQL, a folder for each capability (docs/adr/0004, docs/adr/0005)."""

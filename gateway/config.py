@@ -1,0 +1,176 @@
+"""gateway.toml: site, zones, portals, readers, which antenna looks where, which EPCs are foreign.
+
+Unknown keys are errors: a misspelt setting must not be silently lost. The hash of the whole configuration travels in
+the gateway's birth message, so the backend can tell under which rules a movement was judged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from gateway.errors import ConfigError
+from wire.events import Name, explain
+
+DEFAULT_KEEP_ACKED_H: Final = 72.0
+"""Three days of acknowledged events stay in the journal: a database restored from a weekend's backup can be refilled."""
+
+DEFAULT_QUOTA_MIB: Final = 1024
+"""A nominal portal site makes about 1 event/s of 600 stored bytes: 24 h take 52 MiB, 1 GiB lasts almost three weeks."""
+
+
+class Strict(BaseModel):
+    """A section of the configuration."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Zone(Strict):
+    """An area that readers or people can tell apart."""
+
+    code: Name
+    name: str = ""
+
+
+class Portal(Strict):
+    """A door with antennas on both sides. `inside_zone` is where a tag is after it crossed inwards."""
+
+    code: Name
+    inside_zone: Name
+    name: str = ""
+
+
+class Antenna(Strict):
+    """What one antenna looks at: a zone, or one side of a portal."""
+
+    port: Annotated[int, Field(ge=1, le=65535)]
+    zone: Name | None = None
+    portal: Name | None = None
+    side: Literal["in", "out"] | None = None
+
+    @model_validator(mode="after")
+    def _one_view(self) -> Antenna:
+        if (self.zone is None) == (self.portal is None):
+            raise ValueError("an antenna looks at a zone or at a portal: set exactly one of zone and portal")
+        if (self.portal is None) != (self.side is None):
+            raise ValueError('an antenna of a portal needs side = "in" or "out", any other none')
+        return self
+
+
+class Reader(Strict):
+    """One reader: its driver, its address and its antennas. `options` belong to the driver."""
+
+    name: Name
+    driver: str = "llrp"
+    address: str
+    antennas: Annotated[tuple[Antenna, ...], Field(min_length=1)]
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Rules(Strict):
+    """How reads become movements. The defaults suit a dock door and ceiling antennas in session S1."""
+
+    tick_ms: Annotated[int, Field(ge=10, le=1000)] = 50
+    """The event-time grid on which decisions are made."""
+    reorder_ms: Annotated[int, Field(ge=0, le=5000)] = 200
+    """Reads may arrive this late and still count as if in order."""
+    absence_error: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
+    """Accepted probability that a tag declared absent is still there."""
+    window_min_ms: Annotated[int, Field(ge=100)] = 3000
+    window_max_ms: Annotated[int, Field(ge=100)] = 120_000
+    linger_s: Annotated[float, Field(ge=0)] = 10.0
+    """After `crossed out`, zone reads bring a tag back only when they persist for this long."""
+
+
+class JournalSettings(Strict):
+    """Where events wait for the backend's word, and what happens when they may not wait any longer."""
+
+    path: Path
+    keep_acked_h: Annotated[float, Field(ge=0)] = DEFAULT_KEEP_ACKED_H
+    quota_mib: Annotated[int, Field(ge=1)] = DEFAULT_QUOTA_MIB
+    on_full: Literal["refuse", "drop_oldest"] = "refuse"
+    """`refuse` stops judging and raises an alarm; `drop_oldest` declares the oldest range lost, loudly."""
+
+
+class MqttSettings(Strict):
+    """The broker, as a URL: mqtt://[user[:password]@]host[:port] or mqtts://…"""
+
+    url: str
+    window_batches: Annotated[int, Field(ge=1, le=64)] = 8
+    batch_events: Annotated[int, Field(ge=1, le=1000)] = 500
+    retry_s: Annotated[float, Field(gt=0)] = 2.0
+    """Silence after which the oldest unacknowledged batch is sent again; doubles up to `retry_max_s`."""
+    retry_max_s: Annotated[float, Field(gt=0)] = 60.0
+
+
+class HealthSettings(Strict):
+    """The gateway's own health page, on loopback unless told otherwise. Port 0: a free one; no port: no page."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] | None = None
+
+
+class GatewayConfig(Strict):
+    """The whole file."""
+
+    site: Name
+    gateway: Name
+    zones: tuple[Zone, ...] = ()
+    portals: tuple[Portal, ...] = ()
+    readers: Annotated[tuple[Reader, ...], Field(min_length=1)]
+    foreign_prefixes: tuple[Annotated[str, Field(pattern=r"^[0-9A-Fa-f]+$")], ...] = ()
+    """EPC prefixes (hex) that are not ours: dropped at the edge and counted."""
+    own_prefixes: tuple[Annotated[str, Field(pattern=r"^[0-9A-Fa-f]+$")], ...] = ()
+    """When given, every EPC that starts with none of these is foreign."""
+    rules: Rules = Rules()
+    journal: JournalSettings | None = None
+    mqtt: MqttSettings | None = None
+    health: HealthSettings = HealthSettings()
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> GatewayConfig:
+        zones, portals = {zone.code for zone in self.zones}, {portal.code for portal in self.portals}
+        for portal in self.portals:
+            if portal.inside_zone not in zones:
+                raise ValueError(f"portal {portal.code}: inside_zone {portal.inside_zone} is no zone of this file")
+        names = [reader.name for reader in self.readers]
+        if len(set(names)) != len(names):
+            raise ValueError("two readers have the same name")
+        for reader in self.readers:
+            for antenna in reader.antennas:
+                if antenna.zone is not None and antenna.zone not in zones:
+                    raise ValueError(f"reader {reader.name} antenna {antenna.port}: no zone {antenna.zone}")
+                if antenna.portal is not None and antenna.portal not in portals:
+                    raise ValueError(f"reader {reader.name} antenna {antenna.port}: no portal {antenna.portal}")
+        return self
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 (hex) of everything that decides how reads are judged; where the journal and broker are does not."""
+        judged = self.model_dump_json(exclude={"journal", "mqtt", "health"})
+        return hashlib.sha256(judged.encode()).hexdigest()
+
+
+def load(path: Path) -> GatewayConfig:
+    """Read gateway.toml; a relative journal path is taken from the file's folder.
+
+    Raises ConfigError naming the key, what is wrong with it, and the file.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    try:
+        config = GatewayConfig.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {explain(error)}") from error
+    if config.journal is not None and not config.journal.path.is_absolute():
+        journal = config.journal.model_copy(update={"path": path.parent / config.journal.path})
+        config = config.model_copy(update={"journal": journal})
+    return config

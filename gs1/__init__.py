@@ -1,0 +1,1 @@
+"""GS1 identities, pure: EPC binary, tag URI, element strings, Digital Link."""

@@ -1,0 +1,1 @@
+"""Device bytes to reads: LLRP readers, barcode scanners and recordings, all behind one `Driver` protocol."""

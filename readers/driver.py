@@ -1,0 +1,56 @@
+"""What every reader driver offers. A driver is an entry point in the group `tallyman.drivers`: a package nobody here
+wrote can bring one, and a configuration names it (`driver = "llrp"`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import Any, Final, Protocol, cast
+
+from readers.errors import DriverNotFoundError
+from readers.read import EpcTable, ReaderEvent
+from wire.clock import Clock
+
+ENTRY_POINT_GROUP: Final = "tallyman.drivers"
+
+Deliver = Callable[[ReaderEvent], None]
+"""How a driver hands on what its reader saw. Called on the event loop; must not block."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderSettings:
+    """One reader of a gateway's configuration. `options` belong to the driver, which refuses those it does not know."""
+
+    name: str
+    address: str
+    antennas: tuple[int, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Driver(Protocol):
+    """One reader while the gateway runs: it connects, inventories, reconnects and never gives up by itself."""
+
+    async def run(self) -> None:
+        """Keep the reader inventorying until cancelled; then close the connection cleanly.
+
+        Delivers a ReaderState with antennas when inventory begins and one without when the link is lost. Logs once
+        when the link drops and once when it is back. Raises only for a configuration that can never work.
+        """
+
+
+class DriverFactory(Protocol):
+    """What the entry point names: a class or function that makes a Driver."""
+
+    def __call__(self, settings: ReaderSettings, epcs: EpcTable, clock: Clock, deliver: Deliver) -> Driver:
+        """Make the driver of one reader; connects nothing yet. Raises ReaderError for options it does not know."""
+
+
+def find_driver(name: str) -> DriverFactory:
+    """The factory that an installed package registered under `name`. Raises DriverNotFoundError."""
+    found = entry_points(group=ENTRY_POINT_GROUP, name=name)
+    for entry in found:
+        return cast("DriverFactory", entry.load())
+    known = ", ".join(sorted(entry.name for entry in entry_points(group=ENTRY_POINT_GROUP))) or "none"
+    raise DriverNotFoundError(f"no driver {name!r} is installed; known drivers: {known}")

@@ -1,0 +1,73 @@
+"""What can go wrong between a device and a read.
+
+ReaderError
+├── ProtocolError              bytes break the protocol; the link cannot be trusted any more
+│   ├── FrameError             a header that lies: version, length below 10 or above the cap
+│   └── DecodeError            a message that does not follow the table; carries an LLRP status code
+├── EncodeError                a message of ours that does not follow the table
+├── LinkLostError              the connection closed, reset, or fell silent beyond the watchdog
+├── ReaderRefusedError         the reader answered the connection and refused it
+├── ReaderStatusError          the reader answered a request with a status other than success
+├── RecordingError             a recording cannot be read; names file and line
+└── DriverNotFoundError        no installed package offers the driver a configuration names
+"""
+
+from __future__ import annotations
+
+
+class ReaderError(Exception):
+    """Base of everything that `readers` raises."""
+
+
+class ProtocolError(ReaderError):
+    """The peer's bytes break the protocol."""
+
+
+class FrameError(ProtocolError):
+    """A frame header cannot be true; nothing after it can be found, so the link must close."""
+
+
+class DecodeError(ProtocolError):
+    """One message does not follow the table. The frame's end is known: only this message is lost.
+
+    `status_code` is the LLRP StatusCode (LLRP 1.1 §14.2.1) that a reader answers with; `where` is the path of
+    parameters to the fault, such as `ADD_ROSPEC/ROSpec/AISpec`.
+    """
+
+    def __init__(self, message: str, *, status_code: int, where: str) -> None:
+        super().__init__(f"{where}: {message}" if where else message)
+        self.status_code = status_code
+        self.where = where
+
+
+class EncodeError(ReaderError):
+    """A message of ours names a field or parameter that the table does not have, or a value that does not fit."""
+
+
+class LinkLostError(ReaderError):
+    """The connection to the reader is gone."""
+
+
+class ReaderRefusedError(ReaderError):
+    """The reader refused the connection (ConnectionAttemptEvent status 1-4)."""
+
+    def __init__(self, status: int, meaning: str) -> None:
+        super().__init__(f"the reader refused the connection: {meaning} (status {status})")
+        self.status = status
+
+
+class ReaderStatusError(ReaderError):
+    """A request was answered with an LLRPStatus other than M_Success."""
+
+    def __init__(self, request: str, status_code: int, description: str) -> None:
+        super().__init__(f"{request} was answered with status {status_code}: {description or 'no description'}")
+        self.request = request
+        self.status_code = status_code
+
+
+class RecordingError(ReaderError):
+    """A recording cannot be read."""
+
+
+class DriverNotFoundError(ReaderError):
+    """The configuration names a driver that no installed package offers."""

@@ -1,0 +1,127 @@
+"""The unit of flow at the edge: a batch of reads as one numpy structured array, never a Python object for each read.
+
+EPCs are interned: an `EpcTable` gives each EPC a small number for the life of the process, and arrays carry numbers.
+Times are microseconds since 1970 UTC (`int64`), the reader's own clock mapped to UTC by the driver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+READ_DTYPE: Final = np.dtype(
+    [
+        ("epc", np.uint32),  # number in the EpcTable
+        ("antenna", np.uint16),  # antenna port on the reader, 1-based as LLRP counts
+        ("rssi_dbm", np.float32),  # peak RSSI of the report; NaN where the reader gives none
+        ("first_at_us", np.int64),  # first seen in this report
+        ("at_us", np.int64),  # last seen in this report
+        ("count", np.uint16),  # TagSeenCount, at least 1
+        ("phase_rad", np.float32),  # NaN where the reader gives none
+    ]
+)
+
+Reads = NDArray[np.void]
+"""A one-dimensional array of READ_DTYPE."""
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def to_us(at: datetime) -> int:
+    """Microseconds since 1970 of an aware time."""
+    return (at - EPOCH) // timedelta(microseconds=1)
+
+
+def from_us(at_us: int) -> datetime:
+    """Aware UTC time of microseconds since 1970."""
+    return EPOCH + timedelta(microseconds=int(at_us))
+
+
+def empty_reads(count: int = 0) -> Reads:
+    """`count` zeroed reads with no RSSI, no phase and a count of one."""
+    reads = np.zeros(count, READ_DTYPE)
+    reads["rssi_dbm"] = np.nan
+    reads["phase_rad"] = np.nan
+    reads["count"] = 1
+    return reads
+
+
+class EpcTable:
+    """EPC bytes ↔ number, append-only, one for each process. Numbers are dense, from 0."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[bytes, int] = {}
+        self._epcs: list[bytes] = []
+
+    def __len__(self) -> int:
+        return len(self._epcs)
+
+    def number(self, epc: bytes) -> int:
+        """The number of this EPC, made at its first sight."""
+        known = self._numbers.get(epc)
+        if known is None:
+            known = self._numbers[epc] = len(self._epcs)
+            self._epcs.append(epc)
+        return known
+
+    def numbers(self, epcs: Iterable[bytes]) -> list[int]:
+        """The numbers of many EPCs, in order."""
+        return [self.number(epc) for epc in epcs]
+
+    def epc(self, number: int) -> bytes:
+        """The EPC of a number. Raises IndexError for one never given out."""
+        return self._epcs[number]
+
+    def hex(self, number: int) -> str:
+        """The EPC of a number as upper-case hex."""
+        return self._epcs[number].hex().upper()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBatch:
+    """Reads of one reader, as they came, and when they came (gateway's clock, microseconds)."""
+
+    reader: str
+    reads: Reads
+    received_at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderState:
+    """A reader began or ceased to see: from `at_us` on its antennas are on (`antennas` ports) or off (empty).
+
+    Silence of a reader is not absence of tags: presence windows count only the time an antenna was on.
+    """
+
+    reader: str
+    antennas: frozenset[int]
+    at_us: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderNotice:
+    """Something an operator must hear of: lost report data, an antenna gone, a hardware fault."""
+
+    reader: str
+    kind: Literal["overflow", "antenna_lost", "antenna_back", "fault"]
+    detail: str
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class GpiChange:
+    """A general-purpose input (photo-eye) of a reader changed its level."""
+
+    reader: str
+    port: int
+    high: bool
+    at_us: int
+
+
+ReaderEvent = ReadBatch | ReaderState | ReaderNotice | GpiChange

@@ -1,0 +1,1 @@
+"""Worlds and devices that are not there, with the ground truth of where everything is."""
