@@ -17,7 +17,7 @@ from gateway.errors import ConfigError
 from wire.events import Name, explain
 
 DEFAULT_KEEP_ACKED_H: Final = 72.0
-"""Three days of acknowledged events stay in the journal: a database restored from a weekend's backup can be refilled."""
+"""Three days of acknowledged events stay: a database restored from the weekend's backup can be refilled."""
 
 DEFAULT_QUOTA_MIB: Final = 1024
 """A nominal portal site makes about 1 event/s of 600 stored bytes: 24 h take 52 MiB, 1 GiB lasts almost three weeks."""
