@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 class Sightings:
     """Single inventories of tags by one reader: parallel columns, sorted by `at_us`.
 
-    `antenna` is the 1-based port; `at_us` microseconds since 1970 UTC; `phase_rad` is None where the world has no phase.
+    `antenna` is the 1-based port; `at_us` microseconds since 1970 UTC; `phase_rad` is None where the
+    world has no phase.
     """
 
     epcs: list[bytes]
