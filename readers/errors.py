@@ -2,7 +2,7 @@
 
 ReaderError
 ├── ProtocolError              bytes break the protocol; the link cannot be trusted any more
-│   ├── FrameError             a header that lies: version, length below 10 or above the cap
+│   ├── FrameError             a header that lies: reserved bits, length below 10 or above the cap
 │   └── DecodeError            a message that does not follow the table; carries an LLRP status code
 ├── EncodeError                a message of ours that does not follow the table
 ├── LinkLostError              the connection closed, reset, or fell silent beyond the watchdog
@@ -24,20 +24,32 @@ class ProtocolError(ReaderError):
 
 
 class FrameError(ProtocolError):
-    """A frame header cannot be true; nothing after it can be found, so the link must close."""
+    """A frame header cannot be true; nothing after it can be found, so the link must close.
+
+    `frames` are the whole frames that came before it in the same bytes: they are good and still count.
+    """
+
+    def __init__(self, message: str, *, frames: tuple[bytes, ...] = ()) -> None:
+        super().__init__(message)
+        self.frames = frames
 
 
 class DecodeError(ProtocolError):
     """One message does not follow the table. The frame's end is known: only this message is lost.
 
     `status_code` is the LLRP StatusCode (LLRP 1.1 §14.2.1) that a reader answers with; `where` is the path of
-    parameters to the fault, such as `ADD_ROSPEC/ROSpec/AISpec`.
+    parameters to the fault, such as `ADD_ROSPEC/ROSpec/AISpec`; `types` are the type numbers of those parameters,
+    outermost first, and `field` is the number of the faulty field, counted from 0 (-1: no single field).
     """
 
-    def __init__(self, message: str, *, status_code: int, where: str) -> None:
+    def __init__(
+        self, message: str, *, status_code: int, where: str, types: tuple[int, ...] = (), field: int = -1
+    ) -> None:
         super().__init__(f"{where}: {message}" if where else message)
         self.status_code = status_code
         self.where = where
+        self.types = types
+        self.field = field
 
 
 class EncodeError(ReaderError):

@@ -1,0 +1,303 @@
+"""LLRP bytes ↔ `Message`, driven by the table and strict about it: order, multiplicity, enumerations, lengths and
+reserved bits. Every entry is compiled once, at import. Nothing here touches a socket or a clock.
+
+A fault names the LLRP status code a reader answers with (LLRP 1.1 §14.2.1): M_ codes (100-111) for the message itself,
+P_ codes (200-209) for a parameter, A_ codes (300, 301) for the value of a field. Vendor parameters stay `Custom` with
+their bytes, so what is decoded encodes to the same bytes again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from struct import Struct
+from types import MappingProxyType
+from typing import Final
+
+from readers.errors import DecodeError, EncodeError, FrameError
+from readers.llrp.fields import Cursor, Fault, FieldPlan, Status, compile_fields
+from readers.llrp.message import Message, Parameter
+from readers.llrp.table import FIRST_TLV_TYPE, MESSAGES, PARAMETERS, Entry, Slot
+
+HEADER: Final = Struct("!HII")
+"""Reserved (3 bits), version (3), type (10); length including this header; message id (LLRP 1.0.1 §16.1)."""
+
+TLV_HEADER: Final = Struct("!HH")
+"""Reserved (6 bits), type (10); length including this header (§16.2)."""
+
+MAX_FRAME_BYTES: Final = 1 << 20
+"""No message is longer: twice the longest reply known from any reader (about 500 KiB), so that a lying header cannot
+make us buffer up to 4 GiB."""
+
+MAX_DEPTH: Final = 12
+"""Parameters nest no deeper. The table's own deepest path is 7; only ParameterError may hold itself."""
+
+MAX_PARAMETERS: Final = 10_000
+"""A message holds no more parameters: above a 500-tag report with every field (about 8,000), and low enough that
+decoding any frame stays within tens of milliseconds. Longer reports go through `report.ReportDecoder`."""
+
+VERSIONS: Final = (1, 2)
+"""Protocol versions in the header that we speak: 1 is LLRP 1.0.1, 2 is LLRP 1.1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A frame's header. `length` includes the ten header bytes."""
+
+    version: int
+    type: int
+    length: int
+    id: int
+
+
+def read_header(frame: bytes) -> Header:
+    """The header of a frame that `Framer` cut: enough to route it or to answer it. Raises FrameError below 10 bytes."""
+    if len(frame) < HEADER.size:
+        raise FrameError(f"a frame of {len(frame)} bytes is shorter than its header of {HEADER.size}")
+    word, length, message_id = HEADER.unpack_from(frame)
+    return Header(word >> 10 & 7, word & 0x3FF, length, message_id)
+
+
+class Framer:
+    """Cuts a byte stream into whole frames. One for each connection: after a FrameError the stream has no known
+    frame boundary any more, so every later call raises again.
+    """
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._fault = ""
+
+    @property
+    def pending(self) -> int:
+        """Bytes of a frame that has begun and is not whole yet."""
+        return len(self._buffer)
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Every frame that is whole now. Raises FrameError for a header that cannot be true; the frames that were
+        whole before it are in the error's `frames`.
+        """
+        if self._fault:
+            raise FrameError(self._fault)
+        buffer = self._buffer
+        buffer += data
+        frames: list[bytes] = []
+        start = 0
+        while len(buffer) - start >= HEADER.size:
+            word, length, _ = HEADER.unpack_from(buffer, start)
+            self._fault = _header_fault(word, length)
+            if self._fault:
+                buffer.clear()
+                raise FrameError(self._fault, frames=tuple(frames))
+            if len(buffer) - start < length:
+                break
+            frames.append(bytes(memoryview(buffer)[start : start + length]))
+            start += length
+        del buffer[:start]
+        return frames
+
+
+def _header_fault(word: int, length: int) -> str:
+    if word >> 13:
+        return f"a header with reserved bits set (0x{word:04x}): the stream is not LLRP or out of step"
+    if length < HEADER.size:
+        return f"a header claims {length} bytes, less than its own {HEADER.size}"
+    if length > MAX_FRAME_BYTES:
+        return f"a header claims {length} bytes, above the cap of {MAX_FRAME_BYTES}"
+    return ""
+
+
+class _EntryPlan:
+    """One entry of the table, compiled: how its fields are read and written, and what may stand inside it."""
+
+    __slots__ = ("fields", "is_tv", "name", "names", "slots", "type")
+
+    def __init__(self, entry: Entry) -> None:
+        self.name = entry.name
+        self.type = entry.type
+        self.is_tv = entry.is_tv
+        self.fields: FieldPlan = compile_fields(entry)
+        self.slots = entry.slots
+        self.names = frozenset[str]().union(*(slot.names for slot in entry.slots))
+
+
+_MESSAGES_BY_NAME: Final[Mapping[str, _EntryPlan]] = MappingProxyType({e.name: _EntryPlan(e) for e in MESSAGES})
+_MESSAGES_BY_TYPE: Final[Mapping[int, _EntryPlan]] = MappingProxyType({p.type: p for p in _MESSAGES_BY_NAME.values()})
+_BY_NAME: Final[Mapping[str, _EntryPlan]] = MappingProxyType({e.name: _EntryPlan(e) for e in PARAMETERS})
+_BY_TYPE: Final[Mapping[int, _EntryPlan]] = MappingProxyType({p.type: p for p in _BY_NAME.values()})
+
+
+def decode(frame: bytes) -> Message:
+    """One whole frame as a Message. Raises DecodeError, with an LLRP status code, for anything the table forbids, and
+    FrameError for bytes shorter than a header.
+    """
+    header = read_header(frame)
+    plan = _MESSAGES_BY_TYPE.get(header.type)
+    try:
+        return _decode(frame, header, plan)
+    except Fault as fault:
+        where = plan.name if plan else f"message type {header.type}"
+        raise DecodeError(
+            str(fault),
+            status_code=fault.code(),
+            where="/".join([where, *reversed(fault.path)]),
+            types=tuple(reversed(fault.types)),
+            field=fault.field,
+        ) from None
+
+
+def _decode(frame: bytes, header: Header, plan: _EntryPlan | None) -> Message:
+    if header.version not in VERSIONS:
+        raise Fault(Status.UNSUPPORTED_VERSION, f"protocol version {header.version}")
+    if plan is None:
+        raise Fault(Status.UNSUPPORTED_MESSAGE, "no such message type")
+    if header.length != len(frame):
+        raise Fault(Status.FIELD_ERROR, f"the header claims {header.length} bytes of {len(frame)}")
+    cursor = Cursor(frame, HEADER.size, len(frame), MAX_PARAMETERS)
+    fields = plan.fields.read(cursor)
+    parameters = _read_parameters(plan, cursor, 1)
+    return Message(plan.name, header.id, fields, parameters, header.version)
+
+
+def _read_parameters(plan: _EntryPlan, cursor: Cursor, depth: int) -> list[Parameter]:
+    """The rest of the cursor as sub-parameters of `plan`, held against its slots."""
+    found: list[Parameter] = []
+    data, end = cursor.data, cursor.end
+    order = _SlotOrder(plan)
+    while cursor.position < end:
+        kind, start, stop = _read_parameter_header(cursor)
+        inner = _BY_TYPE.get(kind)
+        if inner is None:
+            raise Fault(Status.UNKNOWN_PARAMETER, f"no such parameter type: {kind}")
+        order.take(inner.name)
+        cursor.spare -= 1
+        if cursor.spare < 0 or depth > MAX_DEPTH:
+            raise Fault(Status.OVERFLOW_PARAMETER, f"more than {MAX_PARAMETERS} parameters, or deeper than {MAX_DEPTH}")
+        body = Cursor(data, start, stop or end, cursor.spare)
+        try:
+            fields = inner.fields.read(body)
+            parameters = [] if inner.is_tv else _read_parameters(inner, body, depth + 1)
+        except Fault as fault:
+            fault.within(inner.name, inner.type)
+            raise
+        cursor.spare = body.spare
+        cursor.position = body.position
+        found.append(Parameter(inner.name, fields, parameters))
+    order.finish()
+    return found
+
+
+def _read_parameter_header(cursor: Cursor) -> tuple[int, int, int]:
+    """Type, first payload byte and end of the parameter at the cursor; the end is 0 for a TV, whose type tells it."""
+    data, at, end = cursor.data, cursor.position, cursor.end
+    first = data[at]
+    if first & 0x80:
+        return first & 0x7F, at + 1, 0
+    if end - at < TLV_HEADER.size:
+        raise Fault(Status.PARAMETER_ERROR, f"{end - at} bytes are left over, too few for a parameter")
+    word, length = TLV_HEADER.unpack_from(data, at)
+    if word >> 10:
+        raise Fault(Status.UNKNOWN_PARAMETER, f"reserved bits are set in the parameter header 0x{word:04x}")
+    if word < FIRST_TLV_TYPE:
+        raise Fault(Status.UNKNOWN_PARAMETER, f"parameter type {word} is written with a length, but has none")
+    if length < TLV_HEADER.size or at + length > end:
+        raise Fault(Status.PARAMETER_ERROR, f"parameter type {word} claims {length} bytes, {end - at} are here")
+    return word, at + TLV_HEADER.size, at + length
+
+
+class _SlotOrder:
+    """Holds a sequence of sub-parameter names against the slots of an entry, as it is read or written."""
+
+    __slots__ = ("_count", "_index", "_plan")
+
+    def __init__(self, plan: _EntryPlan) -> None:
+        self._plan = plan
+        self._index = 0
+        self._count = 0
+
+    def take(self, name: str) -> None:
+        """Place the next sub-parameter. Raises Fault where it may not stand."""
+        slots = self._plan.slots
+        at = self._index
+        count = self._count
+        while at < len(slots):
+            slot = slots[at]
+            if name in slot.names and count < slot.at_most:
+                self._index, self._count = at, count + 1
+                return
+            if count < slot.at_least:
+                raise self._misplaced(name, slot)
+            at, count = at + 1, 0
+        raise self._misplaced(name, None)
+
+    def finish(self) -> None:
+        """Nothing follows. Raises Fault when a mandatory sub-parameter never came."""
+        count = self._count
+        for slot in self._plan.slots[self._index :]:
+            if count < slot.at_least:
+                raise Fault(Status.MISSING_PARAMETER, f"{slot.name} is missing")
+            count = 0
+
+    def _misplaced(self, name: str, missing: Slot | None) -> Fault:
+        plan = self._plan
+        if name not in plan.names:
+            return Fault(Status.UNEXPECTED_PARAMETER, f"{name} does not belong here")
+        current = plan.slots[self._index]
+        if name in current.names and self._count >= current.at_most:
+            return Fault(Status.DUPLICATE_PARAMETER, f"{name} comes more often than it may")
+        if missing is not None and any(name in slot.names for slot in plan.slots[self._index :]):
+            return Fault(Status.MISSING_PARAMETER, f"{missing.name} is missing before {name}")
+        return Fault(Status.UNEXPECTED_PARAMETER, f"{name} comes out of order")
+
+
+def encode(message: Message) -> bytes:
+    """The frame of a Message. Raises EncodeError, naming the place, for anything the table forbids."""
+    plan = _MESSAGES_BY_NAME.get(message.name)
+    if plan is None:
+        raise EncodeError(f"no LLRP message is named {message.name!r}")
+    if message.version not in VERSIONS or not 0 <= message.id < 1 << 32:
+        raise EncodeError(f"{message.name}: version {message.version} or id {message.id} does not fit the header")
+    body = bytearray(HEADER.size)
+    try:
+        plan.fields.write(message.fields, body)
+        _write_parameters(plan, message.parameters, body, 1)
+    except Fault as fault:
+        path = "/".join([message.name, *reversed(fault.path)])
+        raise EncodeError(f"{path}: {fault}") from None
+    if len(body) > MAX_FRAME_BYTES:
+        raise EncodeError(f"{message.name}: {len(body)} bytes are above the cap of {MAX_FRAME_BYTES}")
+    HEADER.pack_into(body, 0, message.version << 10 | plan.type, len(body), message.id)
+    return bytes(body)
+
+
+def _write_parameters(plan: _EntryPlan, parameters: list[Parameter], body: bytearray, depth: int) -> None:
+    order = _SlotOrder(plan)
+    for parameter in parameters:
+        inner = _BY_NAME.get(parameter.name)
+        if inner is None:
+            raise Fault(Status.UNKNOWN_PARAMETER, f"no LLRP parameter is named {parameter.name!r}")
+        order.take(inner.name)
+        if depth > MAX_DEPTH:
+            raise Fault(Status.OVERFLOW_PARAMETER, f"parameters nest deeper than {MAX_DEPTH}")
+        try:
+            _write_parameter(inner, parameter, body, depth)
+        except Fault as fault:
+            fault.within(inner.name, inner.type)
+            raise
+    order.finish()
+
+
+def _write_parameter(plan: _EntryPlan, parameter: Parameter, body: bytearray, depth: int) -> None:
+    if plan.is_tv:
+        if parameter.parameters:
+            raise Fault(Status.UNEXPECTED_PARAMETER, "a parameter without length holds no others")
+        body.append(0x80 | plan.type)
+        plan.fields.write(parameter.fields, body)
+        return
+    start = len(body)
+    body += bytes(TLV_HEADER.size)
+    plan.fields.write(parameter.fields, body)
+    _write_parameters(plan, parameter.parameters, body, depth + 1)
+    length = len(body) - start
+    if length > 0xFFFF:
+        raise Fault(Status.OVERFLOW_FIELD, f"{length} bytes do not fit a parameter's 16-bit length")
+    TLV_HEADER.pack_into(body, start, plan.type, length)
