@@ -74,7 +74,9 @@ class Cursor:
 class Step(Protocol):
     """Reads and writes some neighbouring fields."""
 
-    names: tuple[str, ...]
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The fields' names."""
 
     def read(self, cursor: Cursor, into: dict[str, Any]) -> None:
         """Read at the cursor and move it on. Raises Fault."""
