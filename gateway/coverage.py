@@ -1,0 +1,139 @@
+"""Which antenna looks where, and for how long each zone has truly been watched.
+
+Presence windows do not run on wall time but on a zone's clock: it counts only time in which every antenna of the zone
+was on. Silence of a reader is not absence of tags, so a reader is trusted only up to its last sign of life (a read of
+any tag, or a state event); one that stays silent longer than its driver needs to notice a dead link is trusted again,
+because by then the driver would have said so.
+
+    reader state            the zone's clock
+    on, giving signs        runs up to the last sign of life
+    on, silent < doubt      stands; the silent span is added when a sign of life comes, dropped when `off` comes
+    on, silent >= doubt     runs: there is simply nothing to read
+    off or antenna missing  stands, and no absence is decided
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.config import Antenna, GatewayConfig
+from readers.read import ReaderState
+
+LINK_DOUBT_US: Final = 10_000_000
+"""A driver notices a dead link within its keepalive watchdog; until then silence may be the link's."""
+
+NOWHERE: Final = -1
+SIDES: Final = ("in", "out")
+MASK_BITS: Final = 63
+"""Antennas of one zone or portal that evidence can name; further ones share the last bit of the mask."""
+
+
+class Coverage:
+    """Antennas by dense number, and the clocks of the zones (microseconds watched, index as in the configuration)."""
+
+    def __init__(self, config: GatewayConfig) -> None:
+        zones = {zone.code: number for number, zone in enumerate(config.zones)}
+        portals = {portal.code: number for number, portal in enumerate(config.portals)}
+        self.zones: tuple[str, ...] = tuple(zones)
+        self.portals: tuple[str, ...] = tuple(portals)
+        self.inside_zone = np.array([zones[portal.inside_zone] for portal in config.portals], np.int64)
+        views: list[tuple[int, Antenna]] = [
+            (number, antenna) for number, reader in enumerate(config.readers) for antenna in reader.antennas
+        ]
+        self.zone_of = np.array([zones[a.zone] if a.zone is not None else NOWHERE for _, a in views], np.int64)
+        self.portal_of = np.array([portals[a.portal] if a.portal is not None else NOWHERE for _, a in views], np.int64)
+        self.side_of = np.array([SIDES.index(a.side) if a.side is not None else NOWHERE for _, a in views], np.int64)
+        self._reader_of = np.array([number for number, _ in views], np.int64)
+        self._ports = np.array([antenna.port for _, antenna in views], np.int64)
+        self._readers = {reader.name: number for number, reader in enumerate(config.readers)}
+        self._labels = [f"{config.readers[number].name}/{antenna.port}" for number, antenna in views]
+        self.bit_of, self._zone_labels, self._portal_labels = self._number_within_views()
+        self._lookup = [self._ports_of(number) for number in range(len(config.readers))]
+        self._on = np.zeros(len(views), np.bool_)
+        self._sign_us = np.zeros(len(config.readers), np.int64)
+        self._trusted_us = np.zeros(len(zones), np.int64)
+        self.clock_us = np.zeros(len(zones), np.int64)
+        self.watched = self._watched()
+        links = np.stack([self.zone_of, self._reader_of], axis=1)
+        self._zone_links = np.unique(links[self.zone_of >= 0], axis=0)
+
+    def antennas(self, reader: str, ports: NDArray[np.uint16]) -> NDArray[np.int64]:
+        """Antenna numbers of a reader's ports; NOWHERE for a port or reader that the configuration does not have."""
+        number = self._readers.get(reader)
+        if number is None:
+            return np.full(len(ports), NOWHERE, np.int64)
+        lookup = self._lookup[number]
+        found: NDArray[np.int64] = lookup[np.minimum(ports, len(lookup) - 1)]
+        return found
+
+    def apply(self, state: ReaderState) -> None:
+        """A reader began or ceased to see. The doubtful span before a loss is not counted."""
+        number = self._readers.get(state.reader)
+        if number is None:
+            return
+        if state.antennas:
+            self._sign_us[number] = max(int(self._sign_us[number]), state.at_us)
+        mine = self._reader_of == number
+        before = self._on.copy()
+        self._on[mine] = np.isin(self._ports[mine], list(state.antennas))
+        self._trusted_us[self.zone_of[(self._on != before) & (self.zone_of >= 0)]] = state.at_us
+        self.watched = self._watched()
+
+    def heard(self, antennas: NDArray[np.int64], at_us: NDArray[np.int64]) -> None:
+        """Reads are signs of life of their readers."""
+        np.maximum.at(self._sign_us, self._reader_of[antennas], at_us)
+
+    def advance(self, now_us: int) -> None:
+        """Let the clocks of watched zones run, as far as their readers can be trusted at event time `now_us`."""
+        silent = now_us - self._sign_us > LINK_DOUBT_US
+        trusted = np.where(silent, now_us, np.minimum(self._sign_us, now_us))
+        until = np.full(len(self.zones), now_us, np.int64)
+        np.minimum.at(until, self._zone_links[:, 0], trusted[self._zone_links[:, 1]])
+        runs = self.watched & (until > self._trusted_us)
+        self.clock_us[runs] += until[runs] - self._trusted_us[runs]
+        self._trusted_us[runs] = until[runs]
+
+    def clock_at(self, zones: NDArray[np.int64], at_us: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The clocks of `zones` at event times not after the last `advance`; never more than they truly were."""
+        then_us: NDArray[np.int64] = self.clock_us[zones] - np.maximum(self._trusted_us[zones] - at_us, 0)
+        return then_us
+
+    def zone_antennas(self, zone: int, mask: int) -> tuple[str, ...]:
+        """Names `reader/port` of the antennas of a zone whose bits stand in `mask`."""
+        return _named(self._zone_labels[zone], mask)
+
+    def portal_antennas(self, portal: int, mask: int) -> tuple[str, ...]:
+        """Names `reader/port` of the antennas of a portal whose bits stand in `mask`."""
+        return _named(self._portal_labels[portal], mask)
+
+    def _watched(self) -> NDArray[np.bool_]:
+        """For each zone: does it have antennas, and are all of them on?"""
+        antennas = np.bincount(self.zone_of[self.zone_of >= 0], minlength=len(self.zones))
+        off = np.bincount(self.zone_of[(self.zone_of >= 0) & ~self._on], minlength=len(self.zones))
+        watched: NDArray[np.bool_] = (antennas > 0) & (off == 0)
+        return watched
+
+    def _ports_of(self, reader: int) -> NDArray[np.int64]:
+        mine = np.flatnonzero(self._reader_of == reader)
+        lookup = np.full(int(self._ports[mine].max()) + 2, NOWHERE, np.int64)
+        lookup[self._ports[mine]] = mine
+        return lookup
+
+    def _number_within_views(self) -> tuple[NDArray[np.int64], list[list[str]], list[list[str]]]:
+        zone_labels: list[list[str]] = [[] for _ in self.zones]
+        portal_labels: list[list[str]] = [[] for _ in self.portals]
+        bits = np.zeros(len(self._labels), np.int64)
+        for number, label in enumerate(self._labels):
+            zone, portal = int(self.zone_of[number]), int(self.portal_of[number])
+            mates = zone_labels[zone] if zone >= 0 else portal_labels[portal]
+            bits[number] = 1 << min(len(mates), MASK_BITS - 1)
+            mates.append(label)
+        return bits, zone_labels, portal_labels
+
+
+def _named(labels: Sequence[str], mask: int) -> tuple[str, ...]:
+    return tuple(label for place, label in enumerate(labels) if mask >> min(place, MASK_BITS - 1) & 1)
