@@ -3,6 +3,7 @@
 TallymanError
 ├── MissingExtraError    a command needs packages that the base install leaves out; names the extra
 ├── EmbeddedError        the embedded database or broker cannot run here; says why and what to do
+├── ReplayError          a recording does not fit the configuration, or its events cannot be written
 └── DemoError            the demo cannot start or go on; says why and what to do
 """
 
@@ -23,3 +24,7 @@ class EmbeddedError(TallymanError):
 
 class DemoError(TallymanError):
     """The demo cannot start or go on."""
+
+
+class ReplayError(TallymanError):
+    """A recording does not fit the configuration, or its events cannot be written. Names the file."""
