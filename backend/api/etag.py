@@ -1,0 +1,29 @@
+"""Entity tags: an answer that has not changed since the caller last read it is not sent again (RFC 9110, 8.8.3)."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from aiohttp import web
+
+DIGEST_BYTES: Final = 12
+"""96 bits: two different answers of one address never meet."""
+
+
+def tag(body: bytes) -> str:
+    """The strong entity tag of a body, without its quotation marks."""
+    return hashlib.blake2b(body, digest_size=DIGEST_BYTES).hexdigest()
+
+
+def respond(request: web.Request, body: bytes, content_type: str = "application/json") -> web.Response:
+    """The body with its tag, or 304 when If-None-Match says that the caller has it already."""
+    mark = tag(body)
+    known = request.if_none_match
+    if known is not None and any(one.value in (mark, "*") for one in known):
+        response = web.Response(status=304)
+    else:
+        response = web.Response(body=body, content_type=content_type, charset="utf-8")
+    response.etag = mark
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response

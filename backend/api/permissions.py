@@ -1,0 +1,56 @@
+"""Everything that may be allowed, in one table. A route names the permission it needs; roles will name many.
+
+Who holds which permission is decided by whoever makes the Principal (`guard.py`); until people sign in, whoever may
+speak to the server at all holds every one of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    """The right to do one kind of thing, named `what.do`. The value is what tokens, roles and documents say."""
+
+    CATALOG_READ = "catalog.read"
+    CATALOG_IMPORT = "catalog.import"
+    STOCK_READ = "stock.read"
+    STOCK_IMPORT = "stock.import"
+    ITEMS_READ = "items.read"
+    MOVEMENTS_READ = "movements.read"
+    QUARANTINE_READ = "quarantine.read"
+    QUARANTINE_REPLAY = "quarantine.replay"
+    GATEWAYS_READ = "gateways.read"
+    ALERTS_READ = "alerts.read"
+    LIVE_READ = "live.read"
+    METRICS_READ = "metrics.read"
+
+
+MEANING: dict[Permission, str] = {
+    Permission.CATALOG_READ: "See sites, zones and SKUs",
+    Permission.CATALOG_IMPORT: "Add and change sites, zones, portals, SKUs and expected receipts by file",
+    Permission.STOCK_READ: "See quantities and where they are, now and at any past instant",
+    Permission.STOCK_IMPORT: "Write opening stock by file",
+    Permission.ITEMS_READ: "See single things by their EPC and their history",
+    Permission.MOVEMENTS_READ: "See what the portals and readers decided",
+    Permission.QUARANTINE_READ: "See events that were set aside, and why",
+    Permission.QUARANTINE_REPLAY: "Send events that were set aside through again",
+    Permission.GATEWAYS_READ: "See gateways, their state and configuration",
+    Permission.ALERTS_READ: "See standing and past alerts",
+    Permission.LIVE_READ: "Follow stock and movements as they happen",
+    Permission.METRICS_READ: "Read the process's metrics",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is calling: `actor` and `role` stand on every posting that the call makes."""
+
+    actor: str
+    role: str
+    permissions: frozenset[Permission]
+
+    def may(self, permission: Permission) -> bool:
+        """Whether this caller holds the permission."""
+        return permission in self.permissions

@@ -1,0 +1,160 @@
+"""A route as data: what it is called, what it takes and gives, and the permission it needs.
+
+The same table makes the HTTP server (`mount`) and the OpenAPI document (`openapi.py`), so neither can say what the
+other does not do. A handler gets a `Call`, already checked, and returns a pydantic model; anything that stands in the
+way it raises as ProblemError.
+
+    request ── guard: who, may they ── parameters ── body ── idempotency (POST) ── handler ── model ── ETag (GET)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from backend.api import etag, guard, problems
+from backend.api.idempotency import Answer, KeyStore
+from backend.api.permissions import Permission, Principal
+from backend.api.problems import ProblemError
+
+MAX_BODY_BYTES: Final = 32 << 20
+"""A file of opening stock with 300,000 rows of 100 bytes; larger ones are sent in parts."""
+
+JSON: Final = "application/json"
+CSV: Final = "text/csv"
+
+KEYS: Final = web.AppKey("keys", KeyStore)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request after every check. `params` and `body` are instances of the models that the route names."""
+
+    principal: Principal
+    params: Any
+    body: Any
+
+
+Handler = Callable[[Call], Awaitable[BaseModel]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation of the API.
+
+    `params` holds path and query parameters alike: a field named in the path comes from there. `body` is a model for
+    JSON, or `str` for a CSV file handed to the handler as text. A route that changes anything is a POST, and every POST
+    needs an Idempotency-Key. `problems` are the kinds (problems.KINDS) it may answer beyond those that any route may.
+    """
+
+    method: Literal["GET", "POST"]
+    path: str
+    operation: str
+    summary: str
+    permission: Permission
+    answer: type[BaseModel]
+    handler: Handler
+    params: type[BaseModel] | None = None
+    body: type[BaseModel] | type[str] | None = None
+    problems: tuple[str, ...] = ()
+    tag: str = ""
+    path_names: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        names = frozenset(part[1:-1] for part in self.path.split("/") if part.startswith("{"))
+        object.__setattr__(self, "path_names", names)
+
+
+def mount(app: web.Application, routes: Iterable[Route]) -> None:
+    """Serve the routes. The application must hold a KeyStore at KEYS and a guard (guard.install)."""
+    for route in routes:
+        app.router.add_route(route.method, route.path, _serve(route))
+
+
+def _serve(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def serve(request: web.Request) -> web.Response:
+        principal = guard.require(request, route.permission)
+        params = _params(route, request)
+        if route.method == "GET":
+            model = await route.handler(Call(principal, params, None))
+            return etag.respond(request, model.model_dump_json().encode())
+        raw = await request.read()
+        key = request.headers.get("Idempotency-Key")
+        digest = KeyStore.digest(route.method, request.path_qs, raw)
+        call = Call(principal, params, _body(route, request, raw))
+
+        async def work() -> Answer:
+            model = await route.handler(call)
+            return Answer(200, model.model_dump_json())
+
+        answer = await request.app[KEYS].once(principal.actor, key, digest, work)
+        return web.Response(text=answer.body, status=answer.status, content_type=JSON)
+
+    return serve
+
+
+def _params(route: Route, request: web.Request) -> BaseModel | None:
+    given: dict[str, Any] = dict(request.match_info)
+    for name in request.query:
+        values = request.query.getall(name)
+        if name in given or len(values) > 1:
+            raise ProblemError(
+                "invalid-request", f"{name}: given twice", errors=[{"where": name, "what": "given twice"}]
+            )
+        given[name] = values[0]
+    if route.params is None:
+        if given:
+            name = next(iter(given))
+            raise ProblemError(
+                "invalid-request", f"{name}: no such parameter", errors=[{"where": name, "what": "unknown"}]
+            )
+        return None
+    try:
+        return route.params.model_validate(given, extra="forbid")
+    except ValidationError as error:
+        raise problems.invalid(error) from error
+
+
+def _body(route: Route, request: web.Request, raw: bytes) -> BaseModel | str | None:
+    if route.body is None:
+        if raw:
+            raise ProblemError("invalid-request", "body: this request takes none")
+        return None
+    expected = CSV if route.body is str else JSON
+    if request.content_type != expected:
+        raise ProblemError("wrong-media-type", f"Content-Type is {request.content_type}", expected=expected)
+    try:
+        if route.body is str:
+            return raw.decode("utf-8-sig")
+        assert issubclass(route.body, BaseModel)
+        return route.body.model_validate(json.loads(raw), extra="forbid")
+    except ValidationError as error:
+        raise problems.invalid(error) from error
+    except ValueError as error:
+        raise ProblemError("invalid-request", f"body: {error}") from error
+
+
+@web.middleware
+async def problem_responses(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Every failure becomes a problem document; one that nobody foresaw is logged with its trace."""
+    try:
+        return await handler(request)
+    except ProblemError as error:
+        return problems.response(error)
+    except web.HTTPRequestEntityTooLarge:
+        return problems.response(
+            ProblemError("too-large", f"more than {MAX_BODY_BYTES} bytes", limit_bytes=MAX_BODY_BYTES)
+        )
+    except web.HTTPMethodNotAllowed as error:
+        answer = problems.response(ProblemError("method-not-allowed", f"{request.method} {request.path}"))
+        answer.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
+        return answer
+    except web.HTTPNotFound:
+        return problems.response(ProblemError("not-found", f"nothing is at {request.path}"))

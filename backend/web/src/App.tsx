@@ -1,0 +1,24 @@
+import { Alerts } from "./Alerts";
+import { Gateways } from "./Gateways";
+import { Header } from "./Header";
+import { Movements } from "./Movements";
+import { SignIn } from "./SignIn";
+import { Sites } from "./Sites";
+import { connection } from "./state";
+
+export function App() {
+  if (connection.value === "sign-in") return <SignIn />;
+  return (
+    <>
+      <Header />
+      <main class={connection.value === "live" ? "" : "stale"}>
+        <div class="stock">
+          <Alerts />
+          <Sites />
+          <Gateways />
+        </div>
+        <Movements />
+      </main>
+    </>
+  );
+}
