@@ -2,8 +2,7 @@
 
 SimulatorError
 ├── ScenarioError      a scenario file cannot be read or contradicts itself; names the file, the key and the mend
-├── UnknownReaderError a reader asked the world for reads under a name the world does not have
-└── ScanRefusedError   a handheld gave up: the gateway never said that it stored the scan
+└── UnknownReaderError a reader asked for reads under a name that the world or the recording does not have
 """
 
 from __future__ import annotations
@@ -18,8 +17,4 @@ class ScenarioError(SimulatorError):
 
 
 class UnknownReaderError(SimulatorError):
-    """No reader of the world has this name."""
-
-
-class ScanRefusedError(SimulatorError):
-    """The scan was sent as often as allowed and never confirmed as stored."""
+    """Nothing is known under the name of this reader."""

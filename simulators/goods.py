@@ -29,6 +29,13 @@ PALLET_M: Final = (1.2, 0.8, 1.5)
 
 LOWEST_M: Final = 0.15
 
+TAGS_OF_A_SERIES: Final = 10_000
+SERIES: Final = 10_000_000
+"""Serial numbers come in series of ten thousand; ten million series fit the 38 bits of SGTIN-96 and GRAI-96."""
+
+SSCC_DIGITS: Final = 16
+"""Of company prefix and serial reference; longer references keep their last digits."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tag:
@@ -54,6 +61,8 @@ class Pallet:
     """A load that moves as one. `tags` shrinks as things are picked from it."""
 
     sscc: str
+    loaded: tuple[int, ...]
+    """Numbers of all its tags as it was made."""
     tags: list[int]
     known: Literal["imported", "announced", "swept"]
     """How the backend comes to know its goods: opening stock, a receipt, or the first sweep alone."""
@@ -71,15 +80,22 @@ class Opening:
     parked: list[Pallet]
     inbound: list[Pallet]
 
+    @property
+    def all(self) -> list[Pallet]:
+        """Every load, whatever becomes of it."""
+        return [*self.stored, *self.staged, *self.parked, *self.inbound]
+
 
 class Goods:
-    """Maker and register of all tags of a run."""
+    """Maker and register of all tags of a run. `series` sets its serial numbers apart from those of other runs: the
+    same database may have seen them."""
 
-    def __init__(self, scenario: Scenario, generator: np.random.Generator) -> None:
+    def __init__(self, scenario: Scenario, chance: np.random.Generator, series: int) -> None:
         self.tags: list[Tag] = []
         self.pallets: list[Pallet] = []
         self._scenario = scenario
-        self._generator = generator
+        self._chance = chance
+        self._series = series
         self._products: Iterator[tuple[Product, int]] = self._turn()
         self._offsets: list[tuple[float, float, float]] = []
 
@@ -88,28 +104,28 @@ class Goods:
         product, lot = next(self._products)
         number = len(self.pallets) + 1
         digits = self._scenario.company_prefix_digits
-        company = product.gtin[1 : 1 + digits]
-        body = f"0{company}{number:0{16 - digits}d}"
+        reference = str(self._serial(number)).zfill(SSCC_DIGITS)[digits - SSCC_DIGITS :]
+        body = f"0{product.gtin[1 : 1 + digits]}{reference}"
         sscc = body + checkdigit.of(body)
         tags = [self._thing(product, lot, bare=known == "swept") for _ in range(things)]
         tags.append(self._tag(Tag(len(self.tags), encode_sscc96(sscc, digits, FILTER_UNIT_LOAD))))
         if number % CAGES == 0:
-            cage = encode_grai96(self._scenario.asset_type, number, digits)
+            cage = encode_grai96(self._scenario.asset_type, self._serial(number), digits)
             tags.append(self._tag(Tag(len(self.tags), cage)))
-        pallet = Pallet(sscc, tags, known, receipt)
+        pallet = Pallet(sscc, tuple(tags), tags, known, receipt)
         self.pallets.append(pallet)
         return pallet
 
     def opening(self, site: Site, plan: Plan) -> Opening:
         """Make everything that a site will ever bring into the world."""
         least, most = self._scenario.flow.pallet_tags
-        sizes = iter(lambda: int(self._generator.integers(least, most + 1)), None)
+        sizes = iter(lambda: int(self._chance.integers(least, most + 1)), None)
         return Opening(
             stored=[self.pallet(next(sizes), "imported") for _ in range(site.stored_pallets)],
             staged=[self.pallet(next(sizes), "imported") for _ in range(site.staged_pallets)],
             parked=[self.pallet(parked.tags, "swept") for parked in plan.parked],
             inbound=[
-                self.pallet(next(sizes), "announced", f"ASN-{site.code}-{number:04d}")
+                self.pallet(next(sizes), "announced", f"ASN-{site.code}-{self._serial(number)}")
                 for number in range(1, site.inbound_pallets + 1)
             ],
         )
@@ -127,7 +143,7 @@ class Goods:
 
     def _thing(self, product: Product, lot: int, *, bare: bool) -> int:
         number = len(self.tags)
-        serial = str(100_000 + number)
+        serial = str(self._serial(number))
         kind = FILTER_ITEM if product.quantity == 1 else FILTER_CASE
         epc = encode_sgtin96(product.gtin, serial, self._scenario.company_prefix_digits, kind)
         return self._tag(
@@ -143,9 +159,12 @@ class Goods:
             )
         )
 
+    def _serial(self, number: int) -> int:
+        return self._series % SERIES * TAGS_OF_A_SERIES + number
+
     def _tag(self, tag: Tag) -> int:
         self.tags.append(tag)
         length_m, width_m, height_m = PALLET_M
-        along, across, up = self._generator.random(3).tolist()
+        along, across, up = self._chance.random(3).tolist()
         self._offsets.append(((along - 0.5) * length_m, (across - 0.5) * width_m, LOWEST_M + up * height_m))
         return tag.number

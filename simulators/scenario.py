@@ -273,8 +273,6 @@ class Scenario(Strict):
     """Digits of the company prefix of every GTIN, SSCC and asset in the file: no tag says it by itself."""
     asset_type: str
     """GRAI asset type (13 digits) of the roll cages."""
-    own_prefixes: tuple[Annotated[str, Field(pattern=r"^[0-9A-F]+$")], ...] = ()
-    """EPC prefixes (hex) that the gateways are told are ours; none given: every tag counts."""
     products: Annotated[tuple[Product, ...], Field(min_length=1)]
     plans: dict[Name, Plan]
     sites: Annotated[tuple[Site, ...], Field(min_length=1)]

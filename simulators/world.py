@@ -15,23 +15,20 @@ was disconnected sees every tag afresh, as in life.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 import numpy as np
 
 from simulators.crew import Warehouse
 from simulators.errors import UnknownReaderError
+from simulators.gateway_files import reader_name
 from simulators.goods import Goods
 from simulators.radio import VISIT_US, Aerial, Interrogator, Mount, TagTraits, Visit
 from simulators.scenario import Plan, Reader, Scenario, Site
 from simulators.scene import HandheldScan, Scene
 from simulators.sighting import Sightings, no_sightings
 from simulators.truth import Truth
-
-REMEMBERED_VISITS: Final = 20_000
-"""Visits whose reads can still be listed for a tag that came out wrong: about two minutes of twelve readers."""
 
 # Streams of chance, so that one more tag does not shift what happens elsewhere.
 _GOODS, _SCENE, _TRAITS, _AERIALS, _VISITS = range(5)
@@ -54,16 +51,6 @@ class Outage:
     site: str
     from_us: int
     to_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """One read as it left the antenna."""
-
-    reader: str
-    antenna: int
-    at_us: int
-    rssi_dbm: float
 
 
 class _Station:
@@ -94,14 +81,14 @@ class World:
         self.scenario = scenario
         self.seed = seed
         self.start_us = start_us
-        self.goods = Goods(scenario, np.random.default_rng([seed, _GOODS]))
-        openings = [self.goods.opening(site, scenario.plan_of(site)) for site in scenario.sites]
+        self.goods = Goods(scenario, np.random.default_rng([seed, _GOODS]), start_us // 1_000_000)
+        self.openings = {site.code: self.goods.opening(site, scenario.plan_of(site)) for site in scenario.sites}
         self._scene = Scene(scenario.flow, self.goods, np.random.default_rng([seed, _SCENE]), start_us)
         self._warehouses = [
             Warehouse(number, site, scenario.plan_of(site), self._scene) for number, site in enumerate(scenario.sites)
         ]
-        for warehouse, opening in zip(self._warehouses, openings, strict=True):
-            warehouse.open(opening)
+        for warehouse in self._warehouses:
+            warehouse.open(self.openings[warehouse.site.code])
             warehouse.others = [other for other in self._warehouses if other is not warehouse]
             warehouse.hire()
         self._traits = TagTraits(len(self.goods.tags), np.random.default_rng([seed, _TRAITS]))
@@ -112,7 +99,6 @@ class World:
             for reader in scenario.plan_of(site).readers
         )
         self._epcs = [tag.epc for tag in self.goods.tags]
-        self._log: deque[tuple[str, Visit]] = deque(maxlen=REMEMBERED_VISITS)
 
     @property
     def truth(self) -> Truth:
@@ -170,20 +156,11 @@ class World:
         first = max(from_us // VISIT_US, station.next_visit)
         for number in range(first, -(-to_us // VISIT_US)):
             if ports:
-                self._make_visit(reader, station, number, station.interrogator.turn(number, ports))
+                self._make_visit(station, number, station.interrogator.turn(number, ports))
             station.next_visit = number + 1
         return self._sightings(station.take(from_us, to_us))
 
-    def reads_of(self, epc: str) -> list[Read]:
-        """The reads of one tag (EPC in upper-case hex) within the last minutes, in order of time by reader."""
-        found = []
-        for reader, visit in self._log:
-            for row, tag in enumerate(visit.tags.tolist()):
-                if self.goods.tags[tag].hex == epc:
-                    found.append(Read(reader, visit.port, int(visit.at_us[row]), float(visit.rssi_dbm[row])))
-        return found
-
-    def _make_visit(self, reader: str, station: _Station, number: int, port: int) -> None:
+    def _make_visit(self, station: _Station, number: int, port: int) -> None:
         start_us = number * VISIT_US
         self.advance(start_us)
         frame, xyz = self._scene.whereabouts.at(start_us)
@@ -192,7 +169,6 @@ class World:
         visit = station.interrogator.visit(port, start_us, tags, xyz[tags], np.random.Generator(stream))
         if len(visit.at_us):
             station.pending.append(visit)
-            self._log.append((reader, visit))
 
     def _sightings(self, visits: list[Visit]) -> Sightings:
         if not visits:
@@ -206,7 +182,7 @@ class World:
         )
 
     def _station(self, number: int, site: Site, reader: Reader) -> StationedReader:
-        name = f"{site.code.lower()}-{reader.name}"
+        name = reader_name(site, reader.name)
         serial = len(self._stations)
         walls = _walls(self.scenario.plan_of(site))
         aerials = {

@@ -1,0 +1,87 @@
+"""A recording served again: every read of a file once, through a simulated reader, at the pace it was recorded.
+
+The recording runs like a tape while the reader inventories and stops while it does not, so a reader that connects
+late or loses its client for a while still serves each read exactly once; after a stop the tape's later reads come so
+much later. Times are today's: the tape's own, moved to when the reader asks.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from readers.errors import RecordingError
+from readers.read import EpcTable
+from readers.recording import read_recording
+from simulators.errors import UnknownReaderError
+from simulators.sighting import Sightings, no_sightings
+
+LEAD_US: Final = 1
+"""The first read lies so far into the tape: slices are open at their beginning."""
+
+
+class RecordedSource:
+    """A TagSource that plays one recording to one reader. Raises RecordingError for a file it cannot read."""
+
+    def __init__(self, path: Path, reader: str) -> None:
+        epcs = EpcTable()
+        batches = list(read_recording(path, epcs))
+        if not batches:
+            raise RecordingError(f"{path}: holds no read")
+        reads = np.concatenate([batch.reads for batch in batches])
+        self._reads = reads[np.argsort(reads["at_us"], kind="stable")]
+        self._tape_us = self._reads["at_us"] - self._reads["at_us"][0] + LEAD_US
+        self._epc_of = [epcs.epc(number) for number in range(len(epcs))]
+        self._reader = reader
+        self._played_us = 0
+        self.served = 0
+
+    @property
+    def epcs(self) -> list[bytes]:
+        """Every EPC of the recording, in the order of its first read."""
+        return list(self._epc_of)
+
+    @property
+    def antennas(self) -> frozenset[int]:
+        """The ports it was recorded through."""
+        return frozenset(np.unique(self._reads["antenna"]).tolist())
+
+    @property
+    def count(self) -> int:
+        """How many reads the recording holds."""
+        return len(self._reads)
+
+    @property
+    def length_us(self) -> int:
+        """From its first read to its last."""
+        return int(self._tape_us[-1]) - LEAD_US
+
+    @property
+    def finished(self) -> bool:
+        """Whether the tape has run out: every read through an antenna that was on has been served."""
+        return self._played_us >= int(self._tape_us[-1])
+
+    def inventory(self, reader: str, antennas: frozenset[int], from_us: int, to_us: int) -> Sightings:
+        """The next `to_us - from_us` of the tape, as if it were seen in (from_us, to_us].
+
+        Reads through ports that are not among `antennas` pass unseen. Raises UnknownReaderError for another reader.
+        """
+        if reader != self._reader:
+            raise UnknownReaderError(f"no reader {reader!r}: the recording is served by {self._reader!r}")
+        begin_us, self._played_us = self._played_us, self._played_us + to_us - from_us
+        first, last = np.searchsorted(self._tape_us, (begin_us, self._played_us), side="right")
+        part, tape_us = self._reads[first:last], self._tape_us[first:last]
+        on = np.isin(part["antenna"], list(antennas))
+        part, tape_us = part[on], tape_us[on]
+        if not len(part):
+            return no_sightings()
+        self.served += len(part)
+        return Sightings(
+            epcs=[self._epc_of[number] for number in part["epc"].tolist()],
+            antenna=part["antenna"].copy(),
+            rssi_dbm=part["rssi_dbm"].copy(),
+            at_us=tape_us + (from_us - begin_us),
+            phase_rad=None if np.isnan(part["phase_rad"]).all() else part["phase_rad"].copy(),
+        )
