@@ -5,7 +5,6 @@ OpenAPI 3.1 takes JSON Schema 2020-12 as it is, which is what pydantic writes, s
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -22,6 +21,9 @@ ANY_ROUTE: Final = ("invalid-request", "not-signed-in", "forbidden", "wrong-host
 """The kinds of problem that every route may answer."""
 
 ANY_POST: Final = ("key-missing", "key-in-progress", "key-reused", "too-large", "wrong-media-type")
+
+Schemas = dict[type[Any], dict[str, Any]]
+"""Where each model's schema is to be found."""
 
 _REF: Final = "#/components/schemas/{model}"
 
@@ -46,7 +48,7 @@ def document(routes: Iterable[Route], title: str, version: str) -> dict[str, Any
     }
 
 
-def _schemas(routes: Sequence[Route]) -> tuple[dict[type[BaseModel], dict[str, Any]], dict[str, Any]]:
+def _schemas(routes: Sequence[Route]) -> tuple[Schemas, dict[str, Any]]:
     """Where each model is to be found, and the component schemas themselves."""
     answers = {route.answer for route in routes} | {Problem}
     bodies = {route.body for route in routes if isinstance(route.body, type) and issubclass(route.body, BaseModel)}
@@ -56,7 +58,7 @@ def _schemas(routes: Sequence[Route]) -> tuple[dict[type[BaseModel], dict[str, A
     return {model: schema for (model, _), schema in refs.items()}, defined.get("$defs", {})
 
 
-def _operation(route: Route, names: dict[type[BaseModel], dict[str, Any]]) -> dict[str, Any]:
+def _operation(route: Route, names: Schemas) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.operation,
         "summary": route.summary,
@@ -111,7 +113,7 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     return rest | (kept[0] if len(kept) == 1 else {"anyOf": kept})
 
 
-def _responses(route: Route, names: dict[type[BaseModel], dict[str, Any]]) -> dict[str, Any]:
+def _responses(route: Route, names: Schemas) -> dict[str, Any]:
     responses: dict[str, Any] = {
         "200": {"description": "Done", "content": {JSON: {"schema": names[route.answer]}}},
     }
@@ -128,8 +130,3 @@ def _responses(route: Route, names: dict[type[BaseModel], dict[str, Any]]) -> di
             "content": {MEDIA_TYPE: {"schema": names[Problem]}},
         }
     return responses
-
-
-def is_operation_id(name: str) -> bool:
-    """Whether generators of clients can make a method of this name."""
-    return re.fullmatch(r"[a-z][a-z0-9_]*", name) is not None

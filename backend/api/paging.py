@@ -61,16 +61,19 @@ def decode(list_name: str, cursor: str, kinds: Sequence[type[Value]]) -> tuple[V
     """The values of a cursor of `list_name`, of the given kinds. Raises ProblemError for any other text."""
     try:
         packed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        name, *plain = json.loads(packed)
-        if name != list_name or len(plain) != len(kinds):
-            raise ValueError("a cursor of another list")
-        return tuple(_value(one, kind) for one, kind in zip(plain, kinds, strict=True))
-    except (binascii.Error, ValueError, TypeError) as error:
+        return _values(list_name, json.loads(packed), kinds)
+    except (binascii.Error, ValueError) as error:
         raise ProblemError(
             "invalid-request",
             "cursor: not one that this list gave out; start again without a cursor",
             errors=[{"where": "cursor", "what": "unknown"}],
         ) from error
+
+
+def _values(list_name: str, packed: object, kinds: Sequence[type[Value]]) -> tuple[Value, ...]:
+    if not isinstance(packed, list) or packed[:1] != [list_name] or len(packed) != len(kinds) + 1:
+        raise ValueError("a cursor of another list")
+    return tuple(_value(one, kind) for one, kind in zip(packed[1:], kinds, strict=True))
 
 
 def _value(plain: object, kind: type[Value]) -> Value:

@@ -129,6 +129,4 @@ async def describe(request: web.Request) -> web.Response:
     if name not in KINDS:
         raise ProblemError("not-found", f"there is no kind of problem named {name!r}")
     kind = KINDS[name]
-    return web.json_response(
-        {"type": TYPE_ROOT + name, "title": kind.title, "status": kind.status, "mend": kind.mend}
-    )
+    return web.json_response({"type": TYPE_ROOT + name, "title": kind.title, "status": kind.status, "mend": kind.mend})

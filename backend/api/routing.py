@@ -10,6 +10,7 @@ way it raises as ProblemError.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -21,6 +22,10 @@ from backend.api import etag, guard, problems
 from backend.api.idempotency import Answer, KeyStore
 from backend.api.permissions import Permission, Principal
 from backend.api.problems import ProblemError
+from backend.errors import StoreUnavailableError
+from backend.store.database import UNAVAILABLE, Connection
+
+logger = logging.getLogger(__name__)
 
 MAX_BODY_BYTES: Final = 32 << 20
 """A file of opening stock with 300,000 rows of 100 bytes; larger ones are sent in parts."""
@@ -33,11 +38,15 @@ KEYS: Final = web.AppKey("keys", KeyStore)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request after every check. `params` and `body` are instances of the models that the route names."""
+    """One request after every check. `params` and `body` are instances of the models that the route names.
+
+    A POST gets the connection whose transaction also keeps its answer: what it changes, it changes there.
+    """
 
     principal: Principal
     params: Any
-    body: Any
+    body: Any = None
+    connection: Connection | None = None
 
 
 Handler = Callable[[Call], Awaitable[BaseModel]]
@@ -60,7 +69,7 @@ class Route:
     answer: type[BaseModel]
     handler: Handler
     params: type[BaseModel] | None = None
-    body: type[BaseModel] | type[str] | None = None
+    body: type[BaseModel | str] | None = None
     problems: tuple[str, ...] = ()
     tag: str = ""
     path_names: frozenset[str] = field(init=False)
@@ -81,15 +90,15 @@ def _serve(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
         principal = guard.require(request, route.permission)
         params = _params(route, request)
         if route.method == "GET":
-            model = await route.handler(Call(principal, params, None))
+            model = await route.handler(Call(principal, params))
             return etag.respond(request, model.model_dump_json().encode())
         raw = await request.read()
         key = request.headers.get("Idempotency-Key")
-        digest = KeyStore.digest(route.method, request.path_qs, raw)
-        call = Call(principal, params, _body(route, request, raw))
+        digest = KeyStore.digest(route.method, request.path_qs, request.content_type, raw)
+        body = _body(route, request, raw)
 
-        async def work() -> Answer:
-            model = await route.handler(call)
+        async def work(connection: Connection) -> Answer:
+            model = await route.handler(Call(principal, params, body, connection))
             return Answer(200, model.model_dump_json())
 
         answer = await request.app[KEYS].once(principal.actor, key, digest, work)
@@ -158,3 +167,11 @@ async def problem_responses(
         return answer
     except web.HTTPNotFound:
         return problems.response(ProblemError("not-found", f"nothing is at {request.path}"))
+    except web.HTTPException:
+        raise
+    except (StoreUnavailableError, *UNAVAILABLE) as error:
+        logger.warning("request not served method=%s path=%s: %s", request.method, request.path, error)
+        return problems.response(ProblemError("unavailable", "the database does not answer"))
+    except Exception:
+        logger.exception("request failed method=%s path=%s", request.method, request.path)
+        return problems.response(ProblemError("internal", "the server failed; its log says how"))
