@@ -1,0 +1,1 @@
+"""What gateways send: applied exactly once, by a cursor."""
