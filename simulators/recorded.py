@@ -15,8 +15,11 @@ import numpy as np
 from readers.errors import RecordingError
 from readers.read import EpcTable
 from readers.recording import read_recording
+from simulators.catalog_files import opening_csv
 from simulators.errors import UnknownReaderError
+from simulators.scenario import Scenario
 from simulators.sighting import Sightings, no_sightings
+from simulators.truth import SELLABLE
 
 LEAD_US: Final = 1
 """The first read lies so far into the tape: slices are open at their beginning."""
@@ -85,3 +88,12 @@ class RecordedSource:
             at_us=tape_us + (from_us - begin_us),
             phase_rad=None if np.isnan(part["phase_rad"]).all() else part["phase_rad"].copy(),
         )
+
+
+def registered(source: RecordedSource, scenario: Scenario) -> str:
+    """Opening stock as a CSV file: every tag of the recording is one of the scenario's first product, inside its first
+    site's door."""
+    site, product = scenario.sites[0], scenario.products[0]
+    zone = scenario.plan_of(site).doors[0].inside_zone
+    lot = (product.sku, product.lots[0], product.expires_on[0] if product.expires_on else None)
+    return opening_csv((site.code, zone, *lot, SELLABLE, product.quantity, epc.hex().upper()) for epc in source.epcs)
