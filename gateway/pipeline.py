@@ -92,7 +92,7 @@ class Pipeline:
         self._coverage = Coverage(config)
         self._tags = Tags(epcs, config.own_prefixes, config.foreign_prefixes)
         self._placing = Placing(config.rules, self._tags, self._coverage)
-        self._doors = Doors(self._coverage)
+        self._doors = Doors(self._coverage, self._cells_per_sweep * self._tick_us)
         self._book = Book(self._tags, self._coverage, epcs)
         self._buffer = ReorderBuffer()
         self._states: list[ReaderState] = []
