@@ -1,0 +1,66 @@
+"""An MQTT broker for the tests of this folder: real, on loopback, restartable, and forgetful by nature."""
+
+import socket
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from amqtt.broker import Broker
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class TestBroker:
+    """amqtt in this process; `stop` forgets everything it held, as a broker killed without a disk would."""
+
+    __test__ = False
+    passwords: Path | None = None
+    listener: dict[str, Any] = field(default_factory=dict)
+    port: int = field(default_factory=free_port)
+    _broker: Broker | None = None
+
+    @property
+    def url(self) -> str:
+        return f"mqtt://127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        plugin: dict[str, Any] = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}
+        if self.passwords is not None:
+            plugin = {"amqtt.plugins.authentication.FileAuthPlugin": {"password_file": str(self.passwords)}}
+        listener = {"type": "tcp", "bind": f"127.0.0.1:{self.port}", **self.listener}
+        self._broker = Broker({"listeners": {"default": listener}, "plugins": plugin})
+        await self._broker.start()
+
+    async def stop(self) -> None:
+        if self._broker is not None:
+            broker, self._broker = self._broker, None
+            await broker.shutdown()
+
+
+@pytest.fixture
+async def make_broker() -> AsyncIterator[Callable[..., TestBroker]]:
+    """Makes brokers, not yet started, and stops them all afterwards."""
+    made: list[TestBroker] = []
+
+    def make(**options: Any) -> TestBroker:
+        made.append(TestBroker(**options))
+        return made[-1]
+
+    yield make
+    for broker in made:
+        await broker.stop()
+
+
+@pytest.fixture
+async def broker(make_broker: Callable[..., TestBroker]) -> TestBroker:
+    """A running broker that lets everybody in."""
+    made = make_broker()
+    await made.start()
+    return made
