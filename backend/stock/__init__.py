@@ -1,0 +1,1 @@
+"""Where everything is, and how much of it."""

@@ -1,0 +1,79 @@
+"""Stock, single things and movements over HTTP."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from backend.api.paging import Page
+from backend.api.permissions import Permission
+from backend.api.routing import Call, Route
+from backend.stock import views
+from backend.stock.views import (
+    EpcParams,
+    HistoryParams,
+    HistoryView,
+    ItemView,
+    MovementParams,
+    MovementView,
+    StockParams,
+    StockView,
+)
+from backend.store.database import Database
+
+
+def routes(database: Database) -> list[Route]:
+    """The routes of this capability, reading from `database`."""
+
+    async def get_stock(call: Call) -> Page[StockView]:
+        return await views.stock(database, call.params)
+
+    async def get_item(call: Call) -> ItemView:
+        return await views.item(database, call.params)
+
+    async def get_item_history(call: Call) -> Page[HistoryView]:
+        return await views.history(database, call.params)
+
+    async def list_movements(call: Call) -> Page[MovementView]:
+        return await views.movements(database, call.params)
+
+    get = partial(Route, method="GET")
+    return [
+        get(
+            path="/api/v1/stock",
+            operation="get_stock",
+            summary="Units by site, zone, SKU, lot and condition, now or at a past instant",
+            permission=Permission.STOCK_READ,
+            answer=Page[StockView],
+            params=StockParams,
+            handler=get_stock,
+        ),
+        get(
+            path="/api/v1/items/{epc}",
+            operation="get_item",
+            summary="One thing by its EPC",
+            permission=Permission.ITEMS_READ,
+            answer=ItemView,
+            params=EpcParams,
+            handler=get_item,
+            problems=("not-found",),
+        ),
+        get(
+            path="/api/v1/items/{epc}/history",
+            operation="get_item_history",
+            summary="What was seen of one thing and what it changed, newest first",
+            permission=Permission.ITEMS_READ,
+            answer=Page[HistoryView],
+            params=HistoryParams,
+            handler=get_item_history,
+            problems=("not-found",),
+        ),
+        get(
+            path="/api/v1/movements",
+            operation="list_movements",
+            summary="What readers and portals decided, newest first",
+            permission=Permission.MOVEMENTS_READ,
+            answer=Page[MovementView],
+            params=MovementParams,
+            handler=list_movements,
+        ),
+    ]

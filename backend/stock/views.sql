@@ -1,0 +1,100 @@
+-- name: stock_rows
+-- Units by the columns asked for, behind the row given; real zones alone unless virtual ones are wanted. At a past
+-- instant: the net now, without what was observed after it.
+SELECT site, zone, sku, lot, condition, expires_on, sum(net)::bigint AS units
+FROM (
+    SELECT CASE WHEN 'site' = ANY ($1::text[]) THEN site.code END AS site,
+           CASE WHEN 'zone' = ANY ($1) THEN zone.code END AS zone,
+           CASE WHEN 'sku' = ANY ($1) THEN sku.code END AS sku,
+           CASE WHEN 'lot' = ANY ($1) THEN lot.code END AS lot,
+           CASE WHEN 'condition' = ANY ($1) THEN balance.condition END AS condition,
+           CASE WHEN 'lot' = ANY ($1) THEN lot.expires_on END AS expires_on,
+           balance.net - CASE WHEN $8::timestamptz IS NULL THEN 0 ELSE
+               coalesce((SELECT sum(quantity) FROM posting
+                         WHERE to_balance_id = balance.balance_id AND observed_at > $8), 0)
+               - coalesce((SELECT sum(quantity) FROM posting
+                           WHERE from_balance_id = balance.balance_id AND observed_at > $8), 0)
+           END AS net
+    FROM balance
+    JOIN site USING (site_id)
+    JOIN zone USING (zone_id)
+    JOIN sku USING (sku_id)
+    JOIN lot USING (lot_id)
+    WHERE ($2::text IS NULL OR site.code = $2)
+      AND ($3::text IS NULL OR zone.code = $3)
+      AND ($4::text IS NULL OR sku.code = $4)
+      AND ($5::text IS NULL OR lot.code = $5)
+      AND ($6::text IS NULL OR balance.condition = $6)
+      AND ($7 OR zone.kind <> ALL ($9::text[]))
+) AS counted
+GROUP BY site, zone, sku, lot, condition, expires_on
+HAVING sum(net) <> 0
+   AND (coalesce(site, ''), coalesce(zone, ''), coalesce(sku, ''), coalesce(lot, ''), coalesce(condition, ''))
+       > ($10, $11, $12, $13, $14)
+ORDER BY coalesce(site, ''), coalesce(zone, ''), coalesce(sku, ''), coalesce(lot, ''), coalesce(condition, '')
+LIMIT $15
+
+-- name: item_by_epc
+-- One thing: what it is, where it is, when it was last seen.
+SELECT item.epc, item.kind, sku.code AS sku, sku.name AS sku_name, lot.code AS lot, lot.expires_on, item.quantity,
+       item.condition, parent.epc AS parent, item.document, site.code AS site, zone.code AS zone,
+       item.observed_at, item.gateway, item.left_at, item.seen_at, item.present
+FROM item
+JOIN zone USING (zone_id)
+JOIN site ON site.site_id = zone.site_id
+LEFT JOIN sku ON sku.sku_id = item.sku_id
+LEFT JOIN lot ON lot.lot_id = item.lot_id
+LEFT JOIN item AS parent ON parent.item_id = item.parent_id
+WHERE item.epc = $1
+
+-- name: item_history
+-- What was seen of one thing and what it changed, newest first, below the entry given.
+WITH thing AS (
+    SELECT item_id FROM item WHERE epc = $1
+), entry AS (
+    SELECT 'movement' AS entry, format('%s/%s/%s', m.gateway, m.epoch, m.seq) AS id, m.observed_at, m.recorded_at,
+           m.kind AS what, site.code AS site, zone.code AS zone, portal.code AS portal, m.direction,
+           NULL::text AS from_zone, NULL::text AS to_zone, NULL::bigint AS quantity, NULL::text AS document,
+           m.gateway AS actor, m.confidence
+    FROM movement AS m
+    JOIN site ON site.site_id = m.site_id
+    LEFT JOIN zone ON zone.zone_id = m.zone_id
+    LEFT JOIN portal ON portal.portal_id = m.portal_id
+    WHERE m.item_id = (SELECT item_id FROM thing)
+    UNION ALL
+    SELECT 'posting', p.posting_id::text, p.observed_at, p.recorded_at,
+           p.reason, site.code, NULL, NULL, NULL,
+           format('%s/%s', from_site.code, from_zone.code), format('%s/%s', site.code, to_zone.code),
+           p.quantity, p.document, p.actor, NULL
+    FROM posting AS p
+    JOIN balance AS taken ON taken.balance_id = p.from_balance_id
+    JOIN balance AS given ON given.balance_id = p.to_balance_id
+    JOIN site AS from_site ON from_site.site_id = taken.site_id
+    JOIN zone AS from_zone ON from_zone.zone_id = taken.zone_id
+    JOIN site ON site.site_id = given.site_id
+    JOIN zone AS to_zone ON to_zone.zone_id = given.zone_id
+    WHERE p.item_id = (SELECT item_id FROM thing)
+)
+SELECT * FROM entry
+WHERE $2::timestamptz IS NULL
+   OR (observed_at, recorded_at, entry, id COLLATE "C") < ($2, $3::timestamptz, $4::text, $5::text)
+ORDER BY observed_at DESC, recorded_at DESC, entry DESC, id COLLATE "C" DESC
+LIMIT $6
+
+-- name: recent_movements
+-- Movements, newest first as they came in, below the one given.
+SELECT m.recorded_at, m.observed_at, m.decided_at, m.gateway, m.epoch, m.seq, m.kind, item.epc, sku.code AS sku,
+       site.code AS site, zone.code AS zone, m.detail ->> 'from_zone' AS from_zone, portal.code AS portal, m.direction,
+       m.confidence
+FROM movement AS m
+JOIN item USING (item_id)
+JOIN site ON site.site_id = m.site_id
+LEFT JOIN sku ON sku.sku_id = item.sku_id
+LEFT JOIN zone ON zone.zone_id = m.zone_id
+LEFT JOIN portal ON portal.portal_id = m.portal_id
+WHERE ($1::timestamptz IS NULL OR (m.recorded_at, m.gateway, m.epoch, m.seq) < ($1, $2::text, $3::text, $4::bigint))
+  AND ($5::text IS NULL OR site.code = $5)
+  AND ($6::text IS NULL OR m.kind = $6)
+  AND ($7::text IS NULL OR sku.code = $7)
+ORDER BY m.recorded_at DESC, m.gateway DESC, m.epoch DESC, m.seq DESC
+LIMIT $8
