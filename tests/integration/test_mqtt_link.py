@@ -29,7 +29,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def until(true: Callable[[], Any], within_s: float = 20) -> None:
     async with asyncio.timeout(within_s):
-        while not true():
+        while not true():  # noqa: ASYNC110  # what is awaited is another program's doing
             await asyncio.sleep(0.01)
 
 
@@ -234,12 +234,9 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
     if openssl is None:
         pytest.skip("openssl is not on the PATH")
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    subprocess.run(
-        [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", "2"]
-        + ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
-        check=True,
-        capture_output=True,
-    )
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    new = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names]
+    subprocess.run([*new, "-keyout", key, "-out", certificate], check=True, capture_output=True)
     return certificate, key
 
 
