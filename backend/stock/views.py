@@ -137,7 +137,8 @@ class MovementParams(Paged):
 
 async def stock(database: Database, params: StockParams) -> Page[StockView]:
     """A page of stock in the order of its columns."""
-    after = paging.decode("stock", params.cursor, (str,) * len(COLUMNS)) if params.cursor else ("",) * len(COLUMNS)
+    kinds = (str,) * len(COLUMNS)
+    after = paging.decode("stock", params.cursor, kinds) if params.cursor else (None,) * len(COLUMNS)
     rows = await database.pool.fetch(
         SQL["stock_rows"],
         params.group.split(","),
@@ -158,9 +159,10 @@ async def stock(database: Database, params: StockParams) -> Page[StockView]:
 
 async def item(database: Database, params: EpcParams) -> ItemView:
     """One thing. Raises ProblemError when nobody has seen or announced it."""
-    row = await database.pool.fetchrow(SQL["item_by_epc"], bytes.fromhex(params.epc))
-    if row is None:
+    rows = await database.pool.fetch(SQL["item_by_epc"], bytes.fromhex(params.epc))
+    if not rows:
         raise ProblemError("not-found", f"no item has the EPC {params.epc}")
+    (row,) = rows
     parent = row["parent"]
     return ItemView(**{**row, "epc": _hex(row["epc"]), "parent": None if parent is None else _hex(parent)})
 

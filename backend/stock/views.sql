@@ -29,8 +29,9 @@ FROM (
 ) AS counted
 GROUP BY site, zone, sku, lot, condition, expires_on
 HAVING sum(net) <> 0
-   AND (coalesce(site, ''), coalesce(zone, ''), coalesce(sku, ''), coalesce(lot, ''), coalesce(condition, ''))
-       > ($10, $11, $12, $13, $14)
+   AND ($10::text IS NULL
+        OR (coalesce(site, ''), coalesce(zone, ''), coalesce(sku, ''), coalesce(lot, ''), coalesce(condition, ''))
+           > ($10, $11::text, $12::text, $13::text, $14::text))
 ORDER BY coalesce(site, ''), coalesce(zone, ''), coalesce(sku, ''), coalesce(lot, ''), coalesce(condition, '')
 LIMIT $15
 
