@@ -100,7 +100,6 @@ class Book:
         crossed = kind == "crossed"
         if crossed:
             place = int(self._coverage.inside_zone[decision.where]) if state is State.PRESENT else -1
-            tags.crossed_at_us[tag] = decision.observed_us
         else:
             place = decision.where if state is State.PRESENT else -1
         tags.state[tag] = state
@@ -139,9 +138,9 @@ class Book:
         )
 
 
-def pack_state(state: State, zone: str | None, seen_us: int, decided_us: int, crossed_us: int, gaps: GapRow) -> str:
+def pack_state(state: State, zone: str | None, seen_us: int, decided_us: int, gaps: GapRow) -> str:
     """A tag's journal row as compact JSON."""
-    row = {"s": int(state), "z": zone, "t": seen_us, "d": decided_us, "x": crossed_us, "g": list(gaps)}
+    row = {"s": int(state), "z": zone, "t": seen_us, "d": decided_us, "g": list(gaps)}
     return json.dumps(row, separators=(",", ":"))
 
 
@@ -157,7 +156,6 @@ class StoredState:
     zone: str | None
     seen_us: int
     decided_us: int
-    crossed_us: int
     gaps: GapRow
 
 
@@ -166,8 +164,6 @@ def unpack_state(text: str) -> StoredState:
     try:
         row = json.loads(text)
         mean_s, square_s2, count = row["g"]
-        return StoredState(
-            State(row["s"]), row["z"], int(row["t"]), int(row["d"]), int(row["x"]), (mean_s, square_s2, int(count))
-        )
+        return StoredState(State(row["s"]), row["z"], int(row["t"]), int(row["d"]), (mean_s, square_s2, int(count)))
     except (KeyError, TypeError) as error:
         raise ValueError(f"a tag's stored state cannot be read: {text!r}") from error

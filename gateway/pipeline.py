@@ -120,7 +120,6 @@ class Pipeline:
             present = stored.state is State.PRESENT
             self._tags.state[tag] = State.ABSENT if present and zone is None else stored.state
             self._tags.decided_at_us[tag] = stored.decided_us
-            self._tags.crossed_at_us[tag] = stored.crossed_us
             self._tags.stored_at_us[tag] = stored.seen_us
             if present and zone is not None:
                 self._tags.place[tag] = zone
@@ -264,7 +263,7 @@ class Pipeline:
         known = (tags.decided_at_us != NEVER_US) & (tags.state != State.PRESENT)
         for tag in np.flatnonzero(known & (tags.decided_at_us < end_us - FORGET_US)):
             tags.state[tag] = State.ABSENT
-            tags.decided_at_us[tag] = tags.crossed_at_us[tag] = NEVER_US
+            tags.decided_at_us[tag] = NEVER_US
             step.forgotten.append(int(tag))
 
     def _result(self, step: _Step) -> StepResult:
@@ -288,7 +287,6 @@ class Pipeline:
             self._coverage.zones[zone] if zone is not None else None,
             seen_us,
             int(tags.decided_at_us[tag]),
-            int(tags.crossed_at_us[tag]),
             self._placing.gaps(tag, zone),
         )
 

@@ -74,6 +74,9 @@ LIKENESS_BY_AGE: Final = ((6, 4.0), (10, 2.0), (14, 0.0))
 LIKENESS_AT_LAST: Final = -2.5
 """Likeness needed by bins since the change: in a group most tags near the door cross, so the last word is lenient."""
 
+CROWD: Final = 4.0
+"""Where the tags still undecided at last outnumber a quarter of the group, each is less likely to be one of it."""
+
 VETO: Final = 1.5
 MOST_VETOES: Final = 3
 STAYED_LIKENESS: Final = -1.5
@@ -217,9 +220,12 @@ class PortalJudge:
         template = template_of(log.levels_in(members, window, now_bin), self._faint_dbm)
         levels = log.levels_in(rows, window, now_bin)
         like = likeness(levels, template, self._history(rows, now_bin))
-        needed = next((least for until, least in LIKENESS_BY_AGE if now_bin - changed < until), LIKENESS_AT_LAST)
         seen = np.isfinite(levels).any(axis=(1, 2))
         able = seen & self._may(rows, direction, now_bin)
+        crowd = max(0.0, float(np.log(CROWD * max(1, int(able.sum())) / len(members))))
+        needed = next(
+            (least for until, least in LIKENESS_BY_AGE if now_bin - changed < until), LIKENESS_AT_LAST + crowd
+        )
         chosen = able & (like - VETO * np.minimum(log.stays[rows], MOST_VETOES) >= needed)
         decisions = [
             self._cross(int(rows[at]), direction, changed, now_bin, float(like[at]) - LIKENESS_AT_LAST)

@@ -40,7 +40,6 @@ class Tags:
         self.place = np.zeros(0, np.int16)
         self.decided_at_us = np.zeros(0, np.int64)
         self.stored_at_us = np.zeros(0, np.int64)
-        self.crossed_at_us = np.zeros(0, np.int64)
         self.lead_zone = np.zeros(0, np.int16)
         self.lead_since_us = np.zeros(0, np.int64)
 
@@ -57,7 +56,6 @@ class Tags:
         self.place = grown(self.place, rows, -1)
         self.decided_at_us = grown(self.decided_at_us, rows, NEVER_US)
         self.stored_at_us = grown(self.stored_at_us, rows, NEVER_US)
-        self.crossed_at_us = grown(self.crossed_at_us, rows, NEVER_US)
         self.lead_zone = grown(self.lead_zone, rows, -1)
         self.lead_since_us = grown(self.lead_since_us, rows, NEVER_US)
         self.rows = rows
