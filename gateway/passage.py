@@ -124,6 +124,27 @@ def likeness(levels: Floats, template: Template, history: History) -> Floats:
     return ratio
 
 
+def against_visit(levels: Floats, template: Template) -> Floats:
+    """Log-likelihood ratio of passage over a visit for each tag: something that came near, was read at one rate and
+    level by each side, and did not pass. Says nothing about a tag that was not read (0)."""
+    seen = np.isfinite(levels)
+    level = np.where(seen, levels, 0.0)
+    count = seen.sum(axis=(1, 2))
+    length = levels.shape[1]
+    first = np.where(count > 0, seen.any(axis=2).argmax(axis=1), 0)
+    near = np.arange(length)[None, :] >= first[:, None]
+    share = np.clip((seen.sum(axis=1) + 0.25) / (near.sum(axis=1) + 0.5)[:, None], LEAST_P, MOST_P)[:, None, :]
+    visit = np.where(near[:, :, None], share, LEAST_P)
+    moving = template.probability[None]
+    rates = np.where(seen, np.log(moving / visit), np.log((1.0 - moving) / (1.0 - visit)))
+    mean = level.sum(axis=(1, 2)) / np.maximum(count, 1)
+    from_mean, from_template = level - mean[:, None, None], level - template.level_dbm[None]
+    marks = (from_mean**2 - from_template**2) / (2.0 * LEVEL_SPREAD_DB**2)
+    marks = np.where(seen, np.clip(marks, -MOST_MARK, MOST_MARK), 0.0)
+    ratio: Floats = np.where(count > 0, (rates + marks).sum(axis=(1, 2)), 0.0).astype(np.float32)
+    return ratio
+
+
 def history_of(reads: Floats, levels_sum: Floats, watched_bins: float, prior_bins: float, faint_dbm: float) -> History:
     """Standing still as it was before: faded counts of bins with reads and sums of their levels, each (tags, 2), over
     `watched_bins`; half a read in `prior_bins` is believed beforehand, at `faint_dbm`."""

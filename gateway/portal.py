@@ -36,6 +36,8 @@ from gateway.passage import (
     History,
     Ints,
     Order,
+    Template,
+    against_visit,
     history_of,
     likeness,
     mirrored,
@@ -76,6 +78,9 @@ LIKENESS_AT_LAST: Final = -2.5
 
 CROWD: Final = 4.0
 """Where the tags still undecided at last outnumber a quarter of the group, each is less likely to be one of it."""
+
+VISIT_RARITY: Final = 5.0
+"""Something that comes near just when a group passes, and does not pass, is that much rarer (natural logarithm)."""
 
 VETO: Final = 1.5
 MOST_VETOES: Final = 3
@@ -219,7 +224,7 @@ class PortalJudge:
         window = np.arange(changed - GROUP_BEFORE, changed + age)
         template = template_of(log.levels_in(members, window, now_bin), self._faint_dbm)
         levels = log.levels_in(rows, window, now_bin)
-        like = likeness(levels, template, self._history(rows, now_bin))
+        like = self._likeness(rows, levels, template, now_bin)
         seen = np.isfinite(levels).any(axis=(1, 2))
         able = seen & self._may(rows, direction, now_bin)
         crowd = max(0.0, float(np.log(CROWD * max(1, int(able.sum())) / len(members))))
@@ -248,12 +253,17 @@ class PortalJudge:
                 continue
             template = outwards if direction == OUTWARDS else mirrored(outwards)
             window = levels[due][:, -(GROUP_BEFORE + OWN_WAIT) :]
-            like = likeness(window, template, self._history(rows[due], now_bin))
+            like = self._likeness(rows[due], window, template, now_bin)
             like = like - VETO * np.minimum(self.log.stays[rows[due]], MOST_VETOES)
             for row, sure in zip(rows[due], like, strict=True):
                 if sure >= WALK_LIKENESS:
                     decisions.append(self._cross(int(row), direction, now_bin - OWN_WAIT, now_bin, float(sure)))
         return decisions
+
+    def _likeness(self, rows: Ints, levels: Floats, template: Template, now_bin: int) -> Floats:
+        """How much better passage explains the path than the better of standing still and a visit."""
+        still = likeness(levels, template, self._history(rows, now_bin))
+        return np.minimum(still, against_visit(levels, template) + VISIT_RARITY)
 
     def _history(self, rows: Ints, now_bin: int) -> History:
         """The tags standing still, as they were before a passage could have begun."""
