@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from backend.api import paging
 from backend.api.paging import Page, Paged
-from backend.store.database import Database, Queries
+from backend.store.database import Connection, Database, Queries
 
 SQL: Final = Queries(Path(__file__).with_name("views.sql"))
 
@@ -87,6 +87,11 @@ async def gateways(database: Database, params: Paged) -> Page[GatewayView]:
     rows = await database.pool.fetch(SQL["list_gateways"], after, params.limit + 1)
     views = [GatewayView(**row) for row in rows]
     return paging.page("gateways", views, params.limit, [(view.gateway,) for view in views])
+
+
+async def all_gateways(connection: Connection, limit: int) -> list[GatewayView]:
+    """The first `limit` gateways by name."""
+    return [GatewayView(**row) for row in await connection.fetch(SQL["list_gateways"], "", limit)]
 
 
 async def quarantine(database: Database, params: QuarantineParams) -> QuarantineView:

@@ -60,7 +60,8 @@ class Picture:
             self._put(row)
         self._movements.extend(told)
         self._surroundings = surroundings
-        self._deltas.append(delta.model_dump_json(exclude_none=True))
+        same = {name for name in Surroundings.model_fields if getattr(delta, name) is None}
+        self._deltas.append(delta.model_dump_json(exclude=same))
         self._snapshot = None
         return True
 

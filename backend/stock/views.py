@@ -12,7 +12,7 @@ from backend.api import paging
 from backend.api.paging import Page, Paged
 from backend.api.problems import ProblemError
 from backend.catalog.model import VIRTUAL_KINDS
-from backend.store.database import Database, Queries, Record
+from backend.store.database import Connection, Database, Queries, Record
 from wire.events import Epc
 
 SQL: Final = Queries(Path(__file__).with_name("views.sql"))
@@ -186,11 +186,16 @@ async def movements(database: Database, params: MovementParams) -> Page[Movement
         SQL["recent_movements"], *below, params.site, params.kind, params.sku, params.limit + 1
     )
     keys = [(row["recorded_at"], row["gateway"], row["epoch"], row["seq"]) for row in rows]
-    return paging.page("movements", [movement_view(row) for row in rows], params.limit, keys)
+    return paging.page("movements", [_movement_view(row) for row in rows], params.limit, keys)
 
 
-def movement_view(row: Record) -> MovementView:
-    """A row of `recent_movements` as the API and the live feed show it."""
+async def latest_movements(connection: Connection, count: int) -> list[MovementView]:
+    """The last `count` movements of all sites that came in, oldest first."""
+    rows = await connection.fetch(SQL["recent_movements"], *(None,) * 7, count)
+    return [_movement_view(row) for row in reversed(rows)]
+
+
+def _movement_view(row: Record) -> MovementView:
     identity = f"{row['gateway']}/{row['epoch']}/{row['seq']}"
     return MovementView(**{**row, "id": identity, "epc": _hex(row["epc"])})
 

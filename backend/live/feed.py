@@ -1,0 +1,145 @@
+"""What changed since one last looked, from the outbox.
+
+Rows are taken in (xid, outbox_id) order and only of transactions older than every one still at work, so nothing that
+commits late is passed over. A row of stock says where something changed, not what it is now: transactions number
+themselves in another order than they commit in, so the value is read afresh, which makes each one right when it is
+told and the last one right for good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable
+from typing import Final, NamedTuple
+
+import asyncpg
+
+from backend.catalog.model import VIRTUAL_KINDS
+from backend.ingest import views as ingest_views
+from backend.live.picture import MOVEMENTS_KEPT
+from backend.live.protocol import LiveAlert, LiveGateway, LiveSite, LiveStock, Surroundings
+from backend.stock import views as stock_views
+from backend.stock.views import MovementView
+from backend.store.database import Connection, Database, Queries
+
+SQL: Final = Queries.beside(__file__)
+
+CHANNEL: Final = "tallyman_outbox"
+
+ROWS_PER_READ: Final = 5000
+"""A burst is read in parts, so that none keeps more than a few MiB of rows in memory."""
+
+ALERTS_SHOWN: Final = 100
+
+GATEWAYS_SHOWN: Final = 1000
+
+HIDDEN_KINDS: Final = [kind for kind in VIRTUAL_KINDS if kind != "in_transit"]
+"""Zones that mirror the outside world; their units mean nothing on a page."""
+
+
+class Place(NamedTuple):
+    """How far the outbox has been read."""
+
+    xid: int
+    outbox_id: int
+
+
+class Feed:
+    """One reader of the outbox, with a connection of its own. Open it with `async with Feed.open(database)`."""
+
+    def __init__(self, database: Database, connection: Connection) -> None:
+        self._database = database
+        self._connection = connection
+        self._place = Place(0, 0)
+        self._woken = asyncio.Event()
+        self._lost = False
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, database: Database) -> AsyncIterator[Feed]:
+        """Listen for news; the connection goes back to the pool at the end."""
+        async with database.pool.acquire() as connection:
+            feed = cls(database, connection)
+            connection.add_termination_listener(feed._terminated)
+            await connection.add_listener(CHANNEL, feed._notified)
+            try:
+                yield feed
+            finally:
+                connection.remove_termination_listener(feed._terminated)
+                if not connection.is_closed():
+                    await connection.remove_listener(CHANNEL, feed._notified)
+
+    def _notified(self, *_: object) -> None:
+        self._woken.set()
+
+    def _terminated(self, *_: object) -> None:
+        self._lost = True
+        self._woken.set()
+
+    async def wait(self, at_most_s: float) -> None:
+        """Return when there is news, or after `at_most_s` seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(at_most_s):
+                await self._woken.wait()
+        self._woken.clear()
+        if self._lost:
+            raise asyncpg.ConnectionDoesNotExistError("the connection that listens was closed")
+
+    async def load(self) -> tuple[list[LiveStock], list[MovementView]]:
+        """Everything as of one instant, and begin reading the outbox behind it."""
+        async with self._database.snapshot() as connection:
+            self._place = Place(await connection.fetchval(SQL["horizon"]), 0)
+            stock = await connection.fetch(SQL["all_stock"], HIDDEN_KINDS)
+            latest = await stock_views.latest_movements(connection, MOVEMENTS_KEPT)
+        return [LiveStock(**row) for row in stock], latest
+
+    async def read(self) -> tuple[list[LiveStock], list[MovementView]]:
+        """Where stock changed since the last read, with what it is now, and the latest movements since, oldest first."""
+        touched: set[tuple[str, str, str]] = set()
+        movements: list[MovementView] = []
+        while True:
+            rows = await self._connection.fetch(SQL["outbox_behind"], *self._place, ROWS_PER_READ)
+            for row in rows:
+                payload = row["payload"]
+                if row["kind"] == "stock":
+                    touched.add((payload["site"], payload["zone"], payload["sku"]))
+                elif row["kind"] == "movement":
+                    movements.append(MovementView.model_validate(payload))
+            del movements[:-MOVEMENTS_KEPT]
+            if rows:
+                self._place = Place(rows[-1]["xid"], rows[-1]["outbox_id"])
+            if len(rows) < ROWS_PER_READ:
+                break
+        return await self._now_at(touched), movements
+
+    async def _now_at(self, touched: Iterable[tuple[str, str, str]]) -> list[LiveStock]:
+        places = sorted(touched)
+        if not places:
+            return []
+        sites, zones, skus = (list(column) for column in zip(*places, strict=True))
+        rows = await self._connection.fetch(SQL["stock_at"], sites, zones, skus, HIDDEN_KINDS)
+        return [LiveStock(**row) for row in rows]
+
+    async def surroundings(self) -> Surroundings:
+        """Sites, gateways and standing alerts as they are now."""
+        sites = await self._connection.fetch(SQL["sites_and_zones"], HIDDEN_KINDS)
+        alerts = await self._connection.fetch(SQL["standing_alerts"], ALERTS_SHOWN)
+        gateways = await ingest_views.all_gateways(self._connection, GATEWAYS_SHOWN)
+        return Surroundings(
+            sites=tuple(LiveSite.model_validate(dict(row)) for row in sites),
+            gateways=tuple(_live_gateway(view) for view in gateways),
+            alerts=tuple(LiveAlert(**row) for row in alerts),
+        )
+
+
+def _live_gateway(view: ingest_views.GatewayView) -> LiveGateway:
+    return LiveGateway(
+        gateway=view.gateway,
+        site=view.site or view.claimed_site,
+        online=view.online,
+        since=view.status_at,
+        readers=tuple(view.readers),
+        unknown_zones=tuple(view.unknown_zones),
+        unknown_portals=tuple(view.unknown_portals),
+    )

@@ -1,0 +1,52 @@
+-- name: horizon
+-- The oldest transaction that may still write: the outbox before it is complete.
+SELECT pg_snapshot_xmin(pg_current_snapshot())
+
+-- name: outbox_behind
+-- Outbox rows behind a place, in order, of transactions before which nothing can appear any more.
+SELECT xid, outbox_id, kind, payload
+FROM outbox
+WHERE (xid, outbox_id) > ($1::xid8, $2::bigint) AND xid < pg_snapshot_xmin(pg_current_snapshot())
+ORDER BY xid, outbox_id
+LIMIT $3
+
+-- name: all_stock
+-- Units by site, zone and SKU, of the zones that the page shows.
+SELECT site.code AS site, zone.code AS zone, sku.code AS sku, sum(net)::bigint AS net
+FROM balance
+JOIN site USING (site_id)
+JOIN zone USING (zone_id)
+JOIN sku USING (sku_id)
+WHERE zone.kind <> ALL ($1::text[])
+GROUP BY site.code, zone.code, sku.code
+HAVING sum(net) <> 0
+ORDER BY site.code, zone.code, sku.code
+
+-- name: stock_at
+-- Units now at the places and SKUs given, zero where there are none, of the zones that the page shows.
+SELECT asked.site, asked.zone, asked.sku, coalesce(sum(balance.net), 0)::bigint AS net
+FROM unnest($1::text[], $2::text[], $3::text[]) AS asked (site, zone, sku)
+JOIN site ON site.code = asked.site
+JOIN zone ON zone.site_id = site.site_id AND zone.code = asked.zone AND zone.kind <> ALL ($4::text[])
+JOIN sku ON sku.code = asked.sku
+LEFT JOIN balance ON balance.site_id = site.site_id AND balance.zone_id = zone.zone_id AND balance.sku_id = sku.sku_id
+GROUP BY asked.site, asked.zone, asked.sku
+
+-- name: sites_and_zones
+-- The house as the page lays it out, of the zones that the page shows.
+SELECT site.code, site.name,
+       coalesce(jsonb_agg(jsonb_build_object('code', zone.code, 'name', zone.name, 'kind', zone.kind)
+                          ORDER BY zone.zone_id) FILTER (WHERE zone.kind <> ALL ($1::text[])), '[]') AS zones
+FROM site
+LEFT JOIN zone USING (site_id)
+GROUP BY site.site_id
+ORDER BY site.site_id
+
+-- name: standing_alerts
+-- What a person should know now, newest first.
+SELECT alert_id, alert.kind, key, site.code AS site, raised_at
+FROM alert
+LEFT JOIN site USING (site_id)
+WHERE cleared_at IS NULL
+ORDER BY alert_id DESC
+LIMIT $1
