@@ -76,7 +76,7 @@ LIKENESS_BY_AGE: Final = ((6, 4.0), (10, 2.0), (14, 0.0))
 LIKENESS_AT_LAST: Final = -2.5
 """Likeness needed by bins since the change: in a group most tags near the door cross, so the last word is lenient."""
 
-CROWD: Final = 4.0
+CROWD: Final = 3.0
 """Where the tags still undecided at last outnumber a quarter of the group, each is less likely to be one of it."""
 
 VISIT_RARITY: Final = 5.0
@@ -263,7 +263,9 @@ class PortalJudge:
     def _likeness(self, rows: Ints, levels: Floats, template: Template, now_bin: int) -> Floats:
         """How much better passage explains the path than the better of standing still and a visit."""
         still = likeness(levels, template, self._history(rows, now_bin))
-        return np.minimum(still, against_visit(levels, template) + VISIT_RARITY)
+        visiting = against_visit(levels, template) + np.float32(VISIT_RARITY)
+        better: Floats = np.minimum(still, visiting)
+        return better
 
     def _history(self, rows: Ints, now_bin: int) -> History:
         """The tags standing still, as they were before a passage could have begun."""
