@@ -1,0 +1,91 @@
+"""gateway.toml: what it says is kept, what it misspells is refused with the place and the mend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.config import GatewayConfig, load
+from gateway.errors import ConfigError
+
+EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "dockdoor.toml"
+
+TEXT = """
+site = "s"
+gateway = "g"
+[[zones]]
+code = "hall"
+[[portals]]
+code = "d1"
+inside_zone = "hall"
+[[readers]]
+name = "r1"
+address = "127.0.0.1:5084"
+antennas = [{ port = 1, portal = "d1", side = "in" }, { port = 2, zone = "hall" }]
+[journal]
+path = "journal.sqlite"
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "gateway.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_example_of_the_dock_door_loads() -> None:
+    config = load(EXAMPLE)
+    antennas = config.readers[0].antennas
+    assert [(antenna.port, antenna.side) for antenna in antennas] == [(1, "in"), (2, "in"), (3, "out"), (4, "out")]
+    assert config.journal is None
+    assert config.mqtt is None
+
+
+def test_a_relative_journal_lies_beside_the_file(tmp_path: Path) -> None:
+    config = load(written(tmp_path, TEXT))
+    assert config.journal is not None
+    assert config.journal.path == tmp_path / "journal.sqlite"
+
+
+def test_the_hash_follows_the_judgement_and_nothing_else(tmp_path: Path) -> None:
+    config = load(written(tmp_path, TEXT))
+    elsewhere = load(written(tmp_path, TEXT.replace("journal.sqlite", "other.sqlite")))
+    other_rules = load(written(tmp_path, TEXT + "[rules]\nlinger_s = 11\n"))
+    assert config.hash == elsewhere.hash
+    assert config.hash != other_rules.hash
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ('site = "s"', 'site = "s"\nsiet = "s"', "siet"),
+        ('inside_zone = "hall"', 'inside_zone = "hell"', "hell"),
+        ('side = "in"', 'side = "left"', "side"),
+        ('portal = "d1", side = "in"', 'portal = "d1"', "side"),
+        ('portal = "d1", side = "in"', 'portal = "d1", side = "in", zone = "hall"', "exactly one"),
+        ('portal = "d1", side = "in"', 'portal = "d9", side = "in"', "d9"),
+        ('zone = "hall" }', 'zone = "yard" }', "yard"),
+        ('site = "s"', "site = ", "TOML"),
+    ],
+)
+def test_a_fault_is_named_with_its_file(tmp_path: Path, old: str, new: str, named: str) -> None:
+    assert old in TEXT
+    path = written(tmp_path, TEXT.replace(old, new, 1))
+    with pytest.raises(ConfigError, match=named) as caught:
+        load(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.toml"):
+        load(tmp_path / "none.toml")
+
+
+def test_two_readers_may_not_share_a_name() -> None:
+    reader: dict[str, Any] = {"name": "r", "address": "x", "antennas": [{"port": 1, "zone": "z"}]}
+    with pytest.raises(ValueError, match="same name"):
+        GatewayConfig.model_validate(
+            {"site": "s", "gateway": "g", "zones": [{"code": "z"}], "readers": [reader, reader]}
+        )
