@@ -13,8 +13,9 @@ Keys belong to an actor and are kept for KEEP_DAYS.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -40,6 +41,20 @@ class Answer:
     body: str
 
 
+class JoinedDatabase(Database):
+    """One connection inside an open transaction, where services expect a database: what they do joins it."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)  # type: ignore[arg-type]  # a connection answers the pool's queries as the pool does
+        self._connection = connection
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A savepoint within the open transaction."""
+        async with self._connection.transaction():
+            yield self._connection
+
+
 class KeyStore:
     """Runs each keyed request once, with its work and its answer in one transaction."""
 
@@ -57,7 +72,7 @@ class KeyStore:
         return whole.digest()
 
     async def once(
-        self, actor: str, key: str | None, digest: bytes, work: Callable[[Connection], Awaitable[Answer]]
+        self, actor: str, key: str | None, digest: bytes, work: Callable[[Database], Awaitable[Answer]]
     ) -> Answer:
         """The answer of `work`, done now or when the key was first seen. Raises ProblemError as the table says."""
         if not key:
@@ -73,7 +88,7 @@ class KeyStore:
                 if kept["digest"] != digest:
                     raise ProblemError("key-reused", f"the key {key!r} was used for another request")
                 return Answer(kept["status"], kept["answer"])
-            answer = await work(connection)
+            answer = await work(JoinedDatabase(connection))
             now = self._clock.now()
             await connection.execute(SQL["keep_answer"], actor, key, digest, answer.status, answer.body, now)
         return answer

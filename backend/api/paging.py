@@ -12,7 +12,7 @@ import binascii
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Final, Generic, TypeVar
+from typing import Annotated, Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, Field
 
@@ -57,7 +57,7 @@ def encode(list_name: str, values: Sequence[Value]) -> str:
     return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
-def decode(list_name: str, cursor: str, kinds: Sequence[type[Value]]) -> tuple[Value, ...]:
+def decode(list_name: str, cursor: str, kinds: Sequence[type[Value]]) -> tuple[Any, ...]:
     """The values of a cursor of `list_name`, of the given kinds. Raises ProblemError for any other text."""
     try:
         packed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)

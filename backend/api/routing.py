@@ -23,7 +23,7 @@ from backend.api.idempotency import Answer, KeyStore
 from backend.api.permissions import Permission, Principal
 from backend.api.problems import ProblemError
 from backend.errors import StoreUnavailableError
-from backend.store.database import UNAVAILABLE, Connection
+from backend.store.database import UNAVAILABLE, Database
 
 logger = logging.getLogger(__name__)
 
@@ -40,13 +40,13 @@ KEYS: Final = web.AppKey("keys", KeyStore)
 class Call:
     """One request after every check. `params` and `body` are instances of the models that the route names.
 
-    A POST gets the connection whose transaction also keeps its answer: what it changes, it changes there.
+    A POST gets a database whose one transaction also keeps its answer: what it changes, it changes there.
     """
 
     principal: Principal
     params: Any
     body: Any = None
-    connection: Connection | None = None
+    database: Database | None = None
 
 
 Handler = Callable[[Call], Awaitable[BaseModel]]
@@ -97,8 +97,8 @@ def _serve(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
         digest = KeyStore.digest(route.method, request.path_qs, request.content_type, raw)
         body = _body(route, request, raw)
 
-        async def work(connection: Connection) -> Answer:
-            model = await route.handler(Call(principal, params, body, connection))
+        async def work(database: Database) -> Answer:
+            model = await route.handler(Call(principal, params, body, database))
             return Answer(200, model.model_dump_json())
 
         answer = await request.app[KEYS].once(principal.actor, key, digest, work)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 from pydantic import BaseModel, Field
 
 from backend.api import paging
 from backend.api.paging import Page, Paged
+from backend.catalog import service
 from backend.catalog.model import VIRTUAL_KINDS
-from backend.store.database import Database, Queries
-
-SQL: Final = Queries(Path(__file__).with_name("views.sql"))
+from backend.store.database import Database
 
 
 class SiteView(BaseModel):
@@ -44,14 +42,16 @@ class ZoneParams(Paged):
 async def sites(database: Database, params: Paged) -> Page[SiteView]:
     """A page of sites by code."""
     (after,) = paging.decode("sites", params.cursor, (str,)) if params.cursor else ("",)
-    rows = await database.pool.fetch(SQL["list_sites"], after, params.limit + 1)
-    views = [SiteView(**row) for row in rows]
+    rows = await service.list_sites(database, after=after, limit=params.limit + 1)
+    views = [
+        SiteView(code=row["code"], name=row["name"], region=row["region"], time_zone=row["time_zone"]) for row in rows
+    ]
     return paging.page("sites", views, params.limit, [(view.code,) for view in views])
 
 
 async def zones(database: Database, params: ZoneParams) -> Page[ZoneView]:
     """A page of zones by site and code."""
-    after = paging.decode("zones", params.cursor, (str, str)) if params.cursor else ("", "")
-    rows = await database.pool.fetch(SQL["list_zones"], params.site, *after, params.limit + 1)
+    site, code = paging.decode("zones", params.cursor, (str, str)) if params.cursor else ("", "")
+    rows = await service.list_zones(database, site=params.site, after=(site, code), limit=params.limit + 1)
     views = [ZoneView(**row, virtual=row["kind"] in VIRTUAL_KINDS) for row in rows]
     return paging.page("zones", views, params.limit, [(view.site, view.code) for view in views])

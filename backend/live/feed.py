@@ -59,7 +59,7 @@ class Feed:
     @contextlib.asynccontextmanager
     async def open(cls, database: Database) -> AsyncIterator[Feed]:
         """Listen for news; the connection goes back to the pool at the end."""
-        async with database.pool.acquire() as connection:
+        async with database.pool.acquire() as connection:  # type: ignore[no-untyped-call]
             feed = cls(database, connection)
             connection.add_termination_listener(feed._terminated)
             await connection.add_listener(CHANNEL, feed._notified)
@@ -95,7 +95,7 @@ class Feed:
         return [LiveStock(**row) for row in stock], latest
 
     async def read(self) -> tuple[list[LiveStock], list[MovementView]]:
-        """Where stock changed since the last read, with what it is now, and the latest movements since, oldest first."""
+        """Where stock changed since the last read, with what it is now, and the latest movements since."""
         touched: set[tuple[str, str, str]] = set()
         movements: list[MovementView] = []
         while True:

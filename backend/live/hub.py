@@ -91,7 +91,7 @@ class Hub:
             await asyncio.sleep(INTERVAL_S)
 
     async def serve(self, seq: str | None, send: Send) -> None:
-        """Tell one client everything behind `seq`, then what comes, until it is cancelled or too slow (TimeoutError)."""
+        """Tell one client everything behind `seq`, then what comes, until cancelled; TimeoutError when too slow."""
         with self._metrics.clients.track_inprogress():
             known: Picture | None = None
             number: int | None = None
