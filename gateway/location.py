@@ -1,7 +1,8 @@
 """Which zone has the tag? Evidence of overlapping antennas, with hysteresis, so that strays do not move anything.
 
 Each sighting (presence) adds an amplitude by its strongest RSSI to the evidence of its (tag, zone); evidence fades with
-a half-life on the zone's own clock, so level and rate both count and a zone whose reader is off keeps what it had.
+a half-life, so level and rate both count. Since the last read it fades on the zone's own clock: a zone whose reader is
+off keeps what it had.
 A tag goes to the zone that leads; once it has a place, another zone must lead by the factor LEAD, with MIN_SIGHTINGS of
 its own, and keep the lead from one read to another SETTLE_US later: one burst of a far antenna can do none of that.
 """

@@ -10,8 +10,9 @@ holds for any distribution of gaps:
 clamped to [window_min_ms, window_max_ms]. A new (tag, zone) starts from a prior of a few gaps. A tag that comes back
 after its window teaches that gap too: a window that was too short corrects itself and does not flap.
 
-All times given as `clock_us` are on the zone's own clock (coverage), which stands while an antenna is off.
-Keys are tag * zones + zone: arrays are flat, one element for each pair, 56 bytes.
+Times named `clock_us` are on the zone's own clock (coverage), which stands while an antenna is off; sightings are told
+apart by event time, so a zone with one dead antenna still sees tags arrive, it only loses none.
+Keys are tag * zones + zone: arrays are flat, one element for each pair, 68 bytes.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Seen:
     new_stay: Flags
     new_sighting: Flags
     since_us: Ints
-    """On the zone's clock since the read before; 0 in a new stay."""
+    """Event time since the read before; 0 in a new stay."""
 
 
 def window_us(mean_s: Floats, square_s2: Floats, error: float, least_us: int, most_us: int) -> Ints:
@@ -89,6 +90,7 @@ class Presence:
         self.reads = np.zeros(0, np.int32)
         self.antennas = np.zeros(0, np.int64)
         self._sighting_clock_us = np.zeros(0, np.int64)
+        self._sighting_at_us = np.zeros(0, np.int64)
         self.gap_mean_s = np.zeros(0, np.float32)
         self.gap_square_s2 = np.zeros(0, np.float32)
         self.gaps = np.zeros(0, np.int32)
@@ -103,6 +105,7 @@ class Presence:
         self.reads = grown(self.reads, pairs, 0)
         self.antennas = grown(self.antennas, pairs, 0)
         self._sighting_clock_us = grown(self._sighting_clock_us, pairs, NEVER_US)
+        self._sighting_at_us = grown(self._sighting_at_us, pairs, NEVER_US)
         self.gap_mean_s = grown(self.gap_mean_s, pairs, PRIOR_MEAN_S)
         self.gap_square_s2 = grown(self.gap_square_s2, pairs, PRIOR_MEAN_S**2 + PRIOR_SPREAD_S**2)
         self.gaps = grown(self.gaps, pairs, 0)
@@ -113,9 +116,9 @@ class Presence:
         key = seen.key
         since_us = clock_us - self.seen_clock_us[key]
         new_stay = (self.sightings[key] == 0) | (since_us > np.minimum(self.windows_us(key), longest_gap_us))
-        gap_us = clock_us - self._sighting_clock_us[key]
-        new_sighting = new_stay | (gap_us >= SIGHTING_US)
-        self._learn(key, gap_us, new_sighting)
+        new_sighting = new_stay | (seen.at_us - self._sighting_at_us[key] >= SIGHTING_US)
+        self._learn(key, clock_us - self._sighting_clock_us[key], new_sighting)
+        before_us = seen.at_us - self.last_at_us[key]
         fresh = key[new_stay]
         self.first_at_us[fresh] = seen.first_at_us[new_stay]
         self.sightings[fresh] = 0
@@ -125,9 +128,10 @@ class Presence:
         self.reads[key] += seen.reads.astype(np.int32)
         self.antennas[key] |= seen.antennas
         self._sighting_clock_us[key] = np.where(new_sighting, clock_us, self._sighting_clock_us[key])
+        self._sighting_at_us[key] = np.where(new_sighting, seen.at_us, self._sighting_at_us[key])
         self.seen_clock_us[key] = np.maximum(self.seen_clock_us[key], clock_us)
         self.last_at_us[key] = np.maximum(self.last_at_us[key], seen.at_us)
-        return Seen(new_stay, new_sighting, np.where(new_stay, 0, np.maximum(since_us, 0)))
+        return Seen(new_stay, new_sighting, np.where(new_stay, 0, np.maximum(before_us, 0)))
 
     def refresh(self, key: Ints, clock_us: Ints, at_us: Ints) -> None:
         """Something else saw the tag where it is (its door's antennas): it is not absent, and no more is learnt."""

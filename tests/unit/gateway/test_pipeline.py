@@ -134,3 +134,15 @@ def test_a_restart_repeats_no_arrival_and_forgets_no_departure(bench: Bench) -> 
     assert again.movements == []
     again.step([], 200.0)
     assert again.kinds() == [("departed", "dock")]
+
+
+def test_a_zone_with_a_dead_antenna_still_sees_tags_arrive_and_loses_none() -> None:
+    settings = {
+        **CONFIG,
+        "readers": [{"name": "zr", "address": "z", "antennas": [{"port": p, "zone": "dock"} for p in (1, 2)]}],
+    }
+    bench = Bench(GatewayConfig.model_validate(settings))
+    bench.step([ReaderState("zr", frozenset({1}), us(0))], 0.0)
+    bench.step([bench.reads("zr", 1, np.arange(1.0, 10.0, 0.7))], 11.0)
+    bench.step([], 2000.0)
+    assert bench.kinds() == [("arrived", "dock")]

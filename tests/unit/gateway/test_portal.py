@@ -1,0 +1,186 @@
+"""Doors: who crossed, which way, and who was just standing there.
+
+Reads come from a door of a few lines: level falls with distance, the far side is heard 16 dB weaker, a tag keeps silent
+for a while after a read, and a third of all reads is missed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from gateway.config import GatewayConfig
+from gateway.passage import likeness, mirrored, order, template_of, walking_template
+from gateway.pipeline import Pipeline
+from readers.read import EpcTable, ReadBatch, ReaderEvent, ReaderState, empty_reads
+from wire.events import Movement
+
+START_US = 1_700_000_000_000_000
+DOORS = {"d1": 0.0, "d2": 4.0}
+Path = Callable[[float], tuple[float, float] | None]
+"""Where a tag is at a time in seconds: metres along the wall, metres inside (negative: outside); None: far away."""
+
+
+def config() -> GatewayConfig:
+    readers = [
+        {
+            "name": f"r-{door}",
+            "address": door,
+            "antennas": [{"port": port, "portal": door, "side": "in" if port < 3 else "out"} for port in (1, 2, 3, 4)],
+        }
+        for door in DOORS
+    ]
+    return GatewayConfig.model_validate(
+        {
+            "site": "s",
+            "gateway": "g",
+            "zones": [{"code": "dock"}],
+            "portals": [{"code": door, "inside_zone": "dock"} for door in DOORS],
+            "readers": readers,
+        }
+    )
+
+
+def walk(at_s: float, speed: float, x: float = 0.0, inwards: bool = True) -> Path:
+    """Through the door at `at_s`, from 8 m before it to 8 m behind."""
+
+    def path(now: float) -> tuple[float, float] | None:
+        depth = (now - at_s) * speed * (1 if inwards else -1)
+        return (x, depth) if abs(depth) < 8 else None
+
+    return path
+
+
+def stand(x: float, depth: float, since: float = 0.0) -> Path:
+    return lambda now: (x, depth) if now >= since else None
+
+
+def reads_of(paths: Sequence[Path], seconds: float, seed: int) -> list[tuple[float, str, int, int, float]]:
+    """(time, door, port, tag, level) of every read, in order of time."""
+    chance = np.random.default_rng(seed)
+    silent_until = np.zeros((len(paths), len(DOORS)))
+    traits = chance.normal(0.0, 1.6, len(paths))
+    reads = []
+    for visit, now in enumerate(np.arange(0.0, seconds, 0.06)):
+        port = visit % 4 + 1
+        for number, (door, wall_x) in enumerate(DOORS.items()):
+            for tag, path in enumerate(paths):
+                where = path(float(now))
+                if where is None or silent_until[tag, number] > now:
+                    continue
+                x, depth = where
+                distance = float(np.hypot(x - wall_x + (1.2 if port % 2 else -1.2), np.hypot(depth, 0.5)))
+                level = -49 - 27 * np.log10(max(distance, 0.5)) + traits[tag] + chance.normal(0.0, 2.5)
+                if (depth > 0.3 and port > 2) or (depth < -0.3 and port < 3):
+                    level -= 16
+                if chance.random() < 0.67 / (1 + np.exp(-(level + 74))):
+                    silent_until[tag, number] = now + chance.uniform(0.5, 1.0)
+                    reads.append((float(now), door, port, tag, float(level)))
+    return reads
+
+
+def judge(paths: Sequence[Path], seconds: float, seed: int = 1) -> list[Movement]:
+    epcs = EpcTable()
+    numbers = epcs.numbers(tag.to_bytes(12, "big") for tag in range(1, len(paths) + 1))
+    pipeline = Pipeline(config(), epcs)
+    states: list[ReaderEvent] = [ReaderState(f"r-{door}", frozenset({1, 2, 3, 4}), START_US) for door in DOORS]
+    movements = pipeline.step(states, START_US).movements
+    reads = reads_of(paths, seconds, seed)
+    for begin in np.arange(0.0, seconds, 0.5):
+        events: list[ReaderEvent] = []
+        for door in DOORS:
+            mine = [read for read in reads if begin <= read[0] < begin + 0.5 and read[1] == door]
+            if mine:
+                batch = empty_reads(len(mine))
+                batch["epc"] = [numbers[read[3]] for read in mine]
+                batch["antenna"] = [read[2] for read in mine]
+                batch["rssi_dbm"] = [read[4] for read in mine]
+                batch["at_us"] = batch["first_at_us"] = [START_US + round(read[0] * 1e6) for read in mine]
+                events.append(ReadBatch(f"r-{door}", batch, START_US + round((begin + 0.5) * 1e6)))
+        movements += pipeline.step(events, START_US + round((begin + 0.5) * 1e6)).movements
+    return [movement for movement in movements if movement.kind == "crossed"]
+
+
+def crossings(movements: Sequence[Movement]) -> Counter[tuple[int, str | None, str | None]]:
+    return Counter((int(movement.epc, 16) - 1, movement.portal, movement.direction) for movement in movements)
+
+
+@pytest.mark.parametrize("inwards", [True, False])
+@pytest.mark.parametrize("speed", [0.8, 1.5, 2.0])
+def test_a_pallet_crosses_whole_and_parked_pallets_do_not(speed: float, inwards: bool) -> None:
+    chance = np.random.default_rng(5)
+    pallet = [walk(20.0 + delay, speed, inwards=inwards) for delay in chance.uniform(-0.3, 0.3, 25)]
+    parked = [stand(float(x), float(depth)) for x, depth in chance.uniform((2.0, 1.0), (4.5, 4.0), (30, 2))]
+    movements = judge([*pallet, *parked], 32.0)
+    counted = crossings(movements)
+    direction = "in" if inwards else "out"
+    right = sum(counted[tag, "d1", direction] == 1 for tag in range(25))
+    assert right >= 24
+    assert sum(counted.values()) - right <= 1
+    assert all(movement.evidence is not None and movement.evidence.reads >= 1 for movement in movements)
+
+
+def test_single_tags_cross_by_their_own_path() -> None:
+    paths = [walk(20.0 * number + 15, 1.2, inwards=number % 2 == 0) for number in range(12)]
+    counted = crossings(judge(paths, 260.0, seed=2))
+    right = sum(counted[number, "d1", "in" if number % 2 == 0 else "out"] == 1 for number in range(12))
+    assert right >= 9
+    assert sum(counted.values()) - right <= 1
+
+
+def test_a_tag_parked_beside_the_door_never_crosses() -> None:
+    chance = np.random.default_rng(9)
+    parked = [stand(float(x), float(depth)) for x, depth in chance.uniform((-1.5, 0.8), (1.5, 4.0), (40, 2))]
+    assert len(judge(parked, 240.0, seed=3)) <= 1
+
+
+def test_a_pallet_that_comes_near_and_stays_does_not_cross() -> None:
+    pallet = [stand(0.1 * number - 1, 1.5, since=15.0) for number in range(20)]
+    assert judge(pallet, 40.0, seed=4) == []
+
+
+def test_there_and_back_within_a_minute_is_two_crossings() -> None:
+    there, back = walk(20.0, 1.2), walk(50.0, 1.2, inwards=False)
+    pallet: list[Path] = [(lambda now: there(now) if now < 35 else back(now)) for _ in range(20)]
+    counted = crossings(judge(pallet, 65.0, seed=6))
+    assert sum(counted[tag, "d1", "in"] == 1 and counted[tag, "d1", "out"] == 1 for tag in range(20)) >= 19
+
+
+def test_the_neighbouring_door_makes_no_crossings() -> None:
+    pallet = [walk(20.0, 1.2, x=4.0 + 0.02 * number) for number in range(20)]
+    counted = crossings(judge(pallet, 35.0, seed=7))
+    assert sum(count for (_, portal, _), count in counted.items() if portal == "d1") == 0
+    assert sum(counted[tag, "d2", "in"] == 1 for tag in range(20)) >= 19
+
+
+def test_order_needs_both_sides_and_knows_the_way() -> None:
+    levels = np.full((3, 10, 2), -np.inf, np.float32)
+    levels[0, 1:4, 0] = levels[0, 6:9, 1] = -60
+    levels[1, 1:9, 0] = -60
+    levels[2, ::2, 0] = levels[2, 1::2, 1] = -60
+    outwards, inwards = order(levels, np.array([-60, -60, -60], np.float32), 10)
+    assert outwards.evidence[0] == pytest.approx(12.0)
+    assert outwards.agreement[0] == pytest.approx(1.0)
+    assert 4 <= outwards.change[0] <= 6
+    assert inwards.evidence[0] <= 0.0
+    assert outwards.evidence[1] <= 0.0
+    assert max(outwards.agreement[2], inwards.agreement[2]) < 0.6
+
+
+def test_likeness_tells_a_passage_from_standing_still() -> None:
+    from gateway.passage import History
+
+    template = walking_template(12, 10, 0.25, -60.0)
+    back = mirrored(template)
+    assert np.array_equal(back.probability[:, 0], template.probability[:, 1])
+    history = History(np.full((2, 2), 0.1, np.float32), np.full((2, 2), -72.0, np.float32))
+    levels = np.full((2, 22, 2), -np.inf, np.float32)
+    levels[0, 8:12, 0] = levels[0, 12:16, 1] = -61
+    levels[1, ::4, 0] = -72
+    passed, stood = likeness(levels, template, history)
+    assert passed > 5
+    assert stood < -2
+    assert template_of(levels[:1], -70.0).probability.shape == (22, 2)
