@@ -18,10 +18,10 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, cast
 
 from backend.api.problems import ProblemError
-from backend.store.database import Connection, Database, Queries
+from backend.store.database import Connection, Database, Pool, Queries
 from wire.clock import Clock
 
 SQL: Final = Queries.beside(__file__)
@@ -45,7 +45,7 @@ class JoinedDatabase(Database):
     """One connection inside an open transaction, where services expect a database: what they do joins it."""
 
     def __init__(self, connection: Connection) -> None:
-        super().__init__(connection)  # type: ignore[arg-type]  # a connection answers the pool's queries as the pool does
+        super().__init__(cast("Pool", connection))  # answers the pool's queries as the pool does
         self._connection = connection
 
     @contextlib.asynccontextmanager
@@ -53,6 +53,8 @@ class JoinedDatabase(Database):
         """A savepoint within the open transaction."""
         async with self._connection.transaction():
             yield self._connection
+
+    snapshot = transaction
 
 
 class KeyStore:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
-from typing import Final, NamedTuple
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Final, NamedTuple, Protocol, cast
 
 import asyncpg
 
@@ -38,6 +38,25 @@ HIDDEN_KINDS: Final = [kind for kind in VIRTUAL_KINDS if kind != "in_transit"]
 """Zones that mirror the outside world; their units mean nothing on a page."""
 
 
+class Listener(Connection, Protocol):
+    """A connection that hears notifications and of its own end."""
+
+    async def add_listener(self, channel: str, callback: Callable[..., None]) -> None:
+        """Call back for each notification of the channel."""
+
+    async def remove_listener(self, channel: str, callback: Callable[..., None]) -> None:
+        """Not any more."""
+
+    def add_termination_listener(self, callback: Callable[..., None]) -> None:
+        """Call back when the connection ends."""
+
+    def remove_termination_listener(self, callback: Callable[..., None]) -> None:
+        """Not any more."""
+
+    def is_closed(self) -> bool:
+        """Whether it has ended."""
+
+
 class Place(NamedTuple):
     """How far the outbox has been read."""
 
@@ -59,7 +78,8 @@ class Feed:
     @contextlib.asynccontextmanager
     async def open(cls, database: Database) -> AsyncIterator[Feed]:
         """Listen for news; the connection goes back to the pool at the end."""
-        async with database.pool.acquire() as connection:  # type: ignore[no-untyped-call]
+        async with database.pool.acquire() as acquired:
+            connection = cast("Listener", acquired)
             feed = cls(database, connection)
             connection.add_termination_listener(feed._terminated)
             await connection.add_listener(CHANNEL, feed._notified)

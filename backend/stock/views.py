@@ -59,6 +59,7 @@ class ItemView(BaseModel):
     """One serialised thing. Its place is decided by its newest observation; `present` says whether it is seen now."""
 
     epc: str
+    identity: str | None
     kind: str
     sku: str | None
     sku_name: str | None
@@ -73,7 +74,6 @@ class ItemView(BaseModel):
     observed_at: datetime | None
     gateway: str | None
     left_at: datetime | None
-    seen_at: datetime | None
     present: bool
 
 

@@ -36,10 +36,10 @@ ORDER BY coalesce(site, ''), coalesce(zone, ''), coalesce(sku, ''), coalesce(lot
 LIMIT $15
 
 -- name: item_by_epc
--- One thing: what it is, where it is, when it was last seen.
-SELECT item.epc, item.kind, sku.code AS sku, sku.name AS sku_name, lot.code AS lot, lot.expires_on, item.quantity,
+-- One thing: what it is, where it is, and since when.
+SELECT item.epc, item.identity, item.kind, sku.code AS sku, sku.name AS sku_name, lot.code AS lot, lot.expires_on, item.quantity,
        item.condition, parent.epc AS parent, item.document, site.code AS site, zone.code AS zone,
-       item.observed_at, item.gateway, item.left_at, item.seen_at, item.present
+       item.observed_at, item.gateway, item.left_at, item.present
 FROM item
 JOIN zone USING (zone_id)
 JOIN site ON site.site_id = zone.site_id
