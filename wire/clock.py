@@ -39,11 +39,16 @@ class ScaledClock:
     def __init__(self, start: datetime, speed: float = 1.0) -> None:
         if start.tzinfo is None:
             raise ValueError("start needs a time zone")
-        if speed <= 0:
-            raise ValueError("speed must be above 0")
-        self.speed = speed
         self._start = start.astimezone(UTC)
         self._origin_s = time.monotonic()
+        self.speed = 1.0
+        self.run_at(speed)
+
+    def run_at(self, speed: float) -> None:
+        """From now on run at another speed; the time goes on from where it is."""
+        if speed <= 0:
+            raise ValueError("speed must be above 0")
+        self._start, self._origin_s, self.speed = self.now(), time.monotonic(), speed
 
     def now(self) -> datetime:
         """Scaled time since `start`."""
