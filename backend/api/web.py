@@ -15,10 +15,10 @@ ONE_YEAR: Final = "public, max-age=31536000, immutable"
 """Built files carry their content's hash in the name, so they never change."""
 
 POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self'; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
-"""The page loads nothing from anywhere else. Inline styles: the length of a bar is set on the element."""
+"""The page loads nothing from anywhere else."""
 
 
 def mount(app: web.Application, dist: Path = DIST) -> None:
