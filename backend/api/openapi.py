@@ -85,9 +85,10 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
             inside = name in route.path_names
             one: dict[str, Any] = {"name": name, "in": "path" if inside else "query"}
             one["required"] = inside or name in required
-            if "description" in value:
-                one["description"] = value.pop("description")
-            one["schema"] = _without_null(value)
+            schema_of_one = _without_null(value)
+            if "description" in schema_of_one:
+                one["description"] = schema_of_one.pop("description")
+            one["schema"] = schema_of_one
             listed.append(one)
     if route.method == "POST":
         listed.append(

@@ -1,0 +1,215 @@
+"""Routes over real HTTP: what is checked before a handler runs, and how every failure is told."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import aiohttp
+import pytest
+from aiohttp import web
+from pydantic import BaseModel
+
+from backend.api import guard, problems, routing
+from backend.api.guard import Guard
+from backend.api.idempotency import Answer, KeyStore
+from backend.api.paging import Paged
+from backend.api.permissions import Permission, Principal
+from backend.api.problems import ProblemError
+from backend.api.routing import Call, Route
+from backend.errors import StoreUnavailableError
+from backend.store.database import Database
+
+
+class Thing(BaseModel):
+    """A thing."""
+
+    name: str
+    count: int = 1
+
+
+class NameParams(Paged):
+    """Which thing."""
+
+    name: str
+
+
+class Nothing(KeyStore):
+    """Does the work at once and keeps nothing."""
+
+    def __init__(self) -> None:
+        self.actors: list[str] = []
+
+    async def once(
+        self, actor: str, key: str | None, digest: bytes, work: Callable[[Database], Awaitable[Answer]]
+    ) -> Answer:
+        self.actors.append(actor)
+        return await work(Database.__new__(Database))
+
+
+async def get_thing(call: Call) -> Thing:
+    if call.params.name == "away":
+        raise StoreUnavailableError("gone")
+    if call.params.name == "broken":
+        raise RuntimeError("a fault nobody foresaw")
+    if call.params.name == "refused":
+        raise ProblemError("refused", "not this one", why="because")
+    return Thing(name=call.params.name, count=call.params.limit)
+
+
+async def put_thing(call: Call) -> Thing:
+    return call.body
+
+
+async def import_things(call: Call) -> Thing:
+    return Thing(name=call.body, count=len(call.body))
+
+
+ROUTES = [
+    Route("GET", "/api/v1/things/{name}", "get_thing", "A thing", Permission.ITEMS_READ, Thing, get_thing, NameParams),
+    Route("POST", "/api/v1/things", "put_thing", "Put one", Permission.STOCK_IMPORT, Thing, put_thing, body=Thing),
+    Route("POST", "/api/v1/file", "import", "Take in", Permission.STOCK_IMPORT, Thing, import_things, body=str),
+]
+
+TOKEN = "a-token-of-some-length-+/="
+
+
+async def serve(check: Guard) -> tuple[web.AppRunner, str]:
+    app = web.Application(middlewares=[routing.problem_responses], client_max_size=1000)
+    app[guard.GUARD] = check
+    app[routing.KEYS] = Nothing()
+    routing.mount(app, ROUTES)
+    app.router.add_get("/problems/{kind}", problems.describe)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[aiohttp.ClientSession]:
+    runner, url = await serve(Guard())
+    async with aiohttp.ClientSession(url) as session:
+        yield session
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def guarded() -> AsyncIterator[aiohttp.ClientSession]:
+    runner, url = await serve(Guard(TOKEN))
+    async with aiohttp.ClientSession(url) as session:
+        yield session
+    await runner.cleanup()
+
+
+async def test_parameters_reach_the_handler_as_their_types(client: aiohttp.ClientSession) -> None:
+    async with client.get("/api/v1/things/bolt?limit=7") as answer:
+        assert answer.status == 200
+        assert await answer.json() == {"name": "bolt", "count": 7}
+
+
+async def test_an_unchanged_answer_is_not_sent_again(client: aiohttp.ClientSession) -> None:
+    async with client.get("/api/v1/things/bolt") as answer:
+        tag = answer.headers["ETag"]
+    for given in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        async with client.get("/api/v1/things/bolt", headers={"If-None-Match": given}) as answer:
+            assert (answer.status, await answer.read()) == (304, b"")
+    async with client.get("/api/v1/things/nut", headers={"If-None-Match": tag}) as answer:
+        assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "kind"),
+    [
+        ("/api/v1/things/a?limit=0", 400, "invalid-request"),
+        ("/api/v1/things/a?limit=x", 400, "invalid-request"),
+        ("/api/v1/things/a?limit=1&limit=2", 400, "invalid-request"),
+        ("/api/v1/things/a?colour=red", 400, "invalid-request"),
+        ("/api/v1/things/a?name=b", 400, "invalid-request"),
+        ("/api/v1/nothing", 404, "not-found"),
+        ("/api/v1/things/refused", 422, "refused"),
+        ("/api/v1/things/away", 503, "unavailable"),
+        ("/api/v1/things/broken", 500, "internal"),
+    ],
+)
+async def test_every_failure_is_a_problem_document(
+    client: aiohttp.ClientSession, path: str, status: int, kind: str
+) -> None:
+    async with client.get(path) as answer:
+        assert (answer.status, answer.content_type) == (status, "application/problem+json")
+        problem = await answer.json()
+    assert (problem["status"], problem["type"]) == (status, f"/problems/{kind}")
+    assert "foresaw" not in str(problem)
+    async with client.get(problem["type"]) as answer:
+        assert (await answer.json())["title"] == problem["title"]
+
+
+async def test_a_problem_carries_its_own_members(client: aiohttp.ClientSession) -> None:
+    async with client.get("/api/v1/things/refused") as answer:
+        assert (await answer.json())["why"] == "because"
+    async with client.get("/api/v1/things/a?limit=x") as answer:
+        assert (await answer.json())["errors"][0]["where"] == "limit"
+    async with client.delete("/api/v1/things/a") as answer:
+        assert (answer.status, answer.headers["Allow"]) == (405, "GET")
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        (b'{"name": "a", "weight": 2}', "application/json", 400),
+        (b'{"name": ', "application/json", 400),
+        (b"\xff", "application/json", 400),
+        (b'{"name": "a"}', "text/plain", 415),
+        (b"x" * 2000, "application/json", 413),
+    ],
+)
+async def test_a_body_is_checked_before_anything_is_done(
+    client: aiohttp.ClientSession, body: bytes, kind: str, status: int
+) -> None:
+    async with client.post("/api/v1/things", data=body, headers={"Content-Type": kind}) as answer:
+        assert answer.status == status
+
+
+async def test_a_file_reaches_the_handler_without_its_byte_order_mark(client: aiohttp.ClientSession) -> None:
+    data = "\ufeffkode,zähl\n".encode()
+    async with client.post("/api/v1/file", data=data, headers={"Content-Type": "text/csv; charset=utf-8"}) as answer:
+        assert (await answer.json())["name"] == "kode,zähl\n"
+
+
+async def test_pages_of_other_origins_and_other_names_are_refused(client: aiohttp.ClientSession) -> None:
+    for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}, {"Origin": "null"}):
+        async with client.get("/api/v1/things/a", headers=headers) as answer:
+            assert (answer.status, (await answer.json())["type"]) == (403, "/problems/wrong-host")
+    for host in ("localhost:1", "[::1]:8080", "127.0.0.2"):
+        async with client.get("/api/v1/things/a", headers={"Host": host}) as answer:
+            assert answer.status == 200
+
+
+async def test_with_a_token_every_call_carries_it(guarded: aiohttp.ClientSession) -> None:
+    packed = base64.urlsafe_b64encode(TOKEN.encode()).decode().rstrip("=")
+    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": TOKEN}):
+        async with guarded.get("/api/v1/things/a", headers=headers) as answer:
+            assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    for headers in (
+        {"Authorization": f"Bearer {TOKEN}"},
+        {"Authorization": f"bearer {TOKEN}", "Host": "stock.example"},
+        {"Sec-WebSocket-Protocol": f"{guard.LIVE_PROTOCOL}, bearer.{packed}"},
+    ):
+        async with guarded.get("/api/v1/things/a", headers=headers) as answer:
+            assert answer.status == 200
+
+
+async def test_whoever_lacks_the_permission_is_told_its_name() -> None:
+    class Weak(Guard):
+        def principal(self, request: web.Request) -> Principal:
+            return Principal("intern", "guest", frozenset({Permission.ITEMS_READ}))
+
+    runner, url = await serve(Weak())
+    try:
+        async with aiohttp.ClientSession(url) as session:
+            async with session.get("/api/v1/things/a") as answer:
+                assert answer.status == 200
+            async with session.post("/api/v1/things", json={"name": "a"}) as answer:
+                assert (answer.status, (await answer.json())["permission"]) == (403, "stock.import")
+    finally:
+        await runner.cleanup()
