@@ -244,6 +244,7 @@ class _Walk:
     def _take_custom(self, at: int, end: int) -> None:
         if end - at < CUSTOM_NUMBERS.size:
             refuse("Custom has no room for vendor and subtype", P_FIELD_ERROR)
+        self._fix(at, CUSTOM_NUMBERS.size)
         vendor, subtype = CUSTOM_NUMBERS.unpack_from(self._record, at)
         if vendor != IMPINJ or subtype not in IMPINJ_VALUES:
             return
@@ -251,7 +252,6 @@ class _Walk:
         start = at + CUSTOM_NUMBERS.size
         if end - start != calcsize(form):
             refuse(f"the vendor's {name} is {end - start} bytes, not {calcsize(form)}", P_FIELD_ERROR)
-        self._fix(at, CUSTOM_NUMBERS.size)
         if name == "rssi" and self.places.get("rssi", (0, ""))[1] == "b":
             del self.places["rssi"]  # the vendor's is finer
         self._place(name, start, form)

@@ -180,8 +180,10 @@ class ReportDecoder:
         if (layout.has_first and first_us >> TIME_BITS) or (layout.has_last and last_us >> TIME_BITS):
             refuse("a time lies beyond the year 4253", A_OUT_OF_RANGE)
         if layout.uptime:
-            first_us += self.uptime_offset_us if "first" in layout.uptime else 0
-            last_us += self.uptime_offset_us if "last" in layout.uptime else 0
+            if "first" in layout.uptime:
+                first_us += self.uptime_offset_us
+            if "last" in layout.uptime:
+                last_us += self.uptime_offset_us
         after = (antenna, rssi_dbm, first_us, last_us, seen or 1, math.nan)
         if last_us is None:
             last_us = first_us or 0

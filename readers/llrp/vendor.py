@@ -55,14 +55,16 @@ KNOWN: Final = MappingProxyType(
 _SUBTYPES: Final = MappingProxyType({known.name: key for key, known in KNOWN.items()})
 
 
-def interpret(custom: Parameter) -> Parameter:
-    """A `Custom` parameter under its vendor's name and with its field, or unchanged where we do not know it.
+def interpret(parameter: Parameter) -> Parameter:
+    """A `Custom` parameter under its vendor's name and with its field; anything else comes back unchanged.
     Raises DecodeError when a known one has the wrong length.
     """
-    known = KNOWN.get((custom.fields["VendorIdentifier"], custom.fields["ParameterSubtype"]))
+    if parameter.name != "Custom":
+        return parameter
+    known = KNOWN.get((parameter.fields["VendorIdentifier"], parameter.fields["ParameterSubtype"]))
     if known is None:
-        return custom
-    data = custom.fields["Data"]
+        return parameter
+    data = parameter.fields["Data"]
     if len(data) != known.layout.size:
         raise DecodeError(
             f"{len(data)} bytes, not {known.layout.size}", status_code=200 + Status.FIELD_ERROR, where=known.name
