@@ -5,11 +5,14 @@
 -- Business time is written by the application from its injected clock; no column defaults to now().
 
 CREATE TABLE store (
-    store_id   uuid        NOT NULL,
-    made_at    timestamptz NOT NULL,
-    only_row   boolean     PRIMARY KEY DEFAULT true CHECK (only_row)
+    store_id          uuid        NOT NULL,
+    made_at           timestamptz NOT NULL,
+    catalog_revision  bigint      NOT NULL DEFAULT 1,
+    only_row          boolean     PRIMARY KEY DEFAULT true CHECK (only_row)
 );
 COMMENT ON TABLE store IS 'The identity that acknowledgements carry. Renewed when a database is restored or promoted.';
+COMMENT ON COLUMN store.catalog_revision IS
+    'Counted up by each change of sites, zones and portals: a worker whose copy is older reads them again.';
 
 CREATE TABLE site (
     site_id    integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -71,32 +74,71 @@ COMMENT ON TABLE lot IS 'Every SKU has the lot with the empty code: stock whose 
 
 CREATE TABLE item (
     item_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    epc            bytea   NOT NULL UNIQUE,
-    kind           text    NOT NULL CHECK (kind IN ('sgtin', 'sscc', 'grai', 'giai')),
+    epc            bytea   UNIQUE,
+    identity       text    UNIQUE,
+    kind           text    NOT NULL CHECK (kind IN ('sgtin', 'sscc', 'grai', 'giai', 'other')),
+    parent_id      bigint,
+    document       text,
+    -- what it is and where its stock came from: now, and at the start of its history
     sku_id         integer REFERENCES sku,
     lot_id         integer REFERENCES lot,
-    quantity       integer NOT NULL DEFAULT 1 CHECK (quantity > 0),
+    quantity       integer NOT NULL CHECK (quantity > 0),
+    origin_zone_id integer NOT NULL,
+    first_sku_id   integer,
+    first_lot_id   integer,
+    first_quantity integer NOT NULL CHECK (first_quantity > 0),
+    first_origin_zone_id integer NOT NULL,
+    -- the end of the fold over its observations
+    zone_id        integer NOT NULL,
     condition      text    NOT NULL DEFAULT 'sellable',
-    parent_id      bigint  REFERENCES item,
-    origin_zone_id integer NOT NULL REFERENCES zone,
-    document       text,
-    -- the place, decided by the newest observation (observed_at, gateway, epoch, seq)
-    zone_id        integer NOT NULL REFERENCES zone,
+    left_at        timestamptz,
+    present        boolean NOT NULL DEFAULT false,
     observed_at    timestamptz,
     gateway        text,
     epoch          text,
     seq            bigint,
-    left_at        timestamptz,
-    -- presence, which never moves stock
-    seen_at        timestamptz,
-    present        boolean NOT NULL DEFAULT false,
-    CHECK ((kind = 'sgtin') = (sku_id IS NOT NULL)),
-    CHECK ((sku_id IS NULL) = (lot_id IS NULL))
+    CHECK ((sku_id IS NULL) = (lot_id IS NULL)),
+    CHECK ((first_sku_id IS NULL) = (first_lot_id IS NULL))
 ) WITH (fillfactor = 70);
-COMMENT ON COLUMN item.origin_zone_id IS
-    'Where its stock came from at its first observation: the supplier when a document announced it, else unknown.';
-COMMENT ON COLUMN item.left_at IS 'When it crossed out, while that crossing still decides its place.';
+COMMENT ON TABLE item IS
+    'One serialised thing. Zones are written by the fold alone and checked by verify: a foreign key on them would lock '
+    'the zone''s row at every movement.';
+COMMENT ON COLUMN item.identity IS
+    'Its GS1 element string, such as 01(GTIN)21(serial): the same for every encoding, filter value and company prefix '
+    'length. A thing known by its label alone has no EPC until a reader sees it.';
+COMMENT ON COLUMN item.origin_zone_id IS 'The supplier''s zone when a document announced it, else the site''s unknown.';
+COMMENT ON COLUMN item.zone_id IS 'Its place; the origin while nobody has observed it.';
+COMMENT ON COLUMN item.left_at IS 'When it left, while that still decides its place.';
+COMMENT ON COLUMN item.observed_at IS 'With gateway, epoch and seq: its newest observation.';
 CREATE INDEX item_sku ON item (sku_id);
+
+CREATE TABLE document_import (
+    kind         text NOT NULL,
+    document     text NOT NULL,
+    sha256       text NOT NULL,
+    line_count   integer NOT NULL,
+    actor        text NOT NULL,
+    recorded_at  timestamptz NOT NULL,
+    PRIMARY KEY (kind, document)
+);
+COMMENT ON TABLE document_import IS 'Files taken in: opening stock that is imported twice must not count twice.';
+
+CREATE TABLE binding (
+    binding_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    item_id         bigint  NOT NULL REFERENCES item,
+    bound_at        timestamptz NOT NULL,
+    sku_id          integer NOT NULL REFERENCES sku,
+    lot_id          integer NOT NULL REFERENCES lot,
+    quantity        integer NOT NULL CHECK (quantity > 0),
+    origin_zone_id  integer NOT NULL,
+    zone_id         integer,
+    condition       text,
+    document        text NOT NULL,
+    actor           text NOT NULL
+);
+COMMENT ON TABLE binding IS
+    'A document''s word on an item that has a history: from bound_at on it is this SKU and lot, and (with a zone) there.';
+CREATE INDEX binding_item ON binding (item_id);
 
 -- The ledger ---------------------------------------------------------------------------------------------------------
 
@@ -138,6 +180,7 @@ CREATE TABLE posting_rest PARTITION OF posting DEFAULT;
 CREATE INDEX posting_from ON posting (from_balance_id, observed_at);
 CREATE INDEX posting_to ON posting (to_balance_id, observed_at);
 CREATE INDEX posting_item ON posting (item_id, observed_at) WHERE item_id IS NOT NULL;
+CREATE INDEX posting_recorded ON posting USING brin (recorded_at);
 
 -- What was seen ------------------------------------------------------------------------------------------------------
 
@@ -195,12 +238,33 @@ CREATE TABLE scan (
     operator     text   NOT NULL,
     intent       text   NOT NULL,
     code         text   NOT NULL,
-    item_id      bigint,
-    state        text   NOT NULL CHECK (state IN ('applied', 'refused')),
+    zone         text,
+    quantity     integer NOT NULL,
+    lot          text,
+    document     text,
+    state        text   NOT NULL DEFAULT 'refused' CHECK (state IN ('applied', 'refused')),
     reason       text   NOT NULL DEFAULT '',
+    -- what it says of an item: read again when the item's history is folded anew
+    item_id      bigint,
+    place_id     integer,
+    leaves       boolean NOT NULL DEFAULT false,
+    condition    text,
+    lot_id       integer,
     PRIMARY KEY (device, scan_id)
 );
 CREATE INDEX scan_source ON scan (gateway, epoch, seq);
+CREATE INDEX scan_item ON scan (item_id) WHERE item_id IS NOT NULL;
+
+CREATE TABLE scan_repeat (
+    gateway      text   NOT NULL,
+    epoch        text   NOT NULL,
+    seq          bigint NOT NULL,
+    device       text   NOT NULL,
+    scan_id      text   NOT NULL,
+    recorded_at  timestamptz NOT NULL,
+    PRIMARY KEY (gateway, epoch, seq)
+);
+COMMENT ON TABLE scan_repeat IS 'A scan that came again under another number: it changed nothing.';
 
 CREATE TABLE reader_health (
     gateway      text NOT NULL,

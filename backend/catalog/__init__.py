@@ -1,0 +1,1 @@
+"""What exists: sites, zones, portals, SKUs, GTINs, lots."""

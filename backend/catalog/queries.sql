@@ -1,0 +1,108 @@
+-- name: revision
+-- The catalog's revision, to see whether a copy of the places is still right.
+SELECT catalog_revision FROM store
+
+-- name: count_revision
+-- Say that sites, zones or portals changed; also the lock that lets one change go after the other.
+UPDATE store SET catalog_revision = catalog_revision + 1
+
+-- name: all_sites
+-- Every site.
+SELECT site_id, code FROM site
+
+-- name: all_zones
+-- Every zone of every site.
+SELECT zone_id, site_id, code, kind FROM zone
+
+-- name: all_portals
+-- Every portal of every site.
+SELECT portal_id, site_id, code, inside_zone_id FROM portal
+
+-- name: put_site
+-- Define a site, or change what is said of it.
+INSERT INTO site (code, name, region, time_zone) VALUES ($1, $2, $3, $4)
+ON CONFLICT (code) DO UPDATE SET name = excluded.name, region = excluded.region, time_zone = excluded.time_zone
+RETURNING site_id
+
+-- name: put_zone
+-- Define a zone, or change what is said of it.
+INSERT INTO zone (site_id, code, name, kind, parent_id)
+VALUES ($1, $2, $3, $4, (SELECT parent.zone_id FROM zone parent WHERE parent.site_id = $1 AND parent.code = $5))
+ON CONFLICT (site_id, code) DO UPDATE SET name = excluded.name, kind = excluded.kind, parent_id = excluded.parent_id
+
+-- name: put_portal
+-- Define a portal, or change what is said of it.
+INSERT INTO portal (site_id, code, name, inside_zone_id)
+SELECT $1, $2, $3, zone_id FROM zone WHERE site_id = $1 AND code = $4
+ON CONFLICT (site_id, code) DO UPDATE SET name = excluded.name, inside_zone_id = excluded.inside_zone_id
+
+-- name: put_skus
+-- Define SKUs by parallel arrays, or change what is said of them.
+INSERT INTO sku (code, name, unit)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) AS s (code, name, unit) ORDER BY code
+ON CONFLICT (code) DO UPDATE SET name = excluded.name, unit = excluded.unit
+
+-- name: put_gtins
+-- Give SKUs their GTINs by parallel arrays; returns those that belong to another SKU already and stay there.
+WITH wanted AS (
+    SELECT gtin, sku_id, quantity
+    FROM unnest($1::text[], $2::text[], $3::int[]) AS g (gtin, sku_code, quantity) JOIN sku ON sku.code = sku_code
+), put AS (
+    INSERT INTO sku_gtin (gtin, sku_id, quantity) SELECT gtin, sku_id, quantity FROM wanted ORDER BY gtin
+    ON CONFLICT (gtin) DO UPDATE SET quantity = excluded.quantity WHERE sku_gtin.sku_id = excluded.sku_id
+    RETURNING gtin
+)
+SELECT wanted.gtin, sku.code AS owner
+FROM wanted JOIN sku_gtin ON sku_gtin.gtin = wanted.gtin JOIN sku ON sku.sku_id = sku_gtin.sku_id
+WHERE wanted.gtin NOT IN (SELECT gtin FROM put)
+
+-- name: put_lots
+-- Make missing lots by parallel arrays; a date that was unknown is filled in, one that is known stays.
+INSERT INTO lot (sku_id, code, expires_on)
+SELECT * FROM unnest($1::int[], $2::text[], $3::date[]) AS l (sku_id, code, expires_on) ORDER BY sku_id, code
+ON CONFLICT (sku_id, code) DO UPDATE SET expires_on = excluded.expires_on
+WHERE lot.expires_on IS NULL AND excluded.expires_on IS NOT NULL
+
+-- name: put_unlotted
+-- Give every one of these SKUs the lot with the empty code.
+INSERT INTO lot (sku_id, code) SELECT sku_id, '' FROM sku WHERE code = ANY ($1::text[])
+ON CONFLICT (sku_id, code) DO NOTHING
+
+-- name: lots
+-- Lots of SKUs by parallel arrays of SKU and code.
+SELECT lot.lot_id, lot.sku_id, lot.code, lot.expires_on
+FROM unnest($1::int[], $2::text[]) AS l (sku_id, code) JOIN lot USING (sku_id, code)
+
+-- name: skus_by_code
+-- SKUs of these codes.
+SELECT sku_id, code FROM sku WHERE code = ANY ($1::text[])
+
+-- name: skus_by_gtin
+-- What these GTINs stand for, with each SKU's lot of the empty code.
+SELECT gtin, sku_id, quantity, lot_id
+FROM sku_gtin JOIN lot USING (sku_id) WHERE gtin = ANY ($1::text[]) AND lot.code = ''
+
+-- name: list_sites
+-- Sites in the order of their codes, after a code.
+SELECT site_id, code, name, region, time_zone FROM site WHERE code > $1 ORDER BY code LIMIT $2
+
+-- name: list_zones
+-- Zones in the order of site and code, of one site or all, after a (site, code).
+SELECT site.code AS site, zone.code, zone.name, zone.kind, parent.code AS parent
+FROM zone JOIN site USING (site_id) LEFT JOIN zone parent ON parent.zone_id = zone.parent_id
+WHERE ($1::text IS NULL OR site.code = $1) AND (site.code, zone.code) > ($2, $3)
+ORDER BY site.code, zone.code LIMIT $4
+
+-- name: list_portals
+-- Portals in the order of site and code, of one site or all, after a (site, code).
+SELECT site.code AS site, portal.code, portal.name, zone.code AS inside_zone
+FROM portal JOIN site USING (site_id) JOIN zone ON zone.zone_id = portal.inside_zone_id
+WHERE ($1::text IS NULL OR site.code = $1) AND (site.code, portal.code) > ($2, $3)
+ORDER BY site.code, portal.code LIMIT $4
+
+-- name: list_skus
+-- SKUs in the order of their codes, after a code, each with its GTINs.
+SELECT sku.code, sku.name, sku.unit, coalesce(
+    (SELECT jsonb_object_agg(gtin, quantity ORDER BY gtin) FROM sku_gtin WHERE sku_gtin.sku_id = sku.sku_id), '{}'
+) AS gtins
+FROM sku WHERE code > $1 ORDER BY code LIMIT $2

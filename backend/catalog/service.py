@@ -1,0 +1,158 @@
+"""Define and read sites, zones, portals, SKUs and lots."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from typing import NamedTuple
+
+from backend.catalog.model import VIRTUAL_KINDS, Places, Portal, Site, SiteSpec, SkuSpec, Zone, gtin14
+from backend.errors import CatalogError
+from backend.store.database import Connection, Database, Queries, Record
+
+SQL = Queries.beside(__file__)
+
+
+class Goods(NamedTuple):
+    """What one thing with a GTIN is: SKU, units of it, and the SKU's lot of the empty code."""
+
+    sku_id: int
+    quantity: int
+    lot_id: int
+
+
+class PlacesCopy:
+    """Every site, zone and portal in memory, read again when the catalog's revision moved on."""
+
+    def __init__(self) -> None:
+        self._places = Places(0, ())
+
+    async def at(self, connection: Connection, revision: int) -> Places:
+        """The places as of `revision`, which the caller read in its own transaction."""
+        if self._places.revision != revision:
+            self._places = await read_places(connection)
+        return self._places
+
+
+async def read_places(connection: Connection) -> Places:
+    """Every site with its zones and portals."""
+    revision = await connection.fetchval(SQL["revision"])
+    sites = await connection.fetch(SQL["all_sites"])
+    zones: dict[int, dict[str, Zone]] = defaultdict(dict)
+    by_id: dict[int, Zone] = {}
+    for row in await connection.fetch(SQL["all_zones"]):
+        zone = Zone(row["zone_id"], row["site_id"], row["code"], row["kind"])
+        zones[zone.site_id][zone.code] = by_id[zone.zone_id] = zone
+    portals: dict[int, dict[str, Portal]] = defaultdict(dict)
+    for row in await connection.fetch(SQL["all_portals"]):
+        portal = Portal(row["portal_id"], row["site_id"], row["code"], by_id[row["inside_zone_id"]])
+        portals[portal.site_id][portal.code] = portal
+    return Places(
+        revision,
+        (Site(row["site_id"], row["code"], zones[row["site_id"]], portals[row["site_id"]]) for row in sites),
+    )
+
+
+async def put_site(database: Database, spec: SiteSpec) -> None:
+    """Define a site with its zones and portals, or change it. Zones that the spec leaves out stay.
+
+    Raises CatalogError when the definition cannot stand.
+    """
+    spec.check()
+    async with database.transaction() as connection:
+        await connection.execute(SQL["count_revision"])
+        site_id = await connection.fetchval(SQL["put_site"], spec.code, spec.name, spec.region, spec.time_zone)
+        for kind in VIRTUAL_KINDS:
+            await connection.execute(SQL["put_zone"], site_id, kind, "", kind, None)
+        for zone in spec.zones:
+            await connection.execute(SQL["put_zone"], site_id, zone.code, zone.name, zone.kind, zone.parent)
+        for portal in spec.portals:
+            await connection.execute(SQL["put_portal"], site_id, portal.code, portal.name, portal.inside_zone)
+
+
+async def put_skus(database: Database, specs: Sequence[SkuSpec]) -> None:
+    """Define SKUs with their GTINs, or change them, all or none.
+
+    Raises CatalogError for a definition that cannot stand and for a GTIN that belongs to another SKU.
+    """
+    for spec in specs:
+        spec.check()
+    owners: dict[str, str] = {}
+    for spec in specs:
+        for gtin in map(gtin14, spec.gtins):
+            if owners.setdefault(gtin, spec.code) != spec.code:
+                raise CatalogError(f"GTIN {gtin} is given to both SKU {owners[gtin]} and SKU {spec.code}")
+    codes = [spec.code for spec in specs]
+    if len(set(codes)) < len(codes):
+        raise CatalogError("the same SKU is defined twice")
+    async with database.transaction() as connection:
+        await connection.execute(SQL["put_skus"], codes, [spec.name for spec in specs], [spec.unit for spec in specs])
+        await connection.execute(SQL["put_unlotted"], codes)
+        gtins = [(gtin14(gtin), spec.code, count) for spec in specs for gtin, count in spec.gtins.items()]
+        taken = (
+            await connection.fetch(SQL["put_gtins"], *([*column] for column in zip(*gtins, strict=True)))
+            if gtins
+            else []
+        )
+        if taken:
+            raise CatalogError(f"GTIN {taken[0]['gtin']} belongs to SKU {taken[0]['owner']}")
+
+
+async def goods_of(connection: Connection, gtins: Iterable[str]) -> dict[str, Goods]:
+    """What GTINs (14 digits) stand for; those that nobody registered are missing from the answer."""
+    wanted = sorted(set(gtins))
+    if not wanted:
+        return {}
+    rows = await connection.fetch(SQL["skus_by_gtin"], wanted)
+    return {row["gtin"]: Goods(row["sku_id"], row["quantity"], row["lot_id"]) for row in rows}
+
+
+async def sku_ids(connection: Connection, codes: Iterable[str]) -> dict[str, int]:
+    """SKUs by code; those that do not exist are missing from the answer."""
+    rows = await connection.fetch(SQL["skus_by_code"], sorted(set(codes)))
+    return {row["code"]: row["sku_id"] for row in rows}
+
+
+async def lot_ids(connection: Connection, wanted: Mapping[tuple[int, str], date | None]) -> dict[tuple[int, str], int]:
+    """Lots by (SKU, code), made where missing; the values are their expiry where it is known.
+
+    Raises CatalogError when a lot is known with another expiry date.
+    """
+    keys = sorted(wanted)
+    if not keys:
+        return {}
+    skus, codes = [sku for sku, _ in keys], [code for _, code in keys]
+    await connection.execute(SQL["put_lots"], skus, codes, [wanted[key] for key in keys])
+    found: dict[tuple[int, str], int] = {}
+    for row in await connection.fetch(SQL["lots"], skus, codes):
+        key = (row["sku_id"], row["code"])
+        expires_on = wanted[key]
+        if expires_on is not None and row["expires_on"] != expires_on:
+            raise CatalogError(f"lot {key[1]!r} expires on {row['expires_on']}, not on {expires_on}")
+        found[key] = row["lot_id"]
+    return found
+
+
+async def list_sites(database: Database, *, after: str = "", limit: int = 100) -> list[Record]:
+    """Sites by code: `site_id, code, name, region, time_zone`."""
+    return await database.pool.fetch(SQL["list_sites"], after, limit)
+
+
+async def list_zones(
+    database: Database, *, site: str | None = None, after: tuple[str, str] = ("", ""), limit: int = 100
+) -> list[Record]:
+    """Zones by (site, code): `site, code, name, kind, parent`."""
+    return await database.pool.fetch(SQL["list_zones"], site, *after, limit)
+
+
+async def list_portals(
+    database: Database, *, site: str | None = None, after: tuple[str, str] = ("", ""), limit: int = 100
+) -> list[Record]:
+    """Portals by (site, code): `site, code, name, inside_zone`."""
+    return await database.pool.fetch(SQL["list_portals"], site, *after, limit)
+
+
+async def list_skus(database: Database, *, after: str = "", limit: int = 100) -> list[Record]:
+    """SKUs by code: `code, name, unit, gtins` (a mapping from GTIN to units)."""
+    return await database.pool.fetch(SQL["list_skus"], after, limit)

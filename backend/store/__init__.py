@@ -1,0 +1,1 @@
+"""The database: its pool, its schema, its identity, and SQL by name."""
