@@ -1,0 +1,1 @@
+"""The demo: simulated warehouses through the whole chain, and the database against the ground truth at the end."""
