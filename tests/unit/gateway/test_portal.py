@@ -1,7 +1,7 @@
 """Doors: who crossed, which way, and who was just standing there.
 
-Reads come from a door of a few lines: level falls with distance, the far side is heard 16 dB weaker, a tag keeps silent
-for a while after a read, and a third of all reads is missed.
+Reads come from a door of a few lines: level falls with distance, antennas hear 26 dB less from behind but for one read
+in ten that an echo brings, a tag keeps silent for a while after a read, and a third of all reads is missed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from gateway.config import GatewayConfig
-from gateway.passage import likeness, mirrored, order, template_of, walking_template
+from gateway.passage import History, likeness, mirrored, order, template_of, walking_template
 from gateway.pipeline import Pipeline
 from readers.read import EpcTable, ReadBatch, ReaderEvent, ReaderState, empty_reads
 from wire.events import Movement
@@ -73,9 +73,9 @@ def reads_of(paths: Sequence[Path], seconds: float, seed: int) -> list[tuple[flo
                     continue
                 x, depth = where
                 distance = float(np.hypot(x - wall_x + (1.2 if port % 2 else -1.2), np.hypot(depth, 0.5)))
-                level = -49 - 27 * np.log10(max(distance, 0.5)) + traits[tag] + chance.normal(0.0, 2.5)
+                level = -58 - 27 * np.log10(max(distance, 0.5)) + traits[tag] + chance.normal(0.0, 2.5)
                 if (depth > 0.3 and port > 2) or (depth < -0.3 and port < 3):
-                    level -= 16
+                    level -= 6 if chance.random() < 0.1 else 26
                 if chance.random() < 0.67 / (1 + np.exp(-(level + 74))):
                     silent_until[tag, number] = now + chance.uniform(0.5, 1.0)
                     reads.append((float(now), door, port, tag, float(level)))
@@ -119,7 +119,7 @@ def test_a_pallet_crosses_whole_and_parked_pallets_do_not(speed: float, inwards:
     direction = "in" if inwards else "out"
     right = sum(counted[tag, "d1", direction] == 1 for tag in range(25))
     assert right >= 24
-    assert sum(counted.values()) - right <= 1
+    assert sum(counted.values()) - right <= 2
     assert all(movement.evidence is not None and movement.evidence.reads >= 1 for movement in movements)
 
 
@@ -127,19 +127,20 @@ def test_single_tags_cross_by_their_own_path() -> None:
     paths = [walk(20.0 * number + 15, 1.2, inwards=number % 2 == 0) for number in range(12)]
     counted = crossings(judge(paths, 260.0, seed=2))
     right = sum(counted[number, "d1", "in" if number % 2 == 0 else "out"] == 1 for number in range(12))
-    assert right >= 9
+    assert right >= 11
     assert sum(counted.values()) - right <= 1
 
 
-def test_a_tag_parked_beside_the_door_never_crosses() -> None:
+def test_tags_parked_beside_the_door_hardly_ever_cross() -> None:
+    """Forty tags within 4 m for four minutes, echoes and all: at most a false crossing in 40 tag-minutes."""
     chance = np.random.default_rng(9)
     parked = [stand(float(x), float(depth)) for x, depth in chance.uniform((-1.5, 0.8), (1.5, 4.0), (40, 2))]
-    assert len(judge(parked, 240.0, seed=3)) <= 1
+    assert len(judge(parked, 240.0, seed=3)) <= 4
 
 
 def test_a_pallet_that_comes_near_and_stays_does_not_cross() -> None:
     pallet = [stand(0.1 * number - 1, 1.5, since=15.0) for number in range(20)]
-    assert judge(pallet, 40.0, seed=4) == []
+    assert len(judge(pallet, 40.0, seed=4)) <= 2
 
 
 def test_there_and_back_within_a_minute_is_two_crossings() -> None:
@@ -149,10 +150,10 @@ def test_there_and_back_within_a_minute_is_two_crossings() -> None:
     assert sum(counted[tag, "d1", "in"] == 1 and counted[tag, "d1", "out"] == 1 for tag in range(20)) >= 19
 
 
-def test_the_neighbouring_door_makes_no_crossings() -> None:
+def test_a_pallet_belongs_to_the_door_that_hears_it_best() -> None:
     pallet = [walk(20.0, 1.2, x=4.0 + 0.02 * number) for number in range(20)]
     counted = crossings(judge(pallet, 35.0, seed=7))
-    assert sum(count for (_, portal, _), count in counted.items() if portal == "d1") == 0
+    assert sum(count for (_, portal, _), count in counted.items() if portal == "d1") <= 1
     assert sum(counted[tag, "d2", "in"] == 1 for tag in range(20)) >= 19
 
 
@@ -171,8 +172,6 @@ def test_order_needs_both_sides_and_knows_the_way() -> None:
 
 
 def test_likeness_tells_a_passage_from_standing_still() -> None:
-    from gateway.passage import History
-
     template = walking_template(12, 10, 0.25, -60.0)
     back = mirrored(template)
     assert np.array_equal(back.probability[:, 0], template.probability[:, 1])
