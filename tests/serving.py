@@ -162,8 +162,8 @@ class Serving:
 
 
 @contextlib.asynccontextmanager
-async def serving(database: Database, guard: Guard | None = None) -> AsyncIterator[Serving]:
-    """Serve a database's house on a free loopback port."""
+async def serving(database: Database, guard: Guard | None = None, port: int = 0) -> AsyncIterator[Serving]:
+    """Serve a database's house on a loopback port; 0: a free one."""
     metrics = BackendMetrics()
     hub = Hub(database, metrics.live)
     clock = ScaledClock(START)
@@ -177,7 +177,7 @@ async def serving(database: Database, guard: Guard | None = None) -> AsyncIterat
     LiveRoute(hub, metrics.live).mount(app)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
     running = asyncio.create_task(hub.run())
     try:
         yield Serving(f"http://127.0.0.1:{runner.addresses[0][1]}", House(database), hub, metrics)

@@ -1,0 +1,156 @@
+"""The page in a real browser: what stands in the database is what stands on the screen, and it follows."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from backend.api.guard import Guard
+from backend.api.web import DIST
+from backend.store.database import Database
+from tests.serving import House, Serving, at, serving
+
+pytestmark = pytest.mark.browser
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+# No sandbox: containers grant none to root. The rest keeps the browser from speaking to anybody but this test.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+IN_TIME_MS = 20_000
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        pytest.skip(f"no browser on PATH (looked for {', '.join(BROWSERS)})")
+    if not (DIST / "index.html").is_file():
+        pytest.skip("the page is not built: run `make web`")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=program, headless=True, args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def page(browser: Browser, served: Serving) -> AsyncIterator[Page]:
+    """The page of the served house. Fails when it said anything to the console, or asked anything of another host."""
+    page = await browser.new_page(viewport={"width": 1360, "height": 860}, color_scheme="light")
+    page.set_default_timeout(IN_TIME_MS)
+    expect.set_options(timeout=IN_TIME_MS)
+    complaints: list[str] = []
+    page.on("console", lambda said: complaints.append(f"{said.type}: {said.text}"))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda asked: asked.url.startswith(served.url) or complaints.append(f"asked {asked.url}"))
+    await page.goto(served.url)
+    yield page
+    assert not complaints
+
+
+async def furnished(house: House) -> None:
+    await house.put("jakarta", "dock", "CASE", 12)
+    await house.put("jakarta", "rack", "CASE", 1240)
+    await house.put("jakarta", "rack", "DRUM", 8)
+    await house.put("surabaya", "rack", "DRUM", 310)
+    await house.put("surabaya", "dock", "DRUM", -2)
+    await house.put("jakarta", "in_transit", "CASE", 40)
+    await house.database.pool.execute(
+        "INSERT INTO gateway (gateway, site_id, online, status, status_at)"
+        " SELECT code || '-edge', site_id, code = 'jakarta', $1, $2 FROM site",
+        {"zones": ["attic", "dock", "rack"], "portals": ["d1"], "readers": ["r1", "r2"]},
+        at(0),
+    )
+    await house.database.pool.execute(
+        "INSERT INTO alert (kind, key, site_id, raised_at) SELECT 'gateway_offline', 'surabaya-edge', site_id, $1"
+        " FROM site WHERE code = 'surabaya'",
+        at(0),
+    )
+    for serial in range(6):
+        await house.add_item(serial, "jakarta", "rack")
+        await house.cross(serial, "jakarta", "in" if serial % 2 else "out", serial)
+
+
+async def test_stock_movements_and_gateways_are_shown_and_follow(page: Page, served: Serving) -> None:
+    await furnished(served.house)
+    jakarta, surabaya = page.locator("[data-site=jakarta]"), page.locator("[data-site=surabaya]")
+    await expect(page.locator(".connection")).to_have_text("Live")
+    await expect(jakarta.locator("[data-zone=rack] .units")).to_have_text("1,248")
+    await expect(jakarta.locator("strong")).to_have_text("1,260")
+    await expect(jakarta.locator("[data-zone=in_transit]")).to_have_text("40")
+    await expect(surabaya.locator("[data-zone=dock]")).to_contain_text("owed")
+    await expect(page.locator("[data-figure=in-transit]")).to_have_text("40")
+    await expect(page.locator(".movements li")).to_have_count(6)
+    await expect(page.locator(".movements li").first).to_contain_text("crossed in")
+    await expect(page.locator("[data-gateway=jakarta-edge]")).to_contain_text("not in the catalog: attic")
+    await expect(page.locator("[data-gateway=surabaya-edge]")).to_have_attribute("data-online", "false")
+    await expect(page.locator(".alerts")).to_contain_text("Gateway offline")
+    if picture := os.environ.get("TALLYMAN_SCREENSHOTS"):
+        await asyncio.sleep(0.5)
+        await page.screenshot(path=Path(picture) / "light.png", full_page=True)
+        await page.emulate_media(color_scheme="dark")
+        await page.screenshot(path=Path(picture) / "dark.png", full_page=True)
+        await page.set_viewport_size({"width": 420, "height": 860})
+        await page.screenshot(path=Path(picture) / "narrow.png", full_page=True)
+    await served.house.put("jakarta", "rack", "CASE", 2)
+    await served.house.cross(0, "jakarta", "in", 60)
+    await expect(jakarta.locator("[data-zone=rack] .units")).to_have_text("1,250")
+    await expect(page.locator(".movements li")).to_have_count(7)
+
+
+async def test_the_filter_shows_one_sku(page: Page, served: Serving) -> None:
+    await furnished(served.house)
+    jakarta = page.locator("[data-site=jakarta]")
+    await expect(jakarta.locator("strong")).to_have_text("1,260")
+    await page.get_by_placeholder("Filter by SKU").fill("dru")
+    await expect(jakarta.locator("strong")).to_have_text("8")
+    await expect(page.locator("[data-figure=skus]")).to_have_text("1")
+    await expect(page.locator(".movements li")).to_have_count(0)
+    await page.get_by_placeholder("Filter by SKU").fill("")
+    await expect(jakarta.locator("strong")).to_have_text("1,260")
+
+
+async def test_the_page_says_that_the_line_is_gone_and_comes_back(
+    browser: Browser, database: Database, unused_tcp_port: int
+) -> None:
+    await House(database).furnish()
+    page = await browser.new_page()
+    async with serving(database, port=unused_tcp_port) as served:
+        await served.house.put("jakarta", "rack", "CASE", 5)
+        await page.goto(served.url)
+        await expect(page.locator(".connection")).to_have_text("Live", timeout=IN_TIME_MS)
+    await expect(page.locator(".connection")).to_contain_text("lost", timeout=IN_TIME_MS)
+    await expect(page.locator("[data-site=jakarta] strong")).to_have_text("5")
+    async with serving(database, port=unused_tcp_port) as served:
+        await served.house.put("jakarta", "rack", "CASE", 5)
+        await expect(page.locator("[data-site=jakarta] strong")).to_have_text("10", timeout=2 * IN_TIME_MS)
+        await page.close()
+
+
+async def test_with_a_token_the_page_asks_for_it(browser: Browser, database: Database) -> None:
+    await House(database).furnish()
+    async with serving(database, Guard("a-token-of-some-length")) as served:
+        page = await browser.new_page()
+        page.set_default_timeout(IN_TIME_MS)
+        await page.goto(served.url)
+        await page.get_by_label("This server asks for its token").fill("wrong")
+        await page.get_by_role("button", name="Sign in").click()
+        await expect(page.get_by_role("button", name="Sign in")).to_be_visible(timeout=IN_TIME_MS)
+        await page.get_by_label("This server asks for its token").fill("a-token-of-some-length")
+        await page.get_by_role("button", name="Sign in").click()
+        await expect(page.locator("[data-site=jakarta] h2")).to_have_text("Jakarta", timeout=IN_TIME_MS)
+        await page.close()
