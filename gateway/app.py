@@ -1,0 +1,125 @@
+"""The gateway program: everything is made and joined here, and nowhere else.
+
+drivers ──reads──▶ supervisor (pipeline, each tick) ──▶ journal ──▶ publisher ──▶ MQTT
+                                                          ▲             │ Ack
+                                    handhelds ──▶ scans ──┘◀────────────┘
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from gateway.config import GatewayConfig, JournalSettings, MqttSettings
+from gateway.errors import ConfigError, JournalError
+from gateway.health import serving
+from gateway.journal import Journal
+from gateway.pipeline import Pipeline
+from gateway.publisher import Publisher
+from gateway.scans import ScanDesk
+from gateway.stats import GatewayStats
+from gateway.supervisor import Supervisor, keep_driving
+from readers.driver import Driver, ReaderSettings, find_driver
+from readers.read import EpcTable, to_us
+from wire.clock import Clock
+from wire.mqtt import MqttLink
+
+__all__ = ["GatewayStats", "run_gateway"]
+
+logger = logging.getLogger(__name__)
+
+DRAIN_S: Final = 5.0
+"""Real seconds that a gateway told to stop still spends on sending: what is left goes out at the next start."""
+
+TRIM_EVERY_S: Final = 60.0
+"""How often acknowledged events of old age are deleted; the journal deletes a thousand at a time."""
+
+CLIENT_ID: Final = "tallyman-{site}-{gateway}"
+
+
+async def run_gateway(
+    config: GatewayConfig,
+    clock: Clock,
+    *,
+    stop: asyncio.Event | None = None,
+    stats: GatewayStats | None = None,
+) -> None:
+    """Run one gateway until `stop` is set (for ever without it), then end in order.
+
+    Raises ConfigError when the file lacks [journal] or [mqtt], JournalError when the journal cannot be opened,
+    DriverNotFoundError when a reader's driver is not installed.
+    """
+    journal_settings, mqtt = _required(config)
+    stop, stats = stop or asyncio.Event(), stats or GatewayStats()
+    epcs = EpcTable()
+    journal = await Journal.open(journal_settings)
+    try:
+        link = MqttLink(mqtt.url, CLIENT_ID.format(site=config.site, gateway=config.gateway))
+        publisher = Publisher(config, journal, link, clock, stats)
+        desk = ScanDesk(config.site, journal, link, stats, publisher.wake)
+        publisher.on_outcomes(desk.tell)
+        supervisor = Supervisor(Pipeline(config, epcs), journal, clock, config.rules.tick_ms, stats, publisher.wake)
+        drivers = _drivers(config, epcs, clock, supervisor)
+        async with serving(config, stats), link:
+            await _run_together(drivers, supervisor, publisher, journal, clock, stop)
+    finally:
+        await journal.close()
+
+
+async def _run_together(
+    drivers: dict[str, Driver],
+    supervisor: Supervisor,
+    publisher: Publisher,
+    journal: Journal,
+    clock: Clock,
+    stop: asyncio.Event,
+) -> None:
+    """All tasks until stopped; then readers first, then the last tick, then what can still be sent."""
+    readers_gone = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        sending = group.create_task(publisher.run())
+        trimming = group.create_task(_keep_trimmed(journal, clock))
+        judging = group.create_task(supervisor.run(readers_gone))
+        driving = [group.create_task(keep_driving(name, driver)) for name, driver in drivers.items()]
+        await stop.wait()
+        for task in driving:
+            task.cancel()
+        await asyncio.wait(driving)
+        readers_gone.set()
+        await asyncio.wait([judging])
+        trimming.cancel()
+        await publisher.drain(DRAIN_S)
+        sending.cancel()
+
+
+async def _keep_trimmed(journal: Journal, clock: Clock) -> None:
+    while True:
+        await asyncio.sleep(TRIM_EVERY_S)
+        try:
+            while await journal.trim(to_us(clock.now())):
+                pass
+        except JournalError as error:
+            logger.warning("journal not trimmed, tried again later: %s", error)
+
+
+def _drivers(config: GatewayConfig, epcs: EpcTable, clock: Clock, supervisor: Supervisor) -> dict[str, Driver]:
+    drivers = {}
+    for reader in config.readers:
+        settings = ReaderSettings(
+            name=reader.name,
+            address=reader.address,
+            antennas=tuple(antenna.port for antenna in reader.antennas),
+            options=reader.options,
+        )
+        drivers[reader.name] = find_driver(reader.driver)(settings, epcs, clock, supervisor.deliver)
+    return drivers
+
+
+def _required(config: GatewayConfig) -> tuple[JournalSettings, MqttSettings]:
+    for name in ("journal", "mqtt"):
+        if getattr(config, name) is None:
+            raise ConfigError(f"a gateway needs a section [{name}]: see docs/operators-guide.md")
+    assert config.journal is not None
+    assert config.mqtt is not None
+    return config.journal, config.mqtt
