@@ -27,6 +27,11 @@ TAG_REPORT_DATA: Final = 240
 OTHERS: Final = frozenset({242, 1023})
 """What else a report may hold: RFSurveyReportData and Custom, stepped over."""
 
+START: Final = Struct("!HIIHH")
+"""A message's header and that of its first parameter."""
+
+START_WORDS: Final = frozenset(version << 10 | RO_ACCESS_REPORT for version in VERSIONS)
+
 ROW: Final = Struct("=IHfqqHf")
 """READ_DTYPE as a struct, to write reads one by one."""
 
@@ -77,16 +82,28 @@ class ReportDecoder:
 
         Raises DecodeError for a frame that is no such report or breaks the protocol; nothing is carried from it.
         """
-        _check_header(frame)
         self._learnt = 0
-        size = len(frame) - HEADER.size
-        if size > TLV_HEADER.size:
-            kind, length = TLV_HEADER.unpack_from(frame, HEADER.size)
-            if kind == TAG_REPORT_DATA and length and size % length == 0 and size // length >= COLUMNS_FROM:
+        if len(frame) < START.size:
+            _check_header(frame)
+            return self._decode_rows(frame)
+        word, claimed, _, kind, length = START.unpack_from(frame)
+        if word not in START_WORDS or claimed != len(frame):
+            _check_header(frame)
+        if kind == TAG_REPORT_DATA:
+            size = claimed - HEADER.size
+            if length == size:
+                return self._decode_one(frame, length)
+            if length and size % length == 0 and size // length >= COLUMNS_FROM:
                 reads = self._decode_columns(frame, length, size // length)
                 if reads is not None:
                     return reads
         return self._decode_rows(frame)
+
+    def _decode_one(self, frame: bytes, length: int) -> Reads:
+        """The one record of a report: what readers send that report every tag at once."""
+        layout, row = self._recognise(frame, HEADER.size, length)
+        epc, values, self._carried = self._values(layout, row, self._carried)
+        return np.frombuffer(bytearray(ROW.pack(self._epcs.number(epc), *values)), READ_DTYPE)
 
     def _decode_columns(self, frame: bytes, length: int, count: int) -> Reads | None:
         """All records at once when they have the layout of the first; None when they do not."""
@@ -101,7 +118,7 @@ class ReportDecoder:
         reads["epc"] = self._epcs.numbers(columns["epc"].tolist())
         self._fill(layout, columns, reads)
         last = layout.row.unpack_from(frame, len(frame) - length)
-        _, self._carried = self._values(layout, last, self._carried)
+        _, _, self._carried = self._values(layout, last, self._carried)
         return reads
 
     def _fill(self, layout: Layout, columns: Reads, reads: Reads) -> None:
@@ -145,12 +162,12 @@ class ReportDecoder:
             length = _parameter_length(frame, at, end)
             if frame[at] == 0 and frame[at + 1] == TAG_REPORT_DATA:
                 layout, row = self._recognise(frame, at, length)
-                values, carried = self._values(layout, row, carried)
-                epcs.append(values[0])
-                rows.append(values[1:])
+                epc, values, carried = self._values(layout, row, carried)
+                epcs.append(epc)
+                rows.append(values)
             at += length
         buffer = bytearray(ROW.size * len(rows))
-        for index, (number, row) in enumerate(zip(self._epcs.numbers(epcs), rows, strict=True)):
+        for index, (number, row) in enumerate(zip(self._epcs.numbers(epcs).tolist(), rows, strict=True)):
             ROW.pack_into(buffer, index * ROW.size, number, *row)
         self._carried = carried
         return np.frombuffer(buffer, READ_DTYPE)
@@ -172,8 +189,8 @@ class ReportDecoder:
             refuse(f"the report mixes more than {MAX_LEARNT_PER_REPORT} layouts", M_OVERFLOW_PARAMETER)
         return layout, layout.row.unpack_from(frame, at)
 
-    def _values(self, layout: Layout, row: tuple[Any, ...], carried: Carried) -> tuple[tuple[Any, ...], Carried]:
-        """One record's EPC and READ_DTYPE values behind it, and what the next record may leave out."""
+    def _values(self, layout: Layout, row: tuple[Any, ...], carried: Carried) -> tuple[bytes, tuple[Any, ...], Carried]:
+        """One record's EPC, the READ_DTYPE values behind it, and what the next record may leave out."""
         epc, antenna, rssi_dbm, first_us, last_us, seen, phase = layout.pick(row + carried)
         if layout.rssi_is_centi:
             rssi_dbm /= CENTI_DBM
@@ -189,7 +206,7 @@ class ReportDecoder:
             last_us = first_us or 0
         if first_us is None:
             first_us = last_us
-        return (epc, antenna, rssi_dbm, first_us, last_us, seen or 1, phase * RAD_PER_PHASE_STEP), after
+        return epc, (antenna, rssi_dbm, first_us, last_us, seen or 1, phase * RAD_PER_PHASE_STEP), after
 
 
 def _check_header(frame: bytes) -> None:
@@ -197,7 +214,7 @@ def _check_header(frame: bytes) -> None:
     if len(frame) < HEADER.size:
         raise DecodeError("shorter than a header", status_code=M_FIELD_ERROR, where="RO_ACCESS_REPORT")
     word, length, _ = HEADER.unpack_from(frame)
-    if word & 0x3FF == RO_ACCESS_REPORT and length == len(frame) and word >> 10 in VERSIONS:
+    if word in START_WORDS and length == len(frame):
         return
     if word & 0x3FF != RO_ACCESS_REPORT:
         message, status_code = f"message type {word & 0x3FF} is no report", M_UNSUPPORTED_MESSAGE

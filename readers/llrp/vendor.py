@@ -28,9 +28,6 @@ CENTI_DBM: Final = 100.0
 RAD_PER_PHASE_STEP: Final = 2 * math.pi / 4096
 """ImpinjRFPhaseAngle divides a turn into 4096 steps."""
 
-HZ_PER_DOPPLER_STEP: Final = 1 / 16
-"""ImpinjRFDopplerFrequency counts sixteenths of a hertz."""
-
 
 @dataclass(frozen=True, slots=True)
 class VendorParameter:
