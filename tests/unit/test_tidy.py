@@ -141,7 +141,8 @@ def module_name(path: Path) -> str:
 
 
 def imported_names(path: Path) -> set[str]:
-    """Every module that a file may mean by its imports: `from a import b` is `a` and perhaps `a.b`."""
+    """Every module that a file may mean: `from a import b` is `a` and perhaps `a.b`; a string may name one that is
+    imported when it is needed."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -149,6 +150,8 @@ def imported_names(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names.add(node.value)
     return names
 
 
