@@ -60,6 +60,11 @@ class FaultProxy:
         """How many connections are passed on now."""
         return len(self._sessions)
 
+    @property
+    def refusing(self) -> bool:
+        """Whether the line is down."""
+        return self._refusing
+
     def cut(self) -> None:
         """Reset every connection on both sides."""
         for writer in list(self._open):

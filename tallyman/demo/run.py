@@ -185,7 +185,7 @@ class Demo:
     async def _until_up(self) -> None:
         try:
             async with asyncio.timeout(COME_UP_TIMEOUT_S):
-                while not (self.page and all(site.stats.readers_up == len(site.config.readers) for site in self.sites)):
+                while not (self.page and all(site.ready for site in self.sites)):
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise DemoError(

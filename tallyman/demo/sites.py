@@ -43,6 +43,11 @@ class DemoSite:
         assert self.config.journal is not None
         return self.config.journal.path
 
+    @property
+    def ready(self) -> bool:
+        """Whether every reader of the site is inventorying."""
+        return sum(self.stats.readers.values()) == len(self.config.readers)
+
     async def run(self, clock: Clock, stop: asyncio.Event) -> None:
         """The gateway until stopped."""
         await run_gateway(self.config, clock, stop=stop, stats=self.stats)
