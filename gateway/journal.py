@@ -204,13 +204,15 @@ class JournalFile:
     def read_from(self, seq: int, limit: int, max_bytes: int) -> Outgoing | None:
         """What to send from number `seq` on: at most `limit` events of `max_bytes` together, but at least one.
 
-        Where `seq` lies in the lost range the whole range is returned. None when there is nothing from `seq` on.
+        Where `seq` lies in the lost range the whole range is returned. None when there is no event `seq`, or no more.
         """
         with self._explained():
             at = self.position
             first_held = self._first_held()
             if at.acked < seq < first_held:
                 return Outgoing(at.epoch, at.acked + 1, first_held - 1, why_lost=at.why_lost)
+            if seq < first_held:
+                return None
             payloads: list[bytes] = []
             size = 0
             for (payload,) in self._db.execute(

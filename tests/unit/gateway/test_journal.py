@@ -140,6 +140,7 @@ def test_acknowledged_rows_stay_as_long_as_promised(tmp_path: Path) -> None:
     journal.ack(epoch, 6, STORE_A, 10 * HOUR_US)
     assert journal.trim(71 * HOUR_US) == 0
     assert journal.trim(72 * HOUR_US) == 4
+    assert journal.read_from(4, 10, ANY) is None, "trimmed, and nobody misses it"
     assert journal.trim(81 * HOUR_US) == 0
     assert journal.trim(82 * HOUR_US) == 2
     assert journal.trim(1000 * HOUR_US) == 0, "nobody has acknowledged the rest"
