@@ -1,0 +1,1 @@
+"""Sites, zones, portals and SKUs from CSV files, all of a file or none of it."""

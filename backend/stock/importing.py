@@ -1,0 +1,1 @@
+"""One entry for every CSV import: catalog, receipts and opening stock."""
