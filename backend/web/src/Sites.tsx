@@ -17,12 +17,13 @@ export function Sites() {
 }
 
 function SiteCard({ totals }: { totals: SiteTotals }) {
+  const name = totals.site.name || totals.site.code;
   const most = Math.max(1, ...totals.zones.map((zone) => zone.units));
   return (
     <article class="card site" data-site={totals.site.code}>
       <header class="site-name">
-        <h2>{totals.site.name || totals.site.code}</h2>
-        <span class="code">{totals.site.code}</span>
+        <h2>{name}</h2>
+        {name.toLowerCase() !== totals.site.code && <span class="code">{totals.site.code}</span>}
         <strong>{formatUnits(totals.onHand)}</strong>
       </header>
       <ul class="zones">
