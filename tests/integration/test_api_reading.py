@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import aiohttp
+import jsonschema
 import pytest
 
 from tests.serving import Serving, at, epc_of
 
 
 async def get(api: aiohttp.ClientSession, path: str, **params: Any) -> Any:
+    """The answer, which must be as the API's own document says."""
     async with api.get(f"/api/v1/{path}", params=params) as answer:
         assert answer.status == 200, await answer.text()
-        return await answer.json()
+        body = await answer.json()
+    async with api.get("/api/openapi.json") as answer:
+        document = await answer.json()
+    (operation,) = [
+        methods["get"]
+        for template, methods in document["paths"].items()
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), f"/api/v1/{path}")
+    ]
+    schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+    jsonschema.Draft202012Validator(schema | {"components": document["components"]}).validate(body)
+    return body
 
 
 async def every_row(api: aiohttp.ClientSession, path: str, limit: int, **params: Any) -> list[Any]:
