@@ -204,6 +204,15 @@ def replay(
     typer.echo(summary)
 
 
+@app.command()
+def identify(
+    text: Annotated[str, typer.Argument(help="EPC memory as hex, an EPC URI, a barcode, or a Digital Link.")],
+) -> None:
+    """Show what a tag, barcode or link names, in every other form."""
+    for name, value in room("tallyman.identify").identify(text):
+        typer.echo(f"{name:<16}{value}")
+
+
 @app.command(hidden=True)
 def broker(port: Annotated[int, typer.Option(min=1, max=65535)]) -> None:
     """Run the embedded MQTT broker on a loopback port."""
@@ -220,11 +229,12 @@ def _required(database_url: str | None) -> str:
 def main() -> None:
     """Entry point: our own errors are one line on stderr and exit code 2, never a traceback."""
     from gateway.errors import GatewayError
+    from gs1.errors import Gs1Error
     from readers.errors import ReaderError
     from tallyman.errors import TallymanError
     from wire.errors import WireError
 
-    expected: tuple[type[Exception], ...] = (TallymanError, GatewayError, ReaderError, WireError)
+    expected: tuple[type[Exception], ...] = (TallymanError, GatewayError, Gs1Error, ReaderError, WireError)
     with contextlib.suppress(ImportError):
         from backend.errors import BackendError
 
