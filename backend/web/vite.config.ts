@@ -7,6 +7,6 @@ export default defineConfig({
   build: { target: "es2022", assetsInlineLimit: 0, sourcemap: false },
   server: {
     host: "127.0.0.1",
-    proxy: { "/api": { target: backend, ws: true, headers: { origin: backend } } },
+    proxy: { "/api": { target: backend, ws: true } },
   },
 });
