@@ -11,6 +11,8 @@ import asyncio
 import logging
 from typing import Final
 
+from prometheus_client import CollectorRegistry
+
 from gateway.config import GatewayConfig, JournalSettings, MqttSettings
 from gateway.errors import ConfigError, JournalError
 from gateway.health import serving
@@ -19,7 +21,7 @@ from gateway.pipeline import Pipeline
 from gateway.publisher import Publisher
 from gateway.scans import ScanDesk
 from gateway.stats import GatewayStats
-from gateway.supervisor import Supervisor, keep_driving
+from gateway.supervisor import Supervisor
 from readers.driver import Driver, ReaderSettings, find_driver
 from readers.read import EpcTable, to_us
 from wire.clock import Clock
@@ -47,22 +49,26 @@ async def run_gateway(
 ) -> None:
     """Run one gateway until `stop` is set (for ever without it), then end in order.
 
-    Raises ConfigError when the file lacks [journal] or [mqtt], JournalError when the journal cannot be opened,
-    DriverNotFoundError when a reader's driver is not installed.
+    Raises ConfigError when the file lacks [journal] or [mqtt], JournalError when the journal cannot be opened or read,
+    LinkError for a broker's URL that cannot be used, ReaderError when a reader's driver is not installed or does not
+    know its options.
     """
     journal_settings, mqtt = _required(config)
-    stop, stats = stop or asyncio.Event(), stats or GatewayStats()
+    stop = stop if stop is not None else asyncio.Event()
+    stats = stats if stats is not None else GatewayStats()
     epcs = EpcTable()
     journal = await Journal.open(journal_settings)
     try:
         link = MqttLink(mqtt.url, CLIENT_ID.format(site=config.site, gateway=config.gateway))
-        publisher = Publisher(config, journal, link, clock, stats)
+        publisher = Publisher(config, mqtt, journal, link, clock, stats)
         desk = ScanDesk(config.site, journal, link, stats, publisher.wake)
         publisher.on_outcomes(desk.tell)
         supervisor = Supervisor(Pipeline(config, epcs), journal, clock, config.rules.tick_ms, stats, publisher.wake)
         drivers = _drivers(config, epcs, clock, supervisor)
-        async with serving(config, stats), link:
+        async with serving(config, stats, CollectorRegistry()), link:
             await _run_together(drivers, supervisor, publisher, journal, clock, stop)
+    except* JournalError as group:  # whichever task met it first; the others were cancelled for it
+        raise _first(group) from None
     finally:
         await journal.close()
 
@@ -81,7 +87,7 @@ async def _run_together(
         sending = group.create_task(publisher.run())
         trimming = group.create_task(_keep_trimmed(journal, clock))
         judging = group.create_task(supervisor.run(readers_gone))
-        driving = [group.create_task(keep_driving(name, driver)) for name, driver in drivers.items()]
+        driving = [group.create_task(supervisor.drive(name, driver)) for name, driver in drivers.items()]
         await stop.wait()
         for task in driving:
             task.cancel()
@@ -117,9 +123,15 @@ def _drivers(config: GatewayConfig, epcs: EpcTable, clock: Clock, supervisor: Su
 
 
 def _required(config: GatewayConfig) -> tuple[JournalSettings, MqttSettings]:
-    for name in ("journal", "mqtt"):
-        if getattr(config, name) is None:
-            raise ConfigError(f"a gateway needs a section [{name}]: see docs/operators-guide.md")
-    assert config.journal is not None
-    assert config.mqtt is not None
+    if config.journal is None:
+        raise ConfigError("a gateway needs a section [journal] that says where its events wait: path = …")
+    if config.mqtt is None:
+        raise ConfigError('a gateway needs a section [mqtt] that says where the broker is: url = "mqtt://host"')
     return config.journal, config.mqtt
+
+
+def _first(group: BaseExceptionGroup[JournalError]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,7 +1,8 @@
-"""The gateway's own page for its operator: /healthz for eyes and load balancers, /metrics for Prometheus."""
+"""The gateway's own page for its operator: /healthz for eyes and watchdogs, /metrics for Prometheus."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -9,51 +10,76 @@ from typing import Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from gateway.config import GatewayConfig
+from gateway.errors import ConfigError
 from gateway.stats import GatewayStats
 
-COUNTED: Final = {
+logger = logging.getLogger(__name__)
+
+COUNTERS: Final = {
     "reads": "Reads delivered by readers",
     "foreign": "Reads of tags that are not ours",
-    "late": "Reads that came after their cell was judged",
+    "late": "Reads that came after their instant was judged",
     "dropped_reads": "Reads dropped because judging stood still",
     "movements": "Movements decided",
     "scans": "Scans heard from handhelds",
-    "backlog": "Events the backend has not confirmed",
-    "acked_through": "Number of the last event the backend has confirmed",
-    "readers_up": "Readers that are inventorying",
-    "online": "1 while the broker is reached",
-    "judging": "1 unless the journal is full and refuses",
-    "journal_fraction": "Share of the journal's quota in use",
+    "batches_sent": "Batches published, repeated ones included",
+    "times_back": "Times the publisher went back to send again",
+    "rewinds": "Times a new store asked for older events",
+}
+
+GAUGES: Final = {
+    "backlog": "Events the backend has not acknowledged",
+    "acked_through": "Number of the last event the backend has acknowledged",
+    "journal_used": "Fraction of the journal's quota in use",
+    "online": "1 while the broker is connected",
+    "judging": "0 while the journal takes nothing",
 }
 
 
 class StatsCollector(Collector):
-    """The stats of one gateway as Prometheus gauges, read at each scrape."""
+    """The stats of one gateway, read at each scrape."""
 
     def __init__(self, config: GatewayConfig, stats: GatewayStats) -> None:
-        self._labels = {"site": config.site, "gateway": config.gateway}
+        self._names = ("site", "gateway")
+        self._values = (config.site, config.gateway)
         self._stats = stats
 
     def collect(self) -> Iterable[Metric]:
-        """One gauge for each counted field."""
-        for name, meaning in COUNTED.items():
-            family = GaugeMetricFamily(f"tallyman_gateway_{name}", meaning, labels=list(self._labels))
-            family.add_metric(list(self._labels.values()), float(getattr(self._stats, name)))
-            yield family
+        """One family for each field, and one for all readers."""
+        for name, meaning in COUNTERS.items():
+            counter = CounterMetricFamily(f"tallyman_gateway_{name}", meaning, labels=self._names)
+            counter.add_metric(self._values, float(getattr(self._stats, name)))
+            yield counter
+        for name, meaning in GAUGES.items():
+            gauge = GaugeMetricFamily(f"tallyman_gateway_{name}", meaning, labels=self._names)
+            gauge.add_metric(self._values, float(getattr(self._stats, name)))
+            yield gauge
+        if self._stats.clock_offset_s is not None:
+            offset = GaugeMetricFamily(
+                "tallyman_gateway_clock_offset_seconds", "Backend's clock minus ours", labels=self._names
+            )
+            offset.add_metric(self._values, self._stats.clock_offset_s)
+            yield offset
+        readers = GaugeMetricFamily(
+            "tallyman_gateway_reader_up", "1 while the reader is inventorying", labels=(*self._names, "reader")
+        )
+        for reader, up in self._stats.readers.items():
+            readers.add_metric((*self._values, reader), float(up))
+        yield readers
 
 
-def make_app(config: GatewayConfig, stats: GatewayStats) -> web.Application:
-    """The page. 503 on /healthz while movements cannot be kept or no reader is up."""
-    registry = CollectorRegistry()
+def make_app(config: GatewayConfig, stats: GatewayStats, registry: CollectorRegistry) -> web.Application:
+    """The page. /healthz answers 503 while judging stands still or no reader is inventorying: what a person at the site
+    must look at. Being offline is no illness."""
     registry.register(StatsCollector(config, stats))
 
     async def healthz(_request: web.Request) -> web.Response:
-        healthy = stats.judging and stats.readers_up > 0
+        healthy = stats.judging and any(stats.readers.values())
         body = {"site": config.site, "gateway": config.gateway, "healthy": healthy, **asdict(stats)}
         return web.json_response(body, status=200 if healthy else 503)
 
@@ -66,16 +92,25 @@ def make_app(config: GatewayConfig, stats: GatewayStats) -> web.Application:
 
 
 @asynccontextmanager
-async def serving(config: GatewayConfig, stats: GatewayStats) -> AsyncIterator[int | None]:
-    """Serve the page while inside; yields its port, or None when the configuration wants no page."""
+async def serving(config: GatewayConfig, stats: GatewayStats, registry: CollectorRegistry) -> AsyncIterator[int | None]:
+    """Serve the page while inside; yields its port, or None when the configuration wants no page.
+
+    Raises ConfigError when the port is taken.
+    """
     if config.health.port is None:
         yield None
         return
-    runner = web.AppRunner(make_app(config, stats), access_log=None)
+    runner = web.AppRunner(make_app(config, stats, registry), access_log=None)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, config.health.host, config.health.port)
-        await site.start()
-        yield runner.addresses[0][1]
+        try:
+            await web.TCPSite(runner, config.health.host, config.health.port).start()
+        except OSError as error:
+            raise ConfigError(
+                f"[health] {config.health.host}:{config.health.port} cannot be served: {error}"
+            ) from error
+        port = runner.addresses[0][1]
+        logger.info("health page at http://%s:%d/healthz", config.health.host, port)
+        yield port
     finally:
         await runner.cleanup()

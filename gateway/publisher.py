@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
@@ -45,10 +46,7 @@ Outcomes = Callable[[Sequence[ScanOutcome]], Awaitable[None]]
 
 
 class Publisher:
-    """Sends a journal's events until the backend has them. Registers itself with the link, which must not be up yet.
-
-    `outcomes` is awaited with what acknowledgements say of scans.
-    """
+    """Sends a journal's events until the backend has them. Registers itself with the link, which must not be up yet."""
 
     def __init__(
         self,
@@ -58,7 +56,6 @@ class Publisher:
         link: MqttLink,
         clock: Clock,
         stats: GatewayStats,
-        outcomes: Outcomes,
     ) -> None:
         self._config = config
         self._settings = settings
@@ -66,10 +63,11 @@ class Publisher:
         self._link = link
         self._clock = clock
         self._stats = stats
-        self._outcomes = outcomes
+        self._outcomes: Outcomes | None = None
         self._window = Window(settings.window_batches, settings.retry_s, settings.retry_max_s)
         self._window.restart(journal.position.acked)
         self._wake = asyncio.Event()
+        self._acked = asyncio.Event()
         self._probe_at = 0.0
         self._sends: set[asyncio.Task[None]] = set()
         self._offsets: deque[float] = deque(maxlen=OFFSET_SAMPLES)
@@ -79,6 +77,10 @@ class Publisher:
         link.on_up(self._link_up)
         link.on_down(self._link_down)
         link.subscribe(topics.topic(config.site, config.gateway, "ack"), self._on_ack)
+
+    def on_outcomes(self, outcomes: Outcomes) -> None:
+        """Have `outcomes` awaited with what acknowledgements say of scans."""
+        self._outcomes = outcomes
 
     def wake(self) -> None:
         """Look at the journal again: something was appended."""
@@ -100,8 +102,14 @@ class Publisher:
             for task in self._sends:
                 task.cancel()
 
-    async def farewell(self) -> None:
-        """Say that the gateway stops, as far as the broker takes it in time."""
+    async def drain(self, within_s: float) -> None:
+        """Wait until the backend has everything, but not longer than `within_s` and not without a link; then say that
+        the gateway stops, as far as the broker takes it in time. `run` must still be running."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while self._link.connected and self._journal.position.backlog:
+                    self._acked.clear()
+                    await self._acked.wait()
         if self._link.connected:
             try:
                 async with asyncio.timeout(FAREWELL_S):
@@ -111,11 +119,9 @@ class Publisher:
 
     async def _wait(self) -> None:
         due = self._window.deadline or self._probe_at
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout_at(due if self._link.connected else None):
                 await self._wake.wait()
-        except TimeoutError:
-            pass
 
     async def _send_next(self) -> bool:
         """Send one batch or lost range. Returns whether another may follow at once."""
@@ -190,7 +196,7 @@ class Publisher:
         except JournalError as error:
             logger.error("an acknowledgement could not be kept, the next one will do reason=%s", error)  # noqa: TRY400
             return
-        if ack.scans:
+        if ack.scans and self._outcomes is not None:
             await self._outcomes(ack.scans)
 
     async def _take_ack(self, epoch: str, through: int, store: str, now_us: int, *, hint: bool) -> None:
@@ -203,6 +209,7 @@ class Publisher:
         if effect == "new_epoch":
             await self._publish_birth()
         self._report()
+        self._acked.set()
         self._wake.set()
 
     def _measure_offset(self, backend_at: datetime, now: datetime) -> None:
@@ -215,7 +222,7 @@ class Publisher:
         stats.last_seq, stats.backlog = at.end, at.backlog
         stats.journal_used = self._journal.used_fraction
         stats.times_back = self._window.times_back
-        stats.link_up = self._link.connected
+        stats.online = self._link.connected
 
     async def _link_up(self) -> None:
         for task in self._sends:
@@ -227,8 +234,9 @@ class Publisher:
         await self._publish_birth()
 
     def _link_down(self) -> None:
+        self._acked.set()
         self._link.will = (self._status_topic, self._status(online=False))
-        self._stats.link_up = False
+        self._stats.online = False
 
     async def _publish_birth(self) -> None:
         try:

@@ -42,7 +42,12 @@ class ScanDesk:
 
     async def tell(self, outcomes: Sequence[ScanOutcome]) -> None:
         """Keep the backend's word on scans, and pass on what is new to their devices."""
-        for outcome in await self._journal.record_outcomes(outcomes):
+        try:
+            news = await self._journal.record_outcomes(outcomes)
+        except JournalError as error:
+            logger.warning("outcomes of scans not kept, told all the same: %s", error)
+            news = list(outcomes)
+        for outcome in news:
             await self._answer(outcome)
 
     async def _receive(self, message: InboundMessage) -> None:

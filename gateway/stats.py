@@ -14,30 +14,28 @@ class GatewayStats:
     """Reads of EPCs that are not ours, dropped by rule."""
     late: int = 0
     """Reads that came after their instant had been judged."""
-    held_back: int = 0
-    """Reads not judged because the journal had no room."""
+    dropped_reads: int = 0
+    """Reads not judged because the journal had no room for too long."""
     movements: int = 0
-    reader_events: int = 0
     scans: int = 0
-    scans_refused: int = 0
     batches_sent: int = 0
     times_back: int = 0
     """How often the publisher went back to send again."""
     rewinds: int = 0
-    """How often a new store asked for older events."""
+    """How often a new store asked for older events, or a new epoch began."""
     epoch: str = ""
     store: str | None = None
     last_seq: int = 0
     acked_through: int = 0
     backlog: int = 0
+    """Events that the backend has not acknowledged."""
     journal_used: float = 0.0
     """Used fraction of the journal's quota."""
-    link_up: bool = False
-    holding: bool = False
-    """Is judging stopped because the journal has no room?"""
+    online: bool = False
+    """Is there a connection to the broker?"""
+    judging: bool = True
+    """False while judging stands still because the journal takes nothing."""
     clock_offset_s: float | None = None
     """Backend's clock minus ours, as measured from its answers; None before the first."""
     readers: dict[str, bool] = field(default_factory=dict)
     """Which readers are inventorying."""
-    last_tick_s: float = 0.0
-    """Event loop's time at the last tick: the health page tells a stalled gateway by it."""

@@ -1,15 +1,17 @@
 """Joins readers, judgement and journal: gathers what readers deliver, judges it each tick, keeps what was decided.
 
 One tick is one transaction: its movements, the readers' health and the tags' changed state are kept together or not at
-all (docs/adr/0009). While the journal refuses (quota, disk) the decided tick is held and offered again, and nothing new
-is judged; reads wait up to MAX_WAITING_READS and are then dropped, loudly. Movements never are.
+all (docs/adr/0003). While the journal refuses (quota, disk) the decided tick is held and offered again, and nothing new
+is judged; reads wait, up to MAX_WAITING_READS. Beyond that they are dropped, loudly, and their readers count as off for
+that time: what was not looked at is not absent.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,8 +19,8 @@ from gateway.errors import JournalError
 from gateway.journal import Journal
 from gateway.pipeline import Pipeline, StepResult
 from gateway.stats import GatewayStats
+from readers.backoff import Backoff
 from readers.driver import Driver
-from readers.errors import DriverNotFoundError
 from readers.read import ReadBatch, ReaderEvent, ReaderNotice, ReaderState, from_us, to_us
 from wire.clock import Clock
 from wire.events import ReaderHealth
@@ -34,8 +36,11 @@ MAX_WAITING_READS: Final = 2_000_000
 RETRY_S: Final = 1.0
 """Real seconds between two offers to a journal that refuses."""
 
-RESTART_S: Final = 5.0
-"""Real seconds before a driver that broke down is started again."""
+LONGEST_RESTART_S: Final = 60.0
+"""A driver that breaks down again and again is started at least this often."""
+
+MAX_DETAIL: Final = 500
+"""Characters of a reader's complaint that travel; wire.events.ReaderHealth refuses more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,26 +71,62 @@ class Supervisor:
         self._decided = decided
         self._events: list[ReaderEvent] = []
         self._waiting_reads = 0
-        self._up: dict[str, bool] = {}
+        self._state: dict[str, ReaderState] = {}
+        self._unseen: set[str] = set()
 
     def deliver(self, event: ReaderEvent) -> None:
         """Take what a driver's reader saw; judged at the next tick."""
         if isinstance(event, ReadBatch):
             if self._waiting_reads + len(event.reads) > MAX_WAITING_READS:
-                if not self._stats.dropped_reads:
-                    logger.error("reads are dropped: judging stands still waiting=%d", self._waiting_reads)
-                self._stats.dropped_reads += len(event.reads)
+                self._drop(event)
                 return
             self._waiting_reads += len(event.reads)
+            self._see_again(event)
+        elif isinstance(event, ReaderState):
+            self._state[event.reader] = event
+            self._unseen.discard(event.reader)
         self._events.append(event)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Tick until stopped; the last tick takes everything delivered before it."""
+        """Tick until stopped; the last tick takes everything delivered before it.
+
+        Raises JournalError when the journal cannot be read, or refuses the last tick.
+        """
         self._pipeline.restore(await self._journal.load_tags(), to_us(self._clock.now()))
         while not stop.is_set():
             await asyncio.gather(self._clock.sleep(self._tick_s), asyncio.sleep(MIN_TICK_S))
             await self._keep(self._judge(), stop)
         await self._keep(self._judge(), stop)
+
+    async def drive(self, name: str, driver: Driver) -> None:
+        """Run one reader's driver until cancelled. One that breaks down is logged, counts as off, and starts again."""
+        backoff = Backoff(random.random, longest_s=LONGEST_RESTART_S)
+        while True:
+            try:
+                await driver.run()
+                reason = "its driver ended"
+            except Exception as error:
+                logger.exception("the driver of a reader broke down reader=%s", name)
+                reason = f"its driver broke down: {error}"
+            now_us = to_us(self._clock.now())
+            self.deliver(ReaderState(name, frozenset(), now_us, reason))
+            self.deliver(ReaderNotice(name, "fault", reason, now_us))
+            await asyncio.sleep(backoff.next_wait_s())
+
+    def _drop(self, batch: ReadBatch) -> None:
+        if not self._unseen:
+            logger.error("reads are dropped: judging stands still waiting=%d", self._waiting_reads)
+        self._stats.dropped_reads += len(batch.reads)
+        if batch.reader not in self._unseen:
+            self._unseen.add(batch.reader)
+            self._events.append(ReaderState(batch.reader, frozenset(), batch.received_at_us, "reads are dropped"))
+
+    def _see_again(self, batch: ReadBatch) -> None:
+        if batch.reader in self._unseen:
+            self._unseen.discard(batch.reader)
+            on = self._state.get(batch.reader)
+            antennas = on.antennas if on is not None else frozenset(int(port) for port in batch.reads["antenna"])
+            self._events.append(ReaderState(batch.reader, antennas, batch.received_at_us, "reads are judged again"))
 
     def _judge(self) -> _Tick:
         events, self._events, self._waiting_reads = self._events, [], 0
@@ -93,25 +134,20 @@ class Supervisor:
         self._stats.reads += step.reads
         self._stats.foreign += step.foreign
         self._stats.late += step.late
-        return _Tick([health for event in events if (health := self._health(event)) is not None], step)
+        return _Tick(self._health(events), step)
 
-    def _health(self, event: ReaderEvent) -> ReaderHealth | None:
-        """A reader that came, went or complained, as an event; a state that is no news is none."""
-        if isinstance(event, ReaderNotice):
-            return ReaderHealth(
-                reader=event.reader, state=event.kind, detail=event.detail[:500], observed_at=from_us(event.at_us)
-            )
-        if not isinstance(event, ReaderState):
-            return None
-        up = bool(event.antennas)
-        if self._up.get(event.reader, False) == up:
-            return None
-        self._up[event.reader] = up
-        self._stats.readers_up = sum(self._up.values())
-        state = "connected" if up else "lost"
-        return ReaderHealth(
-            reader=event.reader, state=state, detail=event.detail[:500], observed_at=from_us(event.at_us)
-        )
+    def _health(self, events: Sequence[ReaderEvent]) -> list[ReaderHealth]:
+        """Readers that came, went or complained, as events; a state that is no news is none."""
+        health = []
+        for event in events:
+            if isinstance(event, ReaderNotice):
+                health.append(_as_health(event.reader, event.kind, event))
+            elif isinstance(event, ReaderState):
+                up = bool(event.antennas)
+                if self._stats.readers.get(event.reader, False) != up:
+                    health.append(_as_health(event.reader, "connected" if up else "lost", event))
+                self._stats.readers[event.reader] = up
+        return health
 
     async def _keep(self, tick: _Tick, stop: asyncio.Event) -> None:
         step = tick.step
@@ -121,29 +157,23 @@ class Supervisor:
             try:
                 await self._journal.append([*step.movements, *tick.health], step.changed, step.forgotten)
             except JournalError as error:
-                if self._stats.judging:
-                    logger.error("judging stands still: %s", error)
-                    self._stats.judging = False
                 if stop.is_set():
                     raise
+                if self._stats.judging:
+                    logger.error("judging stands still: %s", error)  # noqa: TRY400  # the message says it all
+                self._stats.judging = False
                 await asyncio.sleep(RETRY_S)
             else:
                 break
         if not self._stats.judging:
             logger.warning("judging goes on: the journal takes events again")
-            self._stats.judging = True
+        self._stats.judging = True
         self._stats.movements += len(step.movements)
         if step.movements or tick.health:
             self._decided()
 
 
-async def keep_driving(name: str, driver: Driver) -> None:
-    """Run one reader's driver until cancelled; one that breaks down is logged and started again."""
-    while True:
-        try:
-            await driver.run()
-        except DriverNotFoundError:
-            raise
-        except Exception:
-            logger.exception("the driver of reader %s broke down; it starts again in %.0f s", name, RESTART_S)
-        await asyncio.sleep(RESTART_S)
+def _as_health(reader: str, state: str, event: ReaderState | ReaderNotice) -> ReaderHealth:
+    return ReaderHealth.model_validate(
+        {"reader": reader, "state": state, "detail": event.detail[:MAX_DETAIL], "observed_at": from_us(event.at_us)}
+    )
