@@ -193,17 +193,20 @@ class Radio:
             self._waiting.append(rospec)
             self._start_waiting(now_us)
 
-    def start(self, rospec: ROSpec, now_us: int) -> bool:
-        """Start it, if it is enabled and the radio is free or already its own."""
-        if rospec.state is State.ACTIVE:
-            return True
-        if rospec.state is State.DISABLED or self._run is not None:
-            return False
+    def can_start(self, rospec: ROSpec) -> bool:
+        """Whether it is enabled and the radio is free, or already its own."""
+        return rospec.state is State.ACTIVE or (rospec.state is State.INACTIVE and self._run is None)
+
+    def start(self, rospec: ROSpec, now_us: int) -> None:
+        """Start it, if it is enabled and the radio is free."""
+        if rospec.state is not State.INACTIVE or self._run is not None:
+            return
+        if rospec in self._waiting:
+            self._waiting.remove(rospec)
         rospec.state = State.ACTIVE
         buffer = TagBuffer(rospec.content, RecordEncoder(rospec.content, rospec.id))
         self._run = Run(rospec, now_us, now_us, buffer, spec_started_us=now_us, last_new_us=now_us, flushed_us=now_us)
         self._hooks.started(rospec.id, now_us)
-        return True
 
     def stop(self, rospec: ROSpec, now_us: int) -> None:
         """End it if it is active; an Immediate one stays ended."""
@@ -315,7 +318,7 @@ class Radio:
 
     def _start_waiting(self, now_us: int) -> None:
         if self._run is None and self._waiting:
-            self.start(self._waiting.pop(0), now_us)
+            self.start(self._waiting[0], now_us)
 
     def _report(self, buffer: TagBuffer) -> None:
         records = buffer.flush()
