@@ -1,1 +1,0 @@
-"""One entry for every CSV import: catalog, receipts and opening stock."""

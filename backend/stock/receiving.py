@@ -1,1 +1,0 @@
-"""What documents say of stock: receipts that announce things, opening stock that stands somewhere."""
