@@ -2,7 +2,7 @@
 
 One SQLite file (WAL, synchronous=FULL: what is committed survives a power cut). Events are numbered 1, 2, 3 … within
 an `epoch`, a random id made with the file (docs/adr/0001, docs/adr/0002). What one tick decided and what it changed of
-the tags' state commit together, so a restart neither repeats an arrival nor forgets a departure (docs/adr/0003).
+the tags' state commit together, so a restart neither repeats an arrival nor forgets a departure (docs/adr/0009).
 
 The numbers of a journal, from old to new:
 

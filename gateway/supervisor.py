@@ -1,7 +1,7 @@
 """Joins readers, judgement and journal: gathers what readers deliver, judges it each tick, keeps what was decided.
 
 One tick is one transaction: its movements, the readers' health and the tags' changed state are kept together or not at
-all (docs/adr/0003). While the journal refuses (quota, disk) the decided tick is held and offered again, and nothing new
+all (docs/adr/0009). While the journal refuses (quota, disk) the decided tick is held and offered again, and nothing new
 is judged; reads wait, up to MAX_WAITING_READS. Beyond that they are dropped, loudly, and their readers count as off for
 that time: what was not looked at is not absent.
 """

@@ -29,7 +29,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def until(true: Callable[[], Any], within_s: float = 20) -> None:
     async with asyncio.timeout(within_s):
-        while not true():  # noqa: ASYNC110  # what is awaited is another program's doing
+        while not true():  # what is awaited is another program's doing
             await asyncio.sleep(0.01)
 
 
