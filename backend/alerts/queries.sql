@@ -7,7 +7,10 @@ ORDER BY kind, key
 ON CONFLICT (kind, key) WHERE cleared_at IS NULL DO UPDATE SET detail = excluded.detail
 
 -- name: clear_alerts
--- Clear standing alerts by parallel arrays of kind and key.
+-- Clear standing alerts by parallel arrays of kind and key, locked in their order.
 UPDATE alert SET cleared_at = $3
-FROM unnest($1::text[], $2::text[]) AS a (kind, key)
-WHERE alert.kind = a.kind AND alert.key = a.key AND alert.cleared_at IS NULL
+FROM (
+    SELECT alert_id FROM unnest($1::text[], $2::text[]) AS a (kind, key) JOIN alert USING (kind, key)
+    WHERE cleared_at IS NULL ORDER BY kind, key FOR UPDATE OF alert
+) AS standing
+WHERE alert.alert_id = standing.alert_id

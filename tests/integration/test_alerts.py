@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-from backend.alerts.service import Alert, clear_many, raise_many
+from backend.alerts.service import Alert, clear_alerts, raise_alerts
 from backend.store.database import Database
 from tests.postgres import START
 
@@ -21,21 +21,25 @@ async def rows(database: Database) -> list[Any]:
 async def test_raised_again_it_keeps_its_beginning_and_tells_the_newest_detail(database: Database) -> None:
     later = START + timedelta(minutes=5)
     async with database.transaction() as connection:
-        await raise_many(
+        await raise_alerts(
             connection, [Alert("owed", "a", None, {"net": -1}), Alert("owed", "a", None, {"net": -2})], START
         )
-        await raise_many(connection, [Alert("owed", "a", None, {"net": -3})], later)
-        await raise_many(connection, [], later)
+        await raise_alerts(connection, [Alert("owed", "a", None, {"net": -3})], later)
+        await raise_alerts(connection, [], later)
     assert await rows(database) == [("owed", "a", {"net": -3}, START, None)]
 
 
 async def test_cleared_it_ends_once_and_may_stand_anew(database: Database) -> None:
     times = [START + timedelta(minutes=minute) for minute in range(4)]
     async with database.transaction() as connection:
-        await raise_many(connection, [Alert("reader", "g/1"), Alert("reader", "g/2"), Alert("owed", "g/1")], times[0])
-        await clear_many(connection, "reader", ["g/1", "never raised"], times[1])
-        await clear_many(connection, "reader", ["g/1"], times[2])
-        await raise_many(connection, [Alert("reader", "g/1")], times[3])
+        await raise_alerts(
+            connection,
+            [Alert("reader", "g/1", None, {}), Alert("reader", "g/2", None, {}), Alert("owed", "g/1", None, {})],
+            times[0],
+        )
+        await clear_alerts(connection, [("reader", "g/1"), ("reader", "never raised")], times[1])
+        await clear_alerts(connection, [("reader", "g/1")], times[2])
+        await raise_alerts(connection, [Alert("reader", "g/1", None, {})], times[3])
     assert await rows(database) == [
         ("owed", "g/1", {}, times[0], None),
         ("reader", "g/1", {}, times[0], times[1]),
@@ -48,7 +52,7 @@ async def test_what_its_transaction_takes_back_was_never_raised(database: Databa
     async with database.pool.acquire() as connection:
         transaction: Any = connection.transaction()
         await transaction.start()
-        await raise_many(connection, [Alert("clock_skew", "g")], START)
+        await raise_alerts(connection, [Alert("clock_skew", "g", None, {})], START)
         await transaction.rollback()
     assert await rows(database) == []
 
@@ -60,9 +64,11 @@ async def test_many_at_once_in_any_order_never_wait_for_each_other_in_a_circle(d
         mine = keys[::-1] if number % 2 else keys
         for turn in range(5):
             async with database.transaction() as connection:
-                await raise_many(connection, [Alert("owed", key, None, {"by": [number, turn]}) for key in mine], START)
+                await raise_alerts(
+                    connection, [Alert("owed", key, None, {"by": [number, turn]}) for key in mine], START
+                )
             async with database.transaction() as connection:
-                await clear_many(connection, "owed", mine, START)
+                await clear_alerts(connection, [("owed", key) for key in mine], START)
 
     await asyncio.gather(*(shift(number) for number in range(6)))
     assert all(cleared_at is not None for *_, cleared_at in await rows(database))
