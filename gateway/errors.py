@@ -3,7 +3,7 @@
 GatewayError
 ├── ConfigError        gateway.toml cannot be used; names the key, the fault and the mend
 └── JournalError       the journal file cannot be opened, read or written
-    └── JournalFullError   the quota is reached and the policy is to refuse; nothing was overwritten
+    └── JournalFullError   the quota (with the policy to refuse) or the disk is full; nothing was overwritten
 """
 
 from __future__ import annotations
@@ -22,4 +22,4 @@ class JournalError(GatewayError):
 
 
 class JournalFullError(JournalError):
-    """The journal reached its quota and its policy is to refuse new events."""
+    """The journal reached its quota and its policy is to refuse new events, or its disk is full."""
