@@ -154,6 +154,6 @@ async def test_it_may_come_again_after_it_left() -> None:
     try:
         for _ in range(2):
             await asyncio.to_thread(read_and_stop, port, 3, report_every_n_tags=1)
-        assert not reader.is_connected
+            await asyncio.to_thread(wait_for, lambda: not reader.is_connected)
     finally:
         await reader.stop()
