@@ -25,6 +25,7 @@ from backend.api.idempotency import KeyStore
 from backend.api.server import Served, make_app
 from backend.catalog.model import PortalSpec, SiteSpec, SkuSpec, ZoneSpec
 from backend.catalog.service import put_site, put_skus
+from backend.ingest.service import IngestService
 from backend.live.hub import Hub
 from backend.live.routes import LiveRoute
 from backend.metrics import BackendMetrics
@@ -148,7 +149,7 @@ class House:
                 "recorded_at": at(seconds).isoformat(),
                 "confidence": 1.0,
             }
-            await self.tell(connection, "movement", epc_of(serial), payload)
+            await self.tell(connection, "movement", site, {"movements": [payload]})
 
 
 @dataclass
@@ -170,7 +171,7 @@ async def serving(database: Database, guard: Guard | None = None, port: int = 0)
     routes = [
         *backend.catalog.routes.routes(database),
         *backend.stock.routes.routes(database),
-        *backend.ingest.routes.routes(database),
+        *backend.ingest.routes.routes(database, IngestService(database, clock), clock),
         *backend.alerts.routes.routes(database),
     ]
     app = make_app(Served(routes, guard or Guard(), KeyStore(database, clock), metrics, {}))

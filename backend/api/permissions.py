@@ -29,9 +29,9 @@ class Permission(StrEnum):
 
 MEANING: dict[Permission, str] = {
     Permission.CATALOG_READ: "See sites, zones and SKUs",
-    Permission.CATALOG_IMPORT: "Add and change sites, zones, portals, SKUs and expected receipts by file",
+    Permission.CATALOG_IMPORT: "Add and change sites, zones, portals and SKUs by file",
     Permission.STOCK_READ: "See quantities and where they are, now and at any past instant",
-    Permission.STOCK_IMPORT: "Write opening stock by file",
+    Permission.STOCK_IMPORT: "Announce receipts and write opening stock by file",
     Permission.ITEMS_READ: "See single things by their EPC and their history",
     Permission.MOVEMENTS_READ: "See what the portals and readers decided",
     Permission.QUARANTINE_READ: "See events that were set aside, and why",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Final, NamedTuple, Protocol, cast
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 import asyncpg
 
@@ -117,7 +117,7 @@ class Feed:
     async def read(self) -> tuple[list[LiveStock], list[MovementView]]:
         """Where stock changed since the last read, with what it is now, and the latest movements since."""
         touched: set[tuple[str, str, str]] = set()
-        movements: list[MovementView] = []
+        told: list[Any] = []
         while True:
             rows = await self._connection.fetch(SQL["outbox_behind"], *self._place, ROWS_PER_READ)
             for row in rows:
@@ -125,13 +125,13 @@ class Feed:
                 if row["kind"] == "stock":
                     touched.add((payload["site"], payload["zone"], payload["sku"]))
                 elif row["kind"] == "movement":
-                    movements.append(MovementView.model_validate(payload))
-            del movements[:-MOVEMENTS_KEPT]
+                    told += payload["movements"][-MOVEMENTS_KEPT:]
+            del told[:-MOVEMENTS_KEPT]
             if rows:
                 self._place = Place(rows[-1]["xid"], rows[-1]["outbox_id"])
             if len(rows) < ROWS_PER_READ:
                 break
-        return await self._now_at(touched), movements
+        return await self._now_at(touched), [MovementView.model_validate(one) for one in told]
 
     async def _now_at(self, touched: Iterable[tuple[str, str, str]]) -> list[LiveStock]:
         places = sorted(touched)

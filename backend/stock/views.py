@@ -162,9 +162,7 @@ async def item(database: Database, params: EpcParams) -> ItemView:
     rows = await database.pool.fetch(SQL["item_by_epc"], bytes.fromhex(params.epc))
     if not rows:
         raise ProblemError("not-found", f"no item has the EPC {params.epc}")
-    (row,) = rows
-    parent = row["parent"]
-    return ItemView(**{**row, "epc": _hex(row["epc"]), "parent": None if parent is None else _hex(parent)})
+    return ItemView(**{**rows[0], "epc": params.epc})
 
 
 async def history(database: Database, params: HistoryParams) -> Page[HistoryView]:

@@ -38,7 +38,9 @@ LIMIT $15
 -- name: item_by_epc
 -- One thing: what it is, where it is, and since when.
 SELECT item.epc, item.identity, item.kind, sku.code AS sku, sku.name AS sku_name, lot.code AS lot, lot.expires_on, item.quantity,
-       item.condition, parent.epc AS parent, item.document, site.code AS site, zone.code AS zone,
+       item.condition,
+       coalesce(upper(encode(parent.epc, 'hex')), parent.identity) AS parent, item.document,
+       site.code AS site, zone.code AS zone,
        item.observed_at, item.gateway, item.left_at, item.present
 FROM item
 JOIN zone USING (zone_id)

@@ -1,0 +1,165 @@
+"""The backend program: everything is made and joined here, and nowhere else.
+
+MQTT ──▶ ingest ──▶ PostgreSQL ──▶ outbox ──▶ hub ──▶ WebSockets
+                        ▲
+HTTP ──▶ routes ────────┘
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+from aiohttp import web
+
+import backend.alerts.routes
+import backend.catalog.routes
+import backend.ingest.routes
+import backend.stock.routes
+from backend.api.guard import Guard
+from backend.api.idempotency import KeyStore
+from backend.api.routing import Route
+from backend.api.server import Check, Served, make_app
+from backend.config import BackendConfig, HttpSettings
+from backend.errors import ConfigError, SchemaError
+from backend.ingest.listener import IngestListener
+from backend.ingest.service import IngestService
+from backend.live.hub import Hub
+from backend.live.routes import LiveRoute
+from backend.metrics import BackendMetrics
+from backend.store.database import UNAVAILABLE, Database
+from backend.store.migrate import ensure_partitions, read_migrations
+from wire.clock import Clock
+from wire.mqtt import MqttLink
+
+logger = logging.getLogger(__name__)
+
+UPKEEP_S: Final = 3600.0
+"""Partitions are made months ahead and keys live for days: an hour is often."""
+
+SHUTDOWN_S: Final = 5.0
+"""How long a request at work may still take when the program is told to stop."""
+
+
+async def run_backend(
+    config: BackendConfig,
+    clock: Clock,
+    *,
+    stop: asyncio.Event | None = None,
+    ready: Callable[[str], None] | None = None,
+) -> None:
+    """Run ingest, the API, the page and the live feed until `stop` is set.
+
+    `ready` is called with the URL once requests are answered. Raises StoreError when the database cannot be used,
+    LinkError for an unusable MQTT URL, ConfigError when the address cannot be listened on.
+    """
+    stop = stop or asyncio.Event()
+    async with contextlib.AsyncExitStack() as stack:
+        database = await stack.enter_async_context(Database.open(config.database_url))
+        await _require_schema(database)
+        replica = database
+        if config.read_dsn is not None:
+            replica = await stack.enter_async_context(Database.open(config.read_dsn))
+        metrics = BackendMetrics()
+        keys = KeyStore(database, clock)
+        service = IngestService(database, clock)
+        link = await stack.enter_async_context(_ingest(service, config.mqtt_url))
+        hub = Hub(database, metrics.live)
+        served = Served(
+            routes=all_routes(database, replica, service, clock),
+            guard=Guard(config.http.token.get_secret_value() if config.http.token else None),
+            keys=keys,
+            metrics=metrics,
+            checks={"database": _database_check(database), "mqtt": _mqtt_check(link)},
+        )
+        app = make_app(served)
+        LiveRoute(hub, metrics.live).mount(app)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(hub.run()), group.create_task(_keep_up(database, keys, clock))]
+            try:
+                async with _listening(app, config.http) as url:
+                    logger.info("serving url=%s", url)
+                    if ready is not None:
+                        ready(url)
+                    await stop.wait()
+            finally:
+                for task in tasks:
+                    task.cancel()
+
+
+def all_routes(database: Database, replica: Database, service: IngestService, clock: Clock) -> list[Route]:
+    """Every route of the API: what is read from the replica, what is read from or written to the primary."""
+    return [
+        *backend.catalog.routes.routes(replica),
+        *backend.stock.routes.routes(replica),
+        *backend.ingest.routes.routes(database, service, clock),
+        *backend.alerts.routes.routes(database),
+    ]
+
+
+async def _require_schema(database: Database) -> None:
+    applied = {row["name"] for row in await database.pool.fetch("SELECT name FROM schema_migration")}
+    missing = [migration.name for migration in read_migrations() if migration.name not in applied]
+    if missing:
+        raise SchemaError(f"the database lacks {', '.join(missing)}: run `tallyman migrate` first")
+
+
+@contextlib.asynccontextmanager
+async def _ingest(service: IngestService, url: str) -> AsyncIterator[MqttLink]:
+    link = MqttLink(url, f"tallyman-backend-{secrets.token_hex(4)}")
+    listener = IngestListener(service, link)
+    listener.subscribe()
+    async with link:
+        try:
+            yield link
+        finally:
+            await listener.close()
+
+
+@contextlib.asynccontextmanager
+async def _listening(app: web.Application, http: HttpSettings) -> AsyncIterator[str]:
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, http.host, http.port).start()
+        except OSError as error:
+            raise ConfigError(f"http: cannot listen on {http.host}:{http.port}: {error.strerror}") from error
+        host = f"[{http.host}]" if ":" in http.host else http.host
+        yield f"http://{host}:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def _keep_up(database: Database, keys: KeyStore, clock: Clock) -> None:
+    """Make partitions ahead of their time, and forget old keys."""
+    while True:
+        try:
+            async with database.transaction() as connection:
+                await ensure_partitions(connection, clock.now())
+            await keys.sweep()
+        except UNAVAILABLE as error:
+            logger.warning("upkeep put off: %s", error)
+        await asyncio.sleep(UPKEEP_S)
+
+
+def _database_check(database: Database) -> Check:
+    async def check() -> str | None:
+        try:
+            await database.store_id()
+        except UNAVAILABLE as error:
+            return f"does not answer: {error}"
+        return None
+
+    return check
+
+
+def _mqtt_check(link: MqttLink) -> Check:
+    async def check() -> str | None:
+        return None if link.connected else f"no connection to {link.broker}"
+
+    return check
