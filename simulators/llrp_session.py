@@ -156,17 +156,14 @@ class ReaderSide:
 
     def receive_data(self, data: bytes, now_us: int) -> None:
         """Take bytes from the client and carry out what is whole. Bytes that cannot be LLRP end the connection."""
-        if self.closing:
-            return
         broken = False
         try:
             frames = self._framer.feed(data)
         except FrameError as error:
             frames, broken = list(error.frames), True
         for frame in frames:
-            self._receive_frame(frame, now_us)
-            if self.closing:
-                break
+            if not self.closing:
+                self._receive_frame(frame, now_us)
         self.closing = self.closing or broken
 
     def keepalive(self) -> None:
