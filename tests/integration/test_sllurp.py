@@ -1,6 +1,8 @@
 """sllurp, an LLRP client nobody here wrote, inventories the simulated reader as it would any other.
 
-It runs in a process of its own: it is GPL software that only tests touch, and its threads outlive its errors.
+It runs in a process of its own: it is GPL software that only tests touch, and its threads outlive its errors. It is told
+to leave on its own thread: it sends a request before it notes what to do with the answer, so on another thread it may
+miss a quick one and stay for ever.
 """
 
 from __future__ import annotations
@@ -31,22 +33,25 @@ import json, sys, time
 from sllurp.llrp import LLRPReaderClient, LLRPReaderConfig
 
 port, options, seconds = int(sys.argv[1]), json.loads(sys.argv[2]), float(sys.argv[3])
-reports, gone = [], []
+reports, gone, alive = [], [], []
 
 def plain(value):
     return value.decode() if isinstance(value, bytes) else value
 
+def take(reader, tags):
+    reports.extend({name: plain(value) for name, value in tag.items()} for tag in tags)
+    if time.monotonic() >= leave_at and not reader.disconnect_requested.is_set():
+        alive.append(reader.is_alive())
+        reader.disconnect()
+
 reader = LLRPReaderClient("127.0.0.1", port, LLRPReaderConfig(options))
-reader.add_tag_report_callback(
-    lambda _, tags: reports.extend({name: plain(value) for name, value in tag.items()} for tag in tags)
-)
+reader.add_tag_report_callback(take)
 reader.add_disconnected_callback(lambda _: gone.append(True))
+leave_at = time.monotonic() + seconds
 reader.connect()
-time.sleep(seconds)
-alive = reader.is_alive()
-reader.disconnect()
-reader.join(10)
-print(json.dumps({"reports": reports, "inventoried_to_the_end": alive and not reader.is_alive(), "gone": len(gone)}))
+reader.join(seconds + 20)
+left = alive == [True] and not reader.is_alive()
+print(json.dumps({"reports": reports, "inventoried_to_the_end": left, "gone": len(gone)}))
 """
 
 SELECTED = {
