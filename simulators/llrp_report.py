@@ -129,8 +129,11 @@ class Entry:
     phase_rad: float
 
 
-def _parts(content: ReportContent, epc_bytes: int) -> list[tuple[str, str, int]]:
-    """The record as (name, numpy format, constant) in LLRP's order; a name that starts with `-` is a constant."""
+def _parts(content: ReportContent, epc_bytes: int, has_phase: bool) -> list[tuple[str, str, int]]:
+    """The record as (name, numpy format, constant) in LLRP's order; a name that starts with `-` is a constant.
+
+    A phase that nobody measured is left out: a phase of 0 would be a measurement.
+    """
     parts = [("-type", ">u2", 240), ("-length", ">u2", 0)]
     if epc_bytes == EPC_96_BYTES:
         parts.append(("-epc", "u1", 0x80 | 13))
@@ -154,7 +157,7 @@ def _parts(content: ReportContent, epc_bytes: int) -> list[tuple[str, str, int]]
         if is_asked:
             parts += [(f"-{name}", "u1", 0x80 | number), (name, form, 0)]
     for is_asked, name, subtype, form in (
-        (content.phase, "phase", IMPINJ_RF_PHASE_ANGLE, ">u2"),
+        (content.phase and has_phase, "phase", IMPINJ_RF_PHASE_ANGLE, ">u2"),
         (content.centi_rssi, "centi_rssi", IMPINJ_PEAK_RSSI, ">i2"),
     ):
         if is_asked:
@@ -169,25 +172,30 @@ def _parts(content: ReportContent, epc_bytes: int) -> list[tuple[str, str, int]]
     return parts
 
 
+def _shape(entry: Entry) -> tuple[int, bool]:
+    """What tells the layouts of one ROSpec's records apart: the EPC's length, and whether there is a phase."""
+    return len(entry.epc), not math.isnan(entry.phase_rad)
+
+
 class RecordEncoder:
-    """Encodes entries of one ROSpec: a template record for each EPC length, its columns filled at once."""
+    """Encodes entries of one ROSpec: a template record for each shape, its columns filled at once."""
 
     def __init__(self, content: ReportContent, rospec_id: int) -> None:
         self._content = content
         self._rospec_id = rospec_id
-        self._templates: dict[int, np.ndarray[Any, Any]] = {}
+        self._templates: dict[tuple[int, bool], np.ndarray[Any, Any]] = {}
 
     def encode(self, entries: Sequence[Entry]) -> list[bytes]:
         """One TagReportData each, in order."""
         records: list[bytes] = []
-        for epc_bytes, run in itertools.groupby(entries, key=lambda entry: len(entry.epc)):
-            records += self._encode_run(list(run), self._template(epc_bytes))
+        for (epc_bytes, has_phase), run in itertools.groupby(entries, key=_shape):
+            records += self._encode_run(list(run), self._template(epc_bytes, has_phase))
         return records
 
-    def _template(self, epc_bytes: int) -> np.ndarray[Any, Any]:
-        template = self._templates.get(epc_bytes)
+    def _template(self, epc_bytes: int, has_phase: bool) -> np.ndarray[Any, Any]:
+        template = self._templates.get((epc_bytes, has_phase))
         if template is None:
-            parts = _parts(self._content, epc_bytes)
+            parts = _parts(self._content, epc_bytes, has_phase)
             template = np.zeros(1, np.dtype([(name, form) for name, form, _ in parts]))
             for name, _, constant in parts:
                 if name.startswith("-"):
@@ -195,7 +203,7 @@ class RecordEncoder:
             template["-length"] = template.dtype.itemsize
             if "rospec_id" in (template.dtype.names or ()):
                 template["rospec_id"] = self._rospec_id
-            self._templates[epc_bytes] = template
+            self._templates[epc_bytes, has_phase] = template
         return template
 
     def _encode_run(self, entries: list[Entry], template: np.ndarray[Any, Any]) -> list[bytes]:
@@ -217,7 +225,7 @@ class RecordEncoder:
         }
         if "phase" in names:
             turns = np.array([entry.phase_rad for entry in entries]) / RAD_PER_PHASE_STEP
-            columns["phase"] = np.rint(np.nan_to_num(turns)).astype(np.int64) % 4096
+            columns["phase"] = np.rint(turns).astype(np.int64) % 4096
         if "crc" in names:
             columns["crc"] = [gen2_crc((len(e.epc) // 2 << 11).to_bytes(2, "big") + e.epc) for e in entries]
         for name, column in columns.items():

@@ -1,8 +1,8 @@
 """sllurp, an LLRP client nobody here wrote, inventories the simulated reader as it would any other.
 
-It runs in a process of its own: it is GPL software that only tests touch, and its threads outlive its errors. It is told
-to leave on its own thread: it sends a request before it notes what to do with the answer, so on another thread it may
-miss a quick one and stay for ever.
+It runs in a process of its own: it is GPL software that only tests touch, and its threads outlive its errors. It leaves
+on its own thread: it sends a request before it notes what to do with the answer, so told by another thread it may miss
+a quick one and stay for ever.
 """
 
 from __future__ import annotations

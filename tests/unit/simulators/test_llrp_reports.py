@@ -113,6 +113,17 @@ def test_vendor_rssi_and_phase_come_back_in_the_clients_units() -> None:
     assert reads["antenna"].tolist() == [1, 2, 3]
 
 
+def test_a_phase_that_was_not_measured_is_left_out() -> None:
+    content = ReportContent(centi_rssi=True, phase=True, every_n=3)
+    seen = sightings((EPC, 1, -61.37, 1), (EPC, 2, -40.5, 2), (EPC, 3, -80.0, 3), phases=[math.nan, 0.0, 1.0])
+    (records,) = buffer(content).add(seen, 1, 1)
+    reads = ReportDecoder(EpcTable()).decode(report_frame(records, 1))
+    assert reads["phase_rad"].tolist() == pytest.approx([math.nan, 0.0, 1.0], abs=0.001, nan_ok=True)
+    assert reads["rssi_dbm"].tolist() == pytest.approx([-61.37, -40.5, -80.0], abs=0.005)
+    (unmeasured,) = buffer(content).add(sightings((EPC, 1, -50.0, 1), (EPC, 2, -50.0, 2), (EPC, 3, -50.0, 3)), 1, 1)
+    assert np.isnan(ReportDecoder(EpcTable()).decode(report_frame(unmeasured, 1))["phase_rad"]).all()
+
+
 def test_a_report_of_n_tags_goes_out_when_it_is_full_and_the_rest_waits() -> None:
     waiting = buffer(ReportContent(every_n=3))
     rows = [(bytes(11) + bytes([n]), 1, -50.0, n) for n in range(8)]
