@@ -87,16 +87,23 @@ async def put_skus(database: Database, specs: Sequence[SkuSpec]) -> None:
     if len(set(codes)) < len(codes):
         raise CatalogError("the same SKU is defined twice")
     async with database.transaction() as connection:
-        await connection.execute(SQL["put_skus"], codes, [spec.name for spec in specs], [spec.unit for spec in specs])
-        await connection.execute(SQL["put_unlotted"], codes)
-        gtins = [(gtin14(gtin), spec.code, count) for spec in specs for gtin, count in spec.gtins.items()]
-        taken = (
-            await connection.fetch(SQL["put_gtins"], *([*column] for column in zip(*gtins, strict=True)))
-            if gtins
-            else []
-        )
+        taken = await add_skus(connection, specs)
         if taken:
-            raise CatalogError(f"GTIN {taken[0]['gtin']} belongs to SKU {taken[0]['owner']}")
+            gtin, owner = min(taken.items())
+            raise CatalogError(f"GTIN {gtin} belongs to SKU {owner}")
+
+
+async def add_skus(connection: Connection, specs: Sequence[SkuSpec]) -> dict[str, str]:
+    """Write SKUs that were checked, in the caller's transaction; answers the GTINs that belong to another SKU already,
+    with that SKU: the caller must roll back."""
+    codes = [spec.code for spec in specs]
+    await connection.execute(SQL["put_skus"], codes, [spec.name for spec in specs], [spec.unit for spec in specs])
+    await connection.execute(SQL["put_unlotted"], codes)
+    gtins = [(gtin14(gtin), spec.code, quantity) for spec in specs for gtin, quantity in spec.gtins.items()]
+    if not gtins:
+        return {}
+    rows = await connection.fetch(SQL["put_gtins"], *(list(column) for column in zip(*gtins, strict=True)))
+    return {row["gtin"]: row["owner"] for row in rows}
 
 
 async def goods_of(connection: Connection, gtins: Iterable[str]) -> dict[str, Goods]:

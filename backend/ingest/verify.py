@@ -1,1 +1,78 @@
-"""Does everything add up: the ledger, and every number of every gateway settled exactly once (`tallyman verify`)."""
+"""Does everything add up? `tallyman verify` works out what the store must say from what it was told, and names what
+differs.
+
+balance, posting, item   the ledger's own sums (backend/ledger/verify.py)
+place                    each item is what the fold over its observations says
+cursor                   each number 1 … through of an epoch stands in the store exactly once
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from backend.catalog.model import Places
+from backend.catalog.service import read_places
+from backend.effects.timeline import State, fold
+from backend.ingest.items import read_histories, state_of
+from backend.ledger.verify import MAX_FINDINGS, Finding, ledger_findings
+from backend.store.database import Connection, Database, Queries, Record
+
+SQL: Final = Queries(Path(__file__).with_name("verify.sql"))
+
+ITEMS_PER_READ: Final = 2000
+"""Histories of so many items are in memory at a time."""
+
+
+async def verify(database: Database) -> list[Finding]:
+    """Everything that differs, as of one instant; empty when all is well."""
+    async with database.snapshot() as connection:
+        findings = await ledger_findings(connection)
+        findings += await _cursor_findings(connection)
+        findings += await _place_findings(connection)
+    return findings
+
+
+async def _cursor_findings(connection: Connection) -> list[Finding]:
+    return [
+        Finding("cursor", f"{row['gateway']}/{row['epoch']}", f"{row['fault']}: {row['first']} to {row['last']}")
+        for row in await connection.fetch(SQL["cursor_faults"], MAX_FINDINGS)
+    ]
+
+
+async def _place_findings(connection: Connection) -> list[Finding]:
+    findings: list[Finding] = []
+    places = await read_places(connection)
+    last = 0
+    while len(findings) < MAX_FINDINGS:
+        rows = await connection.fetch(SQL["items_after"], last, ITEMS_PER_READ)
+        if not rows:
+            break
+        last = rows[-1]["item_id"]
+        histories = await read_histories(connection, places, [row["item_id"] for row in rows])
+        for row in rows:
+            start, observations = histories[row["item_id"]]
+            folded = fold(start, sorted(observations, key=lambda seen: seen.key))
+            if row["zone_id"] not in places.zone_by_id:
+                findings.append(Finding("place", _name(row), f"is in zone {row['zone_id']}, which does not exist"))
+            elif folded != (held := state_of(places, row)):
+                findings.append(Finding("place", _name(row), _difference(places, held, folded)))
+    return findings
+
+
+def _name(row: Record) -> str:
+    return str(row["identity"] or (row["epc"].hex().upper() if row["epc"] else f"item {row['item_id']}"))
+
+
+def _difference(places: Places, held: State, folded: State) -> str:
+    parts = []
+    for name, was, should in zip(State._fields, held, folded, strict=True):
+        if was != should:
+            parts.append(f"{name} is {_shown(places, name, was)}, its observations say {_shown(places, name, should)}")
+    return "; ".join(parts)
+
+
+def _shown(places: Places, field: str, value: object) -> object:
+    if field in ("place_id", "origin_id") and isinstance(value, int):
+        return f"{places.site_of(value).code}/{places.zone_by_id[value].code}"
+    return value

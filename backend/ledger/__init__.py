@@ -1,1 +1,1 @@
-"""The ledger: double-entry postings, the balances they add up to, and the proof that they do."""
+"""The double-entry ledger: postings, and balances as what they add up to."""

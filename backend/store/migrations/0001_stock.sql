@@ -83,11 +83,11 @@ CREATE TABLE item (
     sku_id         integer REFERENCES sku,
     lot_id         integer REFERENCES lot,
     quantity       integer NOT NULL CHECK (quantity > 0),
-    origin_zone_id integer NOT NULL,
+    origin_zone_id integer,
     first_sku_id   integer,
     first_lot_id   integer,
     first_quantity integer NOT NULL CHECK (first_quantity > 0),
-    first_origin_zone_id integer NOT NULL,
+    first_origin_zone_id integer,
     -- the end of the fold over its observations
     zone_id        integer NOT NULL,
     condition      text    NOT NULL DEFAULT 'sellable',
@@ -130,7 +130,7 @@ CREATE TABLE binding (
     sku_id          integer NOT NULL REFERENCES sku,
     lot_id          integer NOT NULL REFERENCES lot,
     quantity        integer NOT NULL CHECK (quantity > 0),
-    origin_zone_id  integer NOT NULL,
+    origin_zone_id  integer,
     zone_id         integer,
     condition       text,
     document        text NOT NULL,
@@ -249,7 +249,6 @@ CREATE TABLE scan (
     place_id     integer,
     leaves       boolean NOT NULL DEFAULT false,
     condition    text,
-    lot_id       integer,
     PRIMARY KEY (device, scan_id)
 );
 CREATE INDEX scan_source ON scan (gateway, epoch, seq);

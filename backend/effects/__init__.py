@@ -1,0 +1,1 @@
+"""What an observation does to a thing and to stock (pure)."""

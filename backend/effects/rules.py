@@ -1,0 +1,143 @@
+"""What an event means: movements and scans to observations (pure). A rule is a row of a table, not a branch.
+
+A movement speaks of one item; `departed` is presence alone and never moves stock. A scan speaks of one item when its
+code names one (a serial number, an SSCC, an asset), else of so many units of a GTIN, for which `sources` says in which
+zones they are looked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Final, NamedTuple
+
+from backend.catalog.model import Site, Zone
+from backend.effects.observation import Goods, Key, Observation
+from backend.ledger.model import SELLABLE, Slot
+
+DAMAGED: Final = "damaged"
+
+
+class ScanRule(NamedTuple):
+    """What an intent does. `to`: `zone` (the scan's own), `in_transit`, or None: the goods stay where they are.
+    `sources`: kinds of zones in which goods without serial numbers are looked for, the likeliest first; a supplier is
+    taken from whatever it has. `condition`: what state the goods are in afterwards; None: unchanged."""
+
+    to: str | None
+    sources: tuple[str, ...] = ()
+    condition: str | None = None
+    changes_stock: bool = True
+
+
+SCAN_RULES: Final[dict[str, ScanRule]] = {
+    "receive": ScanRule("zone", ("supplier",)),
+    "put_away": ScanRule("zone", ("receiving", "dock", "staging", "returns", "storage", "pick_face", "packing")),
+    "move": ScanRule("zone", ("storage", "pick_face", "receiving", "staging", "packing", "dock", "returns")),
+    "pick": ScanRule("zone", ("pick_face", "storage", "receiving", "staging", "dock", "returns")),
+    "pack": ScanRule("zone", ("packing", "pick_face", "storage", "staging")),
+    "ship": ScanRule("in_transit", ("dock", "staging", "packing", "pick_face", "storage")),
+    "damage": ScanRule(None, condition=DAMAGED),
+    "count": ScanRule(None, changes_stock=False),
+}
+
+
+class Held(NamedTuple):
+    """Units that stand somewhere: where scans of goods without serial numbers may take from."""
+
+    slot: Slot
+    expires_on: date | None
+    lot: str
+    units: int
+
+
+def moved(kind: str, direction: str | None, key: Key, place_id: int | None, unknown_id: int) -> Observation:
+    """A gateway's movement. `place_id` is the zone for `arrived` and `moved`, the zone behind the door or the transit
+    for `crossed`; of a `departed` it is not asked, for that is presence alone."""
+    if kind == "departed":
+        return Observation(key, present=False)
+    if kind == "crossed":
+        out = direction == "out"
+        return Observation(key, place_id, unknown_id, leaves=out, present=not out)
+    return Observation(key, place_id, unknown_id, lingers=True, present=True)
+
+
+def target(rule: ScanRule, site: Site, zone: Zone | None) -> Zone | None:
+    """Where a scan puts goods; None: nowhere else."""
+    if rule.to == "zone":
+        return zone
+    return site.virtual(rule.to) if rule.to is not None else None
+
+
+def scanned(key: Key, place_id: int | None, unknown_id: int, *, leaves: bool, condition: str | None) -> Observation:
+    """A scan of one item. A person's word counts at once, also just after the item left."""
+    present = None if place_id is None else not leaves
+    return Observation(key, place_id, unknown_id, leaves=leaves, present=present, condition=condition)
+
+
+class Take(NamedTuple):
+    """Units that a scan without serial numbers moves between two balances."""
+
+    taken: Slot
+    given: Slot
+    quantity: int
+
+
+def sources(rule: ScanRule, site: Site, held: Iterable[Held], to: Zone | None, lot: str | None) -> list[Held]:
+    """Where a scan takes from, the best first: the likeliest kind of zone, then the lot that expires first, then the
+    larger heap, then the code; so the same stock gives the same answer everywhere."""
+    by_id = {zone.zone_id: zone for zone in site.zones.values()}
+    rank = {kind: place for place, kind in enumerate(rule.sources)}
+
+    def order(one: Held) -> tuple[int, date, int, str, str]:
+        zone = by_id[one.slot.zone_id]
+        return rank[zone.kind], one.expires_on or date.max, -one.units, zone.code, one.lot
+
+    return sorted(
+        (
+            one
+            for one in held
+            if one.units > 0
+            and one.slot.zone_id in by_id
+            and by_id[one.slot.zone_id].kind in rank
+            and (to is None or one.slot.zone_id != to.zone_id)
+            and one.slot.condition == SELLABLE
+            and lot in (None, one.lot)
+        ),
+        key=order,
+    )
+
+
+def fallback(rule: ScanRule, site: Site, to: Zone | None) -> Zone:
+    """The zone that owes what no balance holds: the first by kind and code; the unknown where the site has none."""
+    rank = {kind: place for place, kind in enumerate(rule.sources)}
+    zones = [zone for zone in site.zones.values() if zone.kind in rank and zone != to]
+    return min(zones, key=lambda zone: (rank[zone.kind], zone.code), default=site.virtual("unknown"))
+
+
+def take(quantity: int, held: Sequence[Held], owing: Slot, to_zone_id: int, condition: str) -> list[Take]:
+    """Take units from heaps in their order; what they lack is owed by `owing`: goods that a person holds in the hand
+    exist, whatever the books say."""
+    moves: list[Take] = []
+    for one in held:
+        moved = min(quantity, one.units)
+        if moved:
+            given = one.slot._replace(zone_id=to_zone_id, condition=condition)
+            moves.append(Take(one.slot, given, moved))
+            quantity -= moved
+    if quantity:
+        moves.append(Take(owing, owing._replace(zone_id=to_zone_id, condition=condition), quantity))
+    return moves
+
+
+def impossible_date(observed_at: datetime, earliest: datetime, latest: datetime) -> str | None:
+    """Why an event's date cannot be right, or None."""
+    if observed_at > latest:
+        return f"observed at {observed_at.isoformat()}, which has not come yet: check the clock of the gateway"
+    if observed_at < earliest:
+        return f"observed at {observed_at.isoformat()}, before this could have been recorded: check the clock"
+    return None
+
+
+def bound(key: Key, goods: Goods, origin_id: int | None, place_id: int | None, condition: str | None) -> Observation:
+    """A document's word: what the item is, where its units came from, and perhaps where and in what state it is."""
+    return Observation(key, place_id, origin_id, condition=condition, goods=goods, origin_id=origin_id)

@@ -1,0 +1,346 @@
+"""One transaction's events, from what was said to what it does: sorted, resolved against the catalog, folded, written.
+
+events ─▶ movements ─┐                    ┌─▶ items      ─▶ postings ─▶ balances, outbox, owed alerts
+       ─▶ scans ─────┼─▶ observations ────┤
+       ─▶ health     │   of items         └─▶ movement, scan, reader_health rows
+       ─▶ faults ────┘
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from pydantic_core import to_json
+
+from backend.alerts.service import Alert, clear_alerts, raise_alerts
+from backend.catalog.model import Places, Site
+from backend.effects import rules
+from backend.effects.observation import Key
+from backend.ingest.items import SQL, Admitted, Item, admit, fold
+from backend.ingest.scans import ScanWork
+from backend.ledger.model import Balance, Cause, Transfer
+from backend.ledger.service import post
+from backend.store.database import Connection
+from wire.events import BadEvent, Movement, ReaderHealth, Scan
+
+MAX_SKEW: Final = timedelta(seconds=300)
+"""How far a gateway's clock may run ahead. NTP keeps within a second; five minutes is a clock nobody set."""
+
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""A device whose clock lost its battery says 1970 or its maker's year."""
+
+MOVEMENT_COLUMNS: Final = (
+    "recorded_at",
+    "observed_at",
+    "gateway",
+    "epoch",
+    "seq",
+    "kind",
+    "item_id",
+    "site_id",
+    "zone_id",
+    "portal_id",
+    "direction",
+    "place_id",
+    "decided_at",
+    "confidence",
+    "detail",
+)
+
+HEALTH_ALERTS: Final[dict[str, tuple[str | None, tuple[str, ...]]]] = {
+    "connected": (None, ("reader_lost", "reader_fault", "reader_overflow")),
+    "lost": ("reader_lost", ()),
+    "overflow": ("reader_overflow", ()),
+    "fault": ("reader_fault", ()),
+    "antenna_lost": ("antenna_lost", ()),
+    "antenna_back": (None, ("antenna_lost",)),
+}
+"""State of a reader → the kind of alert it raises, the kinds it clears."""
+
+AnyEvent = Movement | Scan | ReaderHealth | BadEvent
+
+
+class Stream(NamedTuple):
+    """Whose events these are."""
+
+    site: str
+    gateway: str
+    epoch: str
+
+
+class Fault(NamedTuple):
+    """An event that cannot be applied as it is: the cause groups what one mend settles."""
+
+    seq: int
+    event: AnyEvent
+    cause: str
+    reason: str
+
+
+class Seen(NamedTuple):
+    """A movement whose zone or portal is known. `place_id`: where it puts the item by itself."""
+
+    seq: int
+    movement: Movement
+    epc: bytes
+    key: Key
+    zone_id: int | None
+    portal_id: int | None
+    place_id: int | None
+
+
+@dataclass(slots=True)
+class BatchWork:
+    """What one transaction does for a stream's events. `faults` holds those that changed nothing."""
+
+    connection: Connection
+    places: Places
+    stream: Stream
+    now: datetime
+    faults: list[Fault] = field(default_factory=list)
+    told: list[dict[str, Any]] = field(default_factory=list)
+
+    async def apply(self, numbered: Sequence[tuple[int, AnyEvent]]) -> None:
+        """Apply events with their numbers; all of them, or an exception and the caller's rollback."""
+        site = self.places.by_code.get(self.stream.site)
+        if site is None:
+            reason = f"no site {self.stream.site!r} in the catalog: import it with its zones and portals"
+            self.faults += (Fault(seq, one, f"unknown_site:{self.stream.site}", reason) for seq, one in numbered)
+            return
+        seen: list[Seen] = []
+        scans: list[tuple[int, Scan]] = []
+        health: list[tuple[int, ReaderHealth]] = []
+        for seq, event in numbered:
+            if isinstance(event, Movement):
+                self._resolve(site, seq, event, seen)
+            elif isinstance(event, Scan):
+                scans.append((seq, event))
+            elif isinstance(event, ReaderHealth):
+                health.append((seq, event))
+            else:
+                self.faults.append(Fault(seq, event, "unreadable", event.reason))
+        scan_work = ScanWork(self.connection, site, self.stream.gateway, self.stream.epoch, self.now)
+        await scan_work.claim(scans)
+        admitted = await admit(self.connection, self.places, site, {one.epc for one in seen}, scan_work.named)
+        seen = self._observe(site, seen, admitted)
+        await scan_work.observe(admitted, self.now + MAX_SKEW, EARLIEST)
+        await self._post(admitted, seen, scan_work)
+        await scan_work.settle()
+        await self._write_movements(site, seen, admitted)
+        await self._note_health(site, health)
+
+    def _resolve(self, site: Site, seq: int, movement: Movement, seen: list[Seen]) -> None:
+        """Put codes into numbers, or the event among the faults."""
+        wrong = rules.impossible_date(movement.observed_at, EARLIEST, self.now + MAX_SKEW)
+        if wrong is not None:
+            self.faults.append(Fault(seq, movement, "clock_skew", wrong))
+            return
+        portal = zone = place = None
+        if movement.portal is not None:
+            portal = site.portals.get(movement.portal)
+            if portal is None:
+                self.faults.append(_unknown(seq, movement, site, "portal", movement.portal))
+                return
+            place = portal.inside if movement.direction == "in" else site.virtual("in_transit")
+        if movement.zone is not None:
+            zone = site.real_zone(movement.zone)
+            if zone is None:
+                self.faults.append(_unknown(seq, movement, site, "zone", movement.zone))
+                return
+            if movement.kind in ("arrived", "moved"):
+                place = zone
+        seen.append(
+            Seen(
+                seq,
+                movement,
+                bytes.fromhex(movement.epc),
+                (movement.observed_at, self.stream.gateway, self.stream.epoch, seq),
+                zone and zone.zone_id,
+                portal and portal.portal_id,
+                place and place.zone_id,
+            )
+        )
+
+    def _observe(self, site: Site, seen: list[Seen], admitted: Admitted) -> list[Seen]:
+        """Give each movement to its item; those whose tag names nothing join the faults."""
+        unknown_id = site.virtual("unknown").zone_id
+        applied = []
+        for one in seen:
+            item = admitted.by_epc.get(one.epc)
+            if item is None:
+                fault = admitted.faults[one.epc]
+                self.faults.append(Fault(one.seq, one.movement, fault.cause, fault.reason))
+                continue
+            movement = one.movement
+            item.fresh.append(rules.moved(movement.kind, movement.direction, one.key, one.place_id, unknown_id))
+            applied.append(one)
+        return applied
+
+    async def _post(self, admitted: Admitted, seen: Iterable[Seen], scan_work: ScanWork) -> None:
+        gateway, epoch = self.stream.gateway, self.stream.epoch
+        causes = {one.key: Cause(one.movement.kind, gateway, "gateway", None, gateway, epoch, one.seq) for one in seen}
+        causes.update(scan_work.causes)
+        transfers = await item_transfers(self.connection, self.places, admitted.all.values(), causes)
+        transfers += await scan_work.transfers()
+        balances = await post(self.connection, self.places, transfers, self.now)
+        await note_owed(self.connection, self.places, balances, self.now)
+
+    async def _write_movements(self, site: Site, seen: Sequence[Seen], admitted: Admitted) -> None:
+        if not seen:
+            return
+        gateway, epoch = self.stream.gateway, self.stream.epoch
+        await self.connection.copy_records_to_table(
+            "movement",
+            columns=MOVEMENT_COLUMNS,
+            records=[
+                (
+                    self.now,
+                    one.movement.observed_at,
+                    gateway,
+                    epoch,
+                    one.seq,
+                    one.movement.kind,
+                    admitted.by_epc[one.epc].item_id,
+                    site.site_id,
+                    one.zone_id,
+                    one.portal_id,
+                    one.movement.direction,
+                    one.place_id,
+                    one.movement.decided_at,
+                    one.movement.confidence,
+                    _detail(one.movement),
+                )
+                for one in seen
+            ],
+        )
+        for one in seen:
+            self.told.append(self._tell(one, admitted.by_epc[one.epc]))
+
+    def _tell(self, one: Seen, item: Item) -> dict[str, Any]:
+        movement = one.movement
+        return {
+            "id": f"{self.stream.gateway}/{self.stream.epoch}/{one.seq}",
+            "kind": movement.kind,
+            "epc": movement.epc,
+            "sku": item.sku,
+            "site": self.stream.site,
+            "zone": movement.zone,
+            "from_zone": movement.from_zone,
+            "portal": movement.portal,
+            "direction": movement.direction,
+            "observed_at": movement.observed_at,
+            "decided_at": movement.decided_at,
+            "recorded_at": self.now,
+            "confidence": movement.confidence,
+        }
+
+    async def _note_health(self, site: Site, health: Sequence[tuple[int, ReaderHealth]]) -> None:
+        if not health:
+            return
+        await self.connection.execute(
+            SQL["note_health"],
+            self.stream.gateway,
+            self.stream.epoch,
+            [seq for seq, _ in health],
+            [one.reader for _, one in health],
+            [one.state for _, one in health],
+            [one.detail for _, one in health],
+            [one.observed_at for _, one in health],
+        )
+        standing: dict[tuple[str, str], Alert | None] = {}
+        for _, one in health:
+            raised, cleared = HEALTH_ALERTS[one.state]
+            key = f"{self.stream.gateway}/{one.reader}"
+            standing.update(((kind, key), None) for kind in cleared)
+            if raised is not None:
+                detail = {"detail": one.detail, "observed_at": one.observed_at}
+                standing[raised, key] = Alert(raised, key, site.site_id, detail)
+        await clear_alerts(self.connection, [name for name, alert in standing.items() if alert is None], self.now)
+        await raise_alerts(self.connection, [alert for alert in standing.values() if alert is not None], self.now)
+
+
+def _unknown(seq: int, movement: Movement, site: Site, what: str, code: str) -> Fault:
+    return Fault(
+        seq,
+        movement,
+        f"unknown_{what}:{site.code}/{code}",
+        f"site {site.code} has no {what} {code!r}: define it, or mend the gateway's configuration",
+    )
+
+
+def _detail(movement: Movement) -> dict[str, Any] | None:
+    evidence = movement.evidence
+    detail: dict[str, Any] = {}
+    if movement.from_zone is not None:
+        detail["from_zone"] = movement.from_zone
+    if movement.method:
+        detail["method"] = movement.method
+    if evidence is not None:
+        detail["evidence"] = {
+            "reads": evidence.reads,
+            "antennas": evidence.antennas,
+            "first_at": evidence.first_at,
+            "last_at": evidence.last_at,
+        }
+    return detail or None
+
+
+async def item_transfers(
+    connection: Connection, places: Places, items: Iterable[Item], causes: Mapping[Key, Cause]
+) -> list[Transfer]:
+    """Fold what is fresh of items and answer the postings it makes. `causes` has the cause of each key."""
+    return [
+        Transfer(change.at, change.taken, change.given, change.quantity, item.item_id, causes[change.key])
+        for item, change in await fold(connection, places, items)
+    ]
+
+
+async def note_owed(connection: Connection, places: Places, balances: Iterable[Balance], now: datetime) -> None:
+    """Raise an alert for each real zone that gave more than it had; clear it when it is made good."""
+    owed: list[Alert] = []
+    settled: list[tuple[str, str]] = []
+    for balance in balances:
+        zone = places.zone_by_id[balance.slot.zone_id]
+        if not zone.is_real:
+            continue
+        if balance.net < 0:
+            owed.append(Alert("owed", str(balance.balance_id), zone.site_id, {"zone": zone.code, "net": balance.net}))
+        elif balance.net - balance.delta < 0:
+            settled.append(("owed", str(balance.balance_id)))
+    await clear_alerts(connection, settled, now)
+    await raise_alerts(connection, owed, now)
+
+
+async def set_aside(connection: Connection, stream: Stream, faults: Sequence[Fault], now: datetime) -> None:
+    """Put events into quarantine under their own numbers. What jsonb cannot hold is kept as bytes."""
+    if not faults:
+        return
+    events: list[Any] = []
+    raws: list[bytes | None] = []
+    for fault in faults:
+        event: Any = fault.event
+        event = event.raw if isinstance(event, BadEvent) else event.model_dump(mode="json", exclude_none=True)
+        data = to_json(event)
+        fits = b"\\u0000" not in data
+        events.append(event if fits else None)
+        raws.append(None if fits else data)
+    await connection.execute(
+        SQL["set_aside"],
+        now,
+        stream.site,
+        stream.gateway,
+        stream.epoch,
+        [fault.seq for fault in faults],
+        [printable(fault.cause) for fault in faults],
+        [printable(fault.reason) for fault in faults],
+        events,
+        raws,
+    )
+
+
+def printable(text: str) -> str:
+    """Text as the database can hold it: no NUL."""
+    return text.replace("\0", "\\0")

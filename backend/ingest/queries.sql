@@ -1,0 +1,197 @@
+-- name: make_cursor
+-- The cursor of a gateway's epoch, at its beginning.
+INSERT INTO ingest_cursor (gateway, epoch, moved_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
+
+-- name: lock_cursor
+-- How far a gateway's epoch is committed, under the lock that lets one worker go on; with it the store's identity.
+SELECT through, store_id::text AS store_id, catalog_revision
+FROM ingest_cursor, store WHERE gateway = $1 AND epoch = $2 FOR NO KEY UPDATE OF ingest_cursor
+
+-- name: move_cursor
+-- Everything up to this number is applied.
+UPDATE ingest_cursor SET through = $3, moved_at = $4 WHERE gateway = $1 AND epoch = $2
+
+-- name: tell
+-- The movements of a batch for those who follow along, and the one notification of a transaction.
+WITH told AS (
+    INSERT INTO outbox (recorded_at, kind, key, payload) SELECT $1, 'movement', $2, $3 WHERE $3::jsonb IS NOT NULL
+)
+SELECT pg_notify('tallyman_outbox', '')
+
+-- name: find_items
+-- Items that these EPCs are known by.
+SELECT item_id, epc FROM item WHERE epc = ANY ($1::bytea[])
+
+-- name: find_identities
+-- Items that these identities are known by.
+SELECT item_id, identity FROM item WHERE identity = ANY ($1::text[])
+
+-- name: adopt_tags
+-- Things known by their label alone get the EPC that names the same identity, by parallel arrays.
+UPDATE item SET epc = tag.epc
+FROM unnest($1::bytea[], $2::text[]) AS tag (epc, identity)
+WHERE item.identity = tag.identity AND item.epc IS NULL
+RETURNING item.item_id, item.epc, item.identity
+
+-- name: add_items
+-- New items by parallel arrays, in the order of their EPCs; those whose EPC or identity is taken are left out.
+INSERT INTO item (epc, identity, kind, sku_id, lot_id, quantity, zone_id, first_sku_id, first_lot_id, first_quantity,
+                  origin_zone_id, first_origin_zone_id, document, parent_id)
+SELECT epc, identity, kind, sku_id, lot_id, quantity, zone_id, sku_id, lot_id, quantity, origin_id, origin_id, document,
+       parent_id
+FROM unnest($1::bytea[], $2::text[], $3::text[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[], $9::text[],
+            $10::bigint[])
+    AS i (epc, identity, kind, sku_id, lot_id, quantity, zone_id, origin_id, document, parent_id)
+ORDER BY epc, identity
+ON CONFLICT DO NOTHING
+RETURNING item_id, epc, identity
+
+-- name: lock_items
+-- Items with the state that their observations left, locked in the order of their numbers.
+SELECT item_id, epc, item.identity, item.sku_id, sku.code AS sku, lot_id, quantity, origin_zone_id, zone_id, condition,
+       left_at, present, observed_at, gateway, epoch, seq
+FROM item LEFT JOIN sku ON sku.sku_id = item.sku_id
+WHERE item_id = ANY ($1::bigint[]) ORDER BY item_id FOR NO KEY UPDATE OF item
+
+-- name: save_items
+-- The state of items after their observations, by parallel arrays.
+UPDATE item SET zone_id = s.zone_id, sku_id = s.sku_id, lot_id = s.lot_id, quantity = s.quantity,
+    origin_zone_id = s.origin_id, condition = s.condition, left_at = s.left_at, present = s.present,
+    observed_at = s.observed_at, gateway = s.gateway, epoch = s.epoch, seq = s.seq
+FROM unnest($1::bigint[], $2::int[], $3::int[], $4::int[], $5::int[], $6::int[], $7::text[], $8::timestamptz[],
+            $9::bool[], $10::timestamptz[], $11::text[], $12::text[], $13::bigint[])
+    AS s (item_id, zone_id, sku_id, lot_id, quantity, origin_id, condition, left_at, present, observed_at, gateway,
+          epoch, seq)
+WHERE item.item_id = s.item_id
+
+-- name: item_starts
+-- What items were before their first observation.
+SELECT item_id, first_sku_id, first_lot_id, first_quantity, first_origin_zone_id
+FROM item WHERE item_id = ANY ($1::bigint[])
+
+-- name: item_movements
+-- Movements of items, as observations.
+SELECT item_id, observed_at, gateway, epoch, seq, kind, direction, place_id, site_id
+FROM movement WHERE item_id = ANY ($1::bigint[])
+
+-- name: item_scans
+-- Scans of items, as observations.
+SELECT item_id, observed_at, gateway, epoch, seq, place_id, leaves, condition, site_id
+FROM scan WHERE item_id = ANY ($1::bigint[]) AND state = 'applied' AND (place_id IS NOT NULL OR condition IS NOT NULL)
+
+-- name: item_bindings
+-- Bindings of items, as observations.
+SELECT binding_id, item_id, bound_at, sku_id, lot_id, quantity, origin_zone_id, zone_id, condition
+FROM binding WHERE item_id = ANY ($1::bigint[])
+
+-- name: claim_scans
+-- Scans by parallel arrays, refused until they are applied; those that came before are left out of the answer.
+INSERT INTO scan (device, scan_id, recorded_at, observed_at, site_id, gateway, epoch, seq, operator, intent, code, zone,
+                  quantity, lot, document)
+SELECT device, scan_id, $1, observed_at, $2, $3, $4, seq, operator, intent, code, zone, quantity, lot, document
+FROM unnest($5::text[], $6::text[], $7::timestamptz[], $8::bigint[], $9::text[], $10::text[], $11::text[], $12::text[],
+            $13::int[], $14::text[], $15::text[])
+    AS s (device, scan_id, observed_at, seq, operator, intent, code, zone, quantity, lot, document)
+ORDER BY device, scan_id
+ON CONFLICT (device, scan_id) DO NOTHING
+RETURNING seq
+
+-- name: settle_scans
+-- What became of claimed scans, by parallel arrays.
+UPDATE scan SET state = s.state, reason = s.reason, item_id = s.item_id, place_id = s.place_id, leaves = s.leaves,
+    condition = s.condition
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::int[], $7::bool[], $8::text[])
+    AS s (device, scan_id, state, reason, item_id, place_id, leaves, condition)
+WHERE scan.device = s.device AND scan.scan_id = s.scan_id
+
+-- name: repeat_scans
+-- Scans that came again under another number, by parallel arrays.
+INSERT INTO scan_repeat (gateway, epoch, seq, device, scan_id, recorded_at)
+SELECT $1, $2, seq, device, scan_id, $3 FROM unnest($4::bigint[], $5::text[], $6::text[]) AS s (seq, device, scan_id)
+ON CONFLICT DO NOTHING
+
+-- name: scan_outcomes
+-- What became of scans, by parallel arrays.
+SELECT device, scan_id, state, reason
+FROM unnest($1::text[], $2::text[]) AS s (device, scan_id) JOIN scan USING (device, scan_id)
+
+-- name: held_stock
+-- What a site's zones hold of SKUs, sellable and above nothing.
+SELECT balance.zone_id, balance.sku_id, balance.lot_id, balance.condition, balance.net, lot.code AS lot, lot.expires_on
+FROM balance JOIN lot USING (lot_id)
+WHERE balance.site_id = $1 AND balance.sku_id = ANY ($2::int[]) AND balance.condition = 'sellable' AND net > 0
+
+-- name: note_health
+-- Reader health by parallel arrays.
+INSERT INTO reader_health (gateway, epoch, seq, reader, state, detail, observed_at)
+SELECT $1, $2, h.* FROM unnest($3::bigint[], $4::text[], $5::text[], $6::text[], $7::timestamptz[]) AS h
+
+-- name: add_lost
+-- Numbers whose events no longer exist.
+INSERT INTO lost_range (gateway, epoch, from_seq, through_seq, reason, recorded_at) VALUES ($1, $2, $3, $4, $5, $6)
+
+-- name: put_gateway
+-- A gateway's newest word on itself.
+INSERT INTO gateway (gateway, site_id, online, config_hash, status, status_at)
+VALUES ($1, (SELECT site_id FROM site WHERE code = $2), $3, $4, $5, $6)
+ON CONFLICT (gateway) DO UPDATE SET site_id = excluded.site_id, online = excluded.online,
+    config_hash = excluded.config_hash, status = excluded.status, status_at = excluded.status_at
+
+-- name: standing_unknowns
+-- Alerts that stand for names of a gateway that the catalog lacked.
+SELECT key FROM alert WHERE kind = 'unknown_place' AND cleared_at IS NULL AND starts_with(key, $1)
+
+-- name: set_aside
+-- Events that cannot be applied as they are, by parallel arrays.
+INSERT INTO quarantine (recorded_at, site, gateway, epoch, seq, cause, reason, event, raw)
+SELECT $1, $2, $3, $4, q.* FROM unnest($5::bigint[], $6::text[], $7::text[], $8::jsonb[], $9::bytea[]) AS q
+
+-- name: set_bytes_aside
+-- Bytes that are no message; the same bytes again are not kept twice.
+INSERT INTO quarantine (recorded_at, site, gateway, cause, reason, raw)
+SELECT $1, $2, $3, $4, $5, $6
+WHERE NOT EXISTS (SELECT FROM quarantine WHERE cause = $4 AND state = 'open' AND gateway = $3 AND raw = $6)
+
+-- name: open_quarantine
+-- Open rows of a cause with a number of their own, after a row, for one worker at a time.
+SELECT quarantine_id, site, gateway, epoch, seq, event, raw
+FROM quarantine
+WHERE state = 'open' AND cause = $1 AND quarantine_id > $2 AND seq IS NOT NULL
+ORDER BY quarantine_id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED
+
+-- name: settle_quarantine
+-- Rows whose events are applied now.
+UPDATE quarantine SET state = 'replayed', settled_at = $2 WHERE quarantine_id = ANY ($1::bigint[])
+
+-- name: rename_causes
+-- Rows that another mend must settle now, by parallel arrays.
+UPDATE quarantine SET cause = q.cause, reason = q.reason
+FROM unnest($1::bigint[], $2::text[], $3::text[]) AS q (quarantine_id, cause, reason)
+WHERE quarantine.quarantine_id = q.quarantine_id
+
+-- name: dismiss_quarantine
+-- Rows of a cause that nobody will mend; their numbers stay accounted for.
+UPDATE quarantine SET state = 'dismissed', settled_at = $2 WHERE state = 'open' AND cause = $1
+
+-- name: store_facts
+-- The store's identity and the catalog's revision.
+SELECT store_id::text AS store_id, catalog_revision FROM store
+
+-- name: add_binding
+-- What a document says of an item with a history.
+INSERT INTO binding (item_id, bound_at, sku_id, lot_id, quantity, origin_zone_id, zone_id, condition, document, actor)
+SELECT item_id, $1, sku_id, lot_id, quantity, origin_id, zone_id, condition, document, $2
+FROM unnest($3::bigint[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[], $9::text[], $10::text[])
+    AS b (item_id, sku_id, lot_id, quantity, origin_id, zone_id, condition, document)
+RETURNING binding_id, item_id
+
+-- name: name_documents
+-- The document and the pallet that items came with, by parallel arrays.
+UPDATE item SET document = coalesce(d.document, item.document), parent_id = coalesce(d.parent_id, item.parent_id)
+FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS d (item_id, document, parent_id)
+WHERE item.item_id = d.item_id
+
+-- name: note_import
+-- A file is taken in; nothing when its document was before.
+INSERT INTO document_import (kind, document, sha256, line_count, actor, recorded_at) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT DO NOTHING RETURNING kind

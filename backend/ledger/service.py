@@ -1,0 +1,80 @@
+"""Write postings and move the balances they touch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from backend.catalog.model import Places
+from backend.ledger.model import Balance, Slot, Transfer, deltas
+from backend.store.database import Connection, Queries
+
+SQL = Queries.beside(__file__)
+
+POSTING_COLUMNS = (
+    "recorded_at",
+    "observed_at",
+    "from_balance_id",
+    "to_balance_id",
+    "quantity",
+    "item_id",
+    "reason",
+    "document",
+    "actor",
+    "role",
+    "gateway",
+    "epoch",
+    "seq",
+)
+
+
+async def post(
+    connection: Connection, places: Places, transfers: Sequence[Transfer], recorded_at: datetime
+) -> list[Balance]:
+    """Write transfers as postings in the caller's transaction: two statements, whatever their number.
+
+    Answers every balance that they touched. Balances are locked in the order of their slots.
+    """
+    if not transfers:
+        return []
+    changes = deltas(transfers)
+    zones = places.zone_by_id
+    slots = [slot for slot, _ in changes]
+    rows = await connection.fetch(
+        SQL["change_balances"],
+        [zones[slot.zone_id].site_id for slot in slots],
+        [slot.zone_id for slot in slots],
+        [slot.sku_id for slot in slots],
+        [slot.lot_id for slot in slots],
+        [slot.condition for slot in slots],
+        [delta for _, delta in changes],
+        recorded_at,
+    )
+    by_slot = dict(changes)
+    touched: dict[Slot, Balance] = {}
+    for balance_id, zone_id, sku_id, lot_id, condition, net in (tuple(row.values()) for row in rows):
+        slot = Slot(zone_id, sku_id, lot_id, condition)
+        touched[slot] = Balance(balance_id, slot, net, by_slot[slot])
+    await connection.copy_records_to_table(
+        "posting",
+        columns=POSTING_COLUMNS,
+        records=[
+            (
+                recorded_at,
+                observed_at,
+                touched[taken].balance_id,
+                touched[given].balance_id,
+                quantity,
+                item_id,
+                cause.reason,
+                cause.document,
+                cause.actor,
+                cause.role,
+                cause.gateway,
+                cause.epoch,
+                cause.seq,
+            )
+            for observed_at, taken, given, quantity, item_id, cause in transfers
+        ],
+    )
+    return list(touched.values())
