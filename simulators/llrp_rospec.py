@@ -16,6 +16,7 @@ radio does next, `observed` moves past it. Nothing here reads a clock.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -26,6 +27,12 @@ from simulators.llrp_report import RecordEncoder, ReportContent, ReportTrigger, 
 from simulators.sighting import Sightings
 
 US_PER_MS: Final = 1000
+
+ROUND_US: Final = 5000
+"""One inventory round: no duration or timeout of a client makes a spec shorter, however short it says."""
+
+MAX_KEPT_RECORDS: Final = 66_000
+"""Records kept of ended ROSpecs whose reports wait until the client asks; the oldest go first."""
 
 
 class State(IntEnum):
@@ -172,6 +179,10 @@ class Radio:
         self._hooks = hooks
         self._flush_us = flush_us
         self._run: Run | None = None
+        self._free_from_us = 0
+        """When the radio was last busy: a trigger before it was missed."""
+        self._kept: deque[bytes] = deque(maxlen=MAX_KEPT_RECORDS)
+        """Records of ended ROSpecs that report only when asked."""
         self._waiting: list[ROSpec] = []
         """Immediate ROSpecs that want the radio, the longest waiting first."""
 
@@ -226,10 +237,11 @@ class Radio:
         self.disable(rospec, now_us)
         del self.rospecs[rospec.id]
 
-    def flush(self) -> None:
-        """GET_REPORT: report whatever waits."""
-        if self._run is not None:
-            self._report(self._run.buffer)
+    def take(self) -> list[bytes]:
+        """GET_REPORT: the records of whatever waits, the oldest first."""
+        records = [*self._kept, *(self._run.buffer.flush() if self._run is not None else ())]
+        self._kept.clear()
+        return records
 
     def gpi_changed(self, port: int, high: bool, now_us: int) -> None:
         """A photo-eye: stop what it stops, then start what it starts."""
@@ -247,11 +259,7 @@ class Radio:
 
     def next_window(self, now_us: int) -> Window | None:
         """What the radio does next, up to `now_us` and to the next trigger; None when there is nothing until then."""
-        for rospec in self.rospecs.values():
-            start_us = rospec.next_start_us
-            if start_us is not None and start_us <= now_us:
-                self.start(rospec, start_us)
-                rospec.next_start_us = _next_start_us(rospec.start_trigger, start_us, now_us)
+        self._pull_periodic_triggers(now_us)
         run = self._run
         if run is None or run.cursor_us >= now_us:
             return None
@@ -259,6 +267,22 @@ class Radio:
         due_us = min(due for due in dues if due is not None)
         ports = frozenset(run.ai_spec.fields["AntennaIDs"])
         return Window(frozenset() if 0 in ports else ports, run.cursor_us, max(due_us, run.cursor_us + 1))
+
+    def _pull_periodic_triggers(self, now_us: int) -> None:
+        """Start what is due by `now_us`, in the triggers' order; one that finds the radio busy is missed."""
+        while self._run is None:
+            due = [
+                (at_us, rospec)
+                for rospec in self.rospecs.values()
+                if (at_us := rospec.next_start_us) is not None and at_us <= now_us
+            ]
+            if not due:
+                return
+            start_us, rospec = min(due, key=lambda trigger: trigger[0])
+            if start_us >= self._free_from_us:
+                self.start(rospec, start_us)
+            missed_us = max(start_us, self._free_from_us - 1)
+            rospec.next_start_us = _next_start_us(rospec.start_trigger, start_us, missed_us)
 
     def observed(self, window: Window, sightings: Sightings) -> None:
         """Take what the window saw, and move past it: report what is full, end what has come to its end."""
@@ -283,6 +307,7 @@ class Radio:
 
     def skip(self, now_us: int) -> None:
         """Time passed in which nobody listened: this radio does not inventory for nobody."""
+        self._free_from_us = max(self._free_from_us, now_us)
         if self._run is not None:
             self._run.cursor_us = max(self._run.cursor_us, now_us)
 
@@ -311,8 +336,11 @@ class Radio:
         if run is None or run.rospec is not rospec:
             return
         self._run = None
+        self._free_from_us = now_us
         rospec.state = State.INACTIVE
-        if rospec.content.trigger != ReportTrigger.NONE:
+        if rospec.content.trigger == ReportTrigger.NONE:
+            self._kept.extend(run.buffer.flush())
+        else:
             self._report(run.buffer)
         self._hooks.ended(rospec.id, now_us)
 
@@ -330,11 +358,11 @@ def _due_us(start_us: int, trigger: Parameter, type_field: str, duration_field: 
     """When a stop trigger's duration, or the timeout of its GPI or tag observation, runs out (0 never does)."""
     kind = trigger.fields[type_field]
     if kind == Stop.DURATION:
-        return start_us + int(trigger.fields[duration_field]) * US_PER_MS
+        return start_us + max(ROUND_US, int(trigger.fields[duration_field]) * US_PER_MS)
     inner = trigger.find("GPITriggerValue" if kind == Stop.GPI else "TagObservationTrigger")
     if kind == Stop.NULL or inner is None or not inner.fields["Timeout"]:
         return None
-    return start_us + int(inner.fields["Timeout"]) * US_PER_MS
+    return start_us + max(ROUND_US, int(inner.fields["Timeout"]) * US_PER_MS)
 
 
 def _stops(trigger: Parameter, type_field: str, port: int, high: bool) -> bool:

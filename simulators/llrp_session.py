@@ -29,7 +29,7 @@ from readers.llrp.table import MESSAGES
 from readers.llrp.vendor import IMPINJ
 from simulators.llrp_checks import check_customs, check_rospec, unknown_id
 from simulators.llrp_device import MAX_ACCESS_SPECS, ReaderConfiguration, ReaderModel, capabilities
-from simulators.llrp_report import ReportContent, report_frame
+from simulators.llrp_report import MAX_BUFFERED_TAGS, ReportContent, report_frame
 from simulators.llrp_rospec import Hooks, Radio, ROSpec, State
 from simulators.llrp_status import Code, refusal, status_of, success
 
@@ -367,8 +367,10 @@ class ReaderSide:
         return list(self._access_specs.values())
 
     def _get_report(self, _: Message, __: int) -> None:
-        """Answered by a report if there is anything to report (§13.1.1)."""
-        self.radio.flush()
+        """Answered by what waits, at least by an empty report, or the client would not know (§13.1.1)."""
+        records = self.radio.take()
+        for start in range(0, len(records) or 1, MAX_BUFFERED_TAGS):
+            self._report(records[start : start + MAX_BUFFERED_TAGS])
 
     def _close_connection(self, _: Message, __: int) -> Sequence[Parameter]:
         self.closing = True

@@ -492,7 +492,12 @@ def test_without_a_report_trigger_the_client_asks() -> None:
     bench.start(ro_spec(report_trigger=0))
     assert bench.run(700) == []
     assert names(bench.ask(Message("GET_REPORT", 1))) == ["RO_ACCESS_REPORT"]
-    assert bench.ask(Message("GET_REPORT", 2)) == []
+    (nothing,) = bench.ask(Message("GET_REPORT", 2))
+    assert (nothing.name, nothing.parameters) == ("RO_ACCESS_REPORT", [])
+    bench.run(100)
+    bench.request("STOP_ROSPEC", ROSpecID=1)
+    (rest,) = bench.ask(Message("GET_REPORT", 3))
+    assert [tag.name for tag in rest.parameters] == ["TagReportData"]
 
 
 # --- AccessSpecs, antennas, holding ----------------------------------------------------------------------------------
