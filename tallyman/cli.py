@@ -245,6 +245,17 @@ def main() -> None:
         expected = (*expected, SimulatorError)
     try:
         app()
-    except expected as error:
-        typer.echo(f"tallyman: {error}", err=True)
+    except Exception as error:
+        ours = _first(error, expected)
+        if ours is None:
+            raise
+        typer.echo(f"tallyman: {ours}", err=True)
         raise SystemExit(2) from error
+
+
+def _first(error: BaseException, expected: tuple[type[Exception], ...]) -> BaseException | None:
+    """The first of our own errors among those that ended a program's tasks; None when another one is there too."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error if isinstance(error, expected) else None
+    found = [_first(one, expected) for one in error.exceptions]
+    return None if None in found else found[0]

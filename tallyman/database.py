@@ -7,8 +7,8 @@ from pathlib import Path
 
 import typer
 
-from backend.catalog.importing import import_csv
-from backend.ledger.verify import verify as find_differences
+from backend.ingest.importing import import_csv
+from backend.ingest.verify import verify as find_differences
 from backend.store.database import Database, renew_store
 from backend.store.migrate import migrate as apply_migrations
 from wire.clock import SystemClock

@@ -520,7 +520,8 @@ class MqttLink:
                 subscription.queue.put_nowait((connection, message))
                 self._hold_back()
                 return
-        logger.warning("a message came on a topic nobody subscribed to topic=%s", message.topic)
+        # amqtt answers a subscription with retained messages of other topics too
+        logger.debug("a message came on a topic nobody subscribed to topic=%s", message.topic)
 
     def _hold_back(self) -> None:
         connection = self._connection

@@ -25,8 +25,9 @@ BalanceKey = tuple[str, str, str, str, str]
 """(site, zone, SKU, lot, condition)."""
 
 PLACES_SQL: Final = """
-SELECT item.epc, site.code AS site, zone.code AS zone, item.observed_at
+SELECT item.epc, site.code AS site, zone.code AS zone
 FROM item JOIN zone USING (zone_id) JOIN site USING (site_id)
+WHERE item.epc IS NOT NULL
 """
 
 BALANCES_SQL: Final = """

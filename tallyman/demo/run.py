@@ -25,9 +25,9 @@ import asyncpg
 from rich.console import Console
 
 from backend.app import run_backend
-from backend.catalog.importing import import_csv
 from backend.config import BackendConfig, HttpSettings
-from backend.ledger.verify import verify
+from backend.ingest.importing import import_csv
+from backend.ingest.verify import verify
 from backend.store.database import Database
 from backend.store.migrate import migrate
 from readers.read import to_us
