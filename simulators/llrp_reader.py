@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
+import struct
 from typing import Final
 
 from readers.read import to_us
@@ -32,6 +34,13 @@ MAX_UNSENT_BYTES: Final = 1 << 20
 """A client that lets this much wait is not reading; like a real reader's buffer ours then overflows."""
 
 
+GOODBYE_S: Final = 2.0
+"""How long a client may take to fetch what was sent before the link was closed; then it is dropped."""
+
+RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+"""SO_LINGER on, zero seconds: closing such a socket resets the connection."""
+
+
 class SimulatedReader:
     """One reader. Its ROSpecs and configuration outlive connections, and `cut`; `stop` ends it.
 
@@ -48,6 +57,8 @@ class SimulatedReader:
         self._side = ReaderSide(model or ReaderModel(), antennas, round(FLUSH_S * 1e6))
         self._server: asyncio.Server | None = None
         self._link: _Link | None = None
+        self._open: set[_Link] = set()
+        """Every link whose socket is open: the client's, and those being shown out."""
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -70,6 +81,8 @@ class SimulatedReader:
         self._server.close()
         self._side.leave(self._now_us())
         self._send()
+        if self._open:
+            await asyncio.wait([link.gone for link in self._open])
         await self._server.wait_closed()
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -78,7 +91,7 @@ class SimulatedReader:
     def cut(self) -> None:
         """Drop the connection as a pulled cable or a crash does: reset, unsent bytes lost."""
         if self._link is not None:
-            self._link.transport.abort()
+            self._link.reset()
 
     def set_gpi(self, port: int, high: bool) -> None:
         """A photo-eye on input `port` changes. Raises KeyError for an input that is not there."""
@@ -94,11 +107,12 @@ class SimulatedReader:
 
     def client_came(self, link: _Link) -> None:
         """Accept the first client; tell it of a second, and show that one out."""
-        if self._link is not None:
+        self._open.add(link)
+        if self._link is not None and not self._link.transport.is_closing():
             self._side.another_attempt(self._now_us())
             self._send()
             link.transport.write(attempt_event(CLIENT_EXISTS, self._now_us()))
-            link.transport.close()
+            link.close()
             return
         self._link = link
         self._side.connect(self._now_us())
@@ -112,6 +126,7 @@ class SimulatedReader:
 
     def client_left(self, link: _Link) -> None:
         """The link is gone."""
+        self._open.discard(link)
         if link is self._link:
             self._link = None
             self._side.disconnect()
@@ -126,7 +141,7 @@ class SimulatedReader:
         if data:
             self._link.transport.write(data)
         if self._side.closing:
-            self._link.transport.close()
+            self._link.close()
         else:
             self._link.keep_alive(self._side.config.keepalive_ms / 1000)
 
@@ -173,6 +188,8 @@ class _Link(asyncio.Protocol):
         self._reader = reader
         self._period_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._last_call: asyncio.TimerHandle | None = None
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -192,7 +209,22 @@ class _Link(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - however it ended
         self._period_s = 0.0
         self._stop_timer()
+        if self._last_call is not None:
+            self._last_call.cancel()
         self._reader.client_left(self)
+        self.gone.set_result(None)
+
+    def close(self) -> None:
+        """Send what was written, then close; drop a client that does not fetch it."""
+        self.transport.close()
+        if self._last_call is None and not self.gone.done():
+            self._last_call = asyncio.get_running_loop().call_later(GOODBYE_S, self.transport.abort)
+
+    def reset(self) -> None:
+        """Break the connection at once, without a word."""
+        link_socket: socket.socket = self.transport.get_extra_info("socket")
+        link_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        self.transport.abort()
 
     def keep_alive(self, period_s: float) -> None:
         """Send keepalives each `period_s` from now on; 0 sends none."""
