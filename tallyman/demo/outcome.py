@@ -24,7 +24,7 @@ CROSSINGS_SQL = """
 SELECT item.epc, count(*) FILTER (WHERE direction = 'in') AS inwards,
        count(*) FILTER (WHERE direction = 'out') AS outwards
 FROM movement JOIN item USING (item_id)
-WHERE movement.kind = 'crossed' AND (gateway, epoch) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+WHERE movement.kind = 'crossed' AND (movement.gateway, movement.epoch) IN (SELECT * FROM unnest($1::text[], $2::text[]))
 GROUP BY item.epc ORDER BY item.epc
 """
 
