@@ -78,17 +78,15 @@ async def run_backend(
         )
         app = make_app(served)
         LiveRoute(hub, metrics.live).mount(app)
+        url = await stack.enter_async_context(_listening(app, config.http))
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(hub.run()), group.create_task(_keep_up(database, keys, clock))]
-            try:
-                async with _listening(app, config.http) as url:
-                    logger.info("serving url=%s", url)
-                    if ready is not None:
-                        ready(url)
-                    await stop.wait()
-            finally:
-                for task in tasks:
-                    task.cancel()
+            logger.info("serving url=%s", url)
+            if ready is not None:
+                ready(url)
+            await stop.wait()
+            for task in tasks:
+                task.cancel()
 
 
 def all_routes(database: Database, replica: Database, service: IngestService, clock: Clock) -> list[Route]:

@@ -45,10 +45,10 @@ class ReplayView(BaseModel):
 
 
 class ImportView(BaseModel):
-    """How many lines or definitions were taken, and how many lines had been taken before and changed nothing."""
+    """How many lines were taken in, and how many were passed over because their document had been taken in before."""
 
     kind: str
-    taken: int
+    lines: int
     repeated: int
 
 
@@ -112,7 +112,7 @@ def _import_route(kind: str, clock: Clock) -> Route:
             raise _refused(error) from error
         except CatalogError as error:
             raise ProblemError("refused", str(error)) from error
-        return ImportView(kind=result.kind, taken=result.taken, repeated=result.repeated)
+        return ImportView(kind=result.kind, lines=result.lines, repeated=result.repeated)
 
     return Route(
         method="POST",
