@@ -33,7 +33,7 @@ TRANSIT = {1: 80, 2: 81}
 @st.composite
 def observations(draw: st.DrawFn) -> list[Observation]:
     """Of one item, by up to three gateways of two sites, with documents among them; several at the same instant."""
-    found, units = [], st.integers(1, 3)
+    found = []
     for seq in range(draw(st.integers(1, 12))):
         gateway = draw(st.sampled_from(["ga", "gb", "gc"]))
         site = 2 if gateway == "gb" else 1
