@@ -12,6 +12,7 @@ import contextlib
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
 from typing import Final
 
 from aiohttp import web
@@ -67,6 +68,7 @@ async def run_backend(
         metrics = BackendMetrics()
         keys = KeyStore(database, clock)
         service = IngestService(database, clock)
+        metrics.show_ingest(lambda: asdict(service.stats))
         link = await stack.enter_async_context(_ingest(service, config.mqtt_url))
         hub = Hub(database, metrics.live)
         served = Served(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 HTTP_BUCKETS_S: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
@@ -36,6 +39,20 @@ class LiveMetrics:
         self.dropped = Counter("tallyman_live_dropped_total", "Pages dropped for being too slow", registry=registry)
 
 
+class IngestCollector(Collector):
+    """What ingest counts for itself, read when Prometheus asks."""
+
+    def __init__(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """One counter for each thing counted, such as tallyman_ingest_batches_total."""
+        for name, count in self._counts().items():
+            family = CounterMetricFamily(f"tallyman_ingest_{name}", f"Ingest: {name} since this process started")
+            family.add_metric([], count)
+            yield family
+
+
 @dataclass(slots=True)
 class BackendMetrics:
     """Everything that one process counts."""
@@ -48,3 +65,7 @@ class BackendMetrics:
         ProcessCollector(registry=self.registry)
         self.http = HttpMetrics(self.registry)
         self.live = LiveMetrics(self.registry)
+
+    def show_ingest(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        """Have ingest's own counts among the metrics."""
+        self.registry.register(IngestCollector(counts))

@@ -145,6 +145,8 @@ async def test_files_in_movements_in_stock_out(api: aiohttp.ClientSession, edge:
     assert await units(api) == {"rack": 40}
     await edge.send(arrival(tag(1), "dock", 1), arrival(tag(2), "dock", 1))
     assert await units(api) == {"rack": 40, "dock": 2}
+    async with api.get("/metrics") as answer:
+        assert "tallyman_ingest_applied_total 2.0" in await answer.text()
     async with api.get(f"/api/v1/items/{tag(1)}") as answer:
         item = await answer.json()
     assert (item["zone"], item["sku"], item["gateway"]) == ("dock", "CASE", "edge")
