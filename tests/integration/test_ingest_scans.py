@@ -15,7 +15,7 @@ from wire.ack import Ack
 from wire.clock import ScaledClock
 
 LABEL = f"(01){GTIN}(21)1"
-SSCC = "095060001343520004"
+SSCC = "095060001343520000"
 
 
 @pytest.fixture
