@@ -190,8 +190,3 @@ RETURNING binding_id, item_id
 UPDATE item SET document = coalesce(d.document, item.document), parent_id = coalesce(d.parent_id, item.parent_id)
 FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS d (item_id, document, parent_id)
 WHERE item.item_id = d.item_id
-
--- name: note_import
--- A file is taken in; nothing when its document was before.
-INSERT INTO document_import (kind, document, sha256, line_count, actor, recorded_at) VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT DO NOTHING RETURNING kind

@@ -15,10 +15,17 @@ from backend.catalog.model import Places
 from backend.catalog.service import read_places
 from backend.effects.timeline import State, fold
 from backend.ingest.items import read_histories, state_of
-from backend.ledger.verify import MAX_FINDINGS, Finding, ledger_findings
+from backend.ledger.verify import CHECK_TIMEOUT_S, MAX_FINDINGS, Finding, ledger_findings
 from backend.store.database import Connection, Database, Queries, Record
 
 SQL: Final = Queries(Path(__file__).with_name("verify.sql"))
+
+FAULTS: Final = {
+    "missing": "neither settled, set aside nor lost",
+    "doubled": "settled more than once",
+    "beyond": "settled, but beyond the cursor",
+}
+"""What is wrong with a run of numbers, in words."""
 
 ITEMS_PER_READ: Final = 2000
 """Histories of so many items are in memory at a time."""
@@ -35,8 +42,8 @@ async def verify(database: Database) -> list[Finding]:
 
 async def _cursor_findings(connection: Connection) -> list[Finding]:
     return [
-        Finding("cursor", f"{row['gateway']}/{row['epoch']}", f"{row['fault']}: {row['first']} to {row['last']}")
-        for row in await connection.fetch(SQL["cursor_faults"], MAX_FINDINGS)
+        Finding("cursor", f"{row['gateway']}/{row['epoch']}", f"{_run(row)} {FAULTS[row['fault']]}")
+        for row in await connection.fetch(SQL["cursor_faults"], MAX_FINDINGS, timeout=CHECK_TIMEOUT_S)
     ]
 
 
@@ -60,6 +67,10 @@ async def _place_findings(connection: Connection) -> list[Finding]:
     return findings
 
 
+def _run(row: Record) -> str:
+    return f"number {row['first']}" if row["first"] == row["last"] else f"numbers {row['first']} to {row['last']}"
+
+
 def _name(row: Record) -> str:
     return str(row["identity"] or (row["epc"].hex().upper() if row["epc"] else f"item {row['item_id']}"))
 
@@ -73,6 +84,6 @@ def _difference(places: Places, held: State, folded: State) -> str:
 
 
 def _shown(places: Places, field: str, value: object) -> object:
-    if field in ("place_id", "origin_id") and isinstance(value, int):
+    if isinstance(value, int) and field in ("place_id", "origin_id") and value in places.zone_by_id:
         return f"{places.site_of(value).code}/{places.zone_by_id[value].code}"
     return value

@@ -31,8 +31,8 @@ class Executor(Protocol):
     async def execute(self, query: str, *args: Any) -> str:
         """Run it; the answer is the command's tag."""
 
-    async def fetch(self, query: str, *args: Any) -> list[Record]:
-        """Every row."""
+    async def fetch(self, query: str, *args: Any, timeout: float | None = None) -> list[Record]:  # noqa: ASYNC109
+        """Every row; `timeout` in seconds instead of COMMAND_TIMEOUT_S."""
 
     async def fetchrow(self, query: str, *args: Any) -> Record | None:
         """The first row, if any."""
