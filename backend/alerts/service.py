@@ -4,17 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from backend.store.database import Connection, Queries
 
 SQL = Queries.beside(__file__)
 
 
+AlertKind = Literal[
+    "owed",
+    "lost_range",
+    "unknown_place",
+    "gateway_offline",
+    "reader_lost",
+    "reader_overflow",
+    "reader_fault",
+    "antenna_lost",
+]
+"""Why somebody should look, and what the key names:
+
+| kind            | stands while                                                    | key                    |
+|-----------------|-----------------------------------------------------------------|------------------------|
+| owed            | a real zone gave more of something than it had                  | balance                |
+| lost_range      | events of a gateway exist nowhere any more: until a person acts | gateway/epoch/from_seq |
+| unknown_place   | a gateway names a zone or portal that the catalog lacks         | gateway/site/what/code |
+| gateway_offline | a gateway has no connection to the broker                       | gateway                |
+| reader_lost     | a gateway cannot reach a reader                                 | gateway/reader         |
+| reader_overflow | a reader dropped reads since it was last connected              | gateway/reader         |
+| reader_fault    | a reader reports a fault of its own since then                  | gateway/reader         |
+| antenna_lost    | a reader misses an antenna                                      | gateway/reader         |
+"""
+
+AlertName = tuple[AlertKind, str]
+"""Kind and key: what makes two alerts the same."""
+
+
 class Alert(NamedTuple):
     """Something somebody should look at. `key` names what it is about, `detail` what there is to say."""
 
-    kind: str
+    kind: AlertKind
     key: str
     site_id: int | None
     detail: dict[str, Any]
@@ -29,7 +57,7 @@ async def raise_alerts(connection: Connection, alerts: Sequence[Alert], now: dat
     await connection.execute(SQL["raise_alerts"], *(list(column) for column in columns), now)
 
 
-async def clear_alerts(connection: Connection, names: Sequence[tuple[str, str]], now: datetime) -> None:
+async def clear_alerts(connection: Connection, names: Sequence[AlertName], now: datetime) -> None:
     """Clear alerts by (kind, key) in the caller's transaction; those that do not stand are passed over."""
     if names:
         kinds, keys = zip(*sorted(set(names)), strict=True)

@@ -105,11 +105,10 @@ def read_sheet(text: str, needed: Sequence[str], optional: Sequence[str] = ()) -
     lines = text.removeprefix("\ufeff")
     first = lines.partition("\n")[0]
     delimiter = ";" if first.count(";") > first.count(",") else ","
-    reader = csv.reader(StringIO(lines, newline=""), delimiter=delimiter, strict=True)
     faults = Faults()
     rows: list[Row] = []
     header: list[str] = []
-    for line, cells in _records(reader, faults):
+    for line, cells in _records(lines, delimiter, faults):
         if not any(cells):
             continue
         if not header:
@@ -129,8 +128,9 @@ def read_sheet(text: str, needed: Sequence[str], optional: Sequence[str] = ()) -
     return rows, faults
 
 
-def _records(reader: Iterator[list[str]], faults: Faults) -> Iterator[tuple[int, list[str]]]:
+def _records(text: str, delimiter: str, faults: Faults) -> Iterator[tuple[int, list[str]]]:
     """Each record with the line it begins on: a quoted cell may hold line breaks."""
+    reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
     line = 1
     while True:
         try:

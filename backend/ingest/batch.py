@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic_core import to_json
 
-from backend.alerts.service import Alert, clear_alerts, raise_alerts
+from backend.alerts.service import Alert, AlertKind, AlertName, clear_alerts, raise_alerts
 from backend.catalog.model import Places, Site
 from backend.effects import rules
 from backend.effects.observation import Key
@@ -31,6 +31,10 @@ MAX_SKEW: Final = timedelta(seconds=300)
 
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """A device whose clock lost its battery says 1970 or its maker's year."""
+
+MOVEMENTS_TOLD: Final = 100
+"""Of one batch, the latest: more than a page shows. Who needs every one reads the table of movements; as JSON in the
+outbox a thousand of them would cost more than all their postings."""
 
 MOVEMENT_COLUMNS: Final = (
     "recorded_at",
@@ -50,7 +54,7 @@ MOVEMENT_COLUMNS: Final = (
     "detail",
 )
 
-HEALTH_ALERTS: Final[dict[str, tuple[str | None, tuple[str, ...]]]] = {
+HEALTH_ALERTS: Final[dict[str, tuple[AlertKind | None, tuple[AlertKind, ...]]]] = {
     "connected": (None, ("reader_lost", "reader_fault", "reader_overflow")),
     "lost": ("reader_lost", ()),
     "overflow": ("reader_overflow", ()),
@@ -101,6 +105,7 @@ class BatchWork:
     stream: Stream
     now: datetime
     faults: list[Fault] = field(default_factory=list)
+    moved: int = 0
     told: list[dict[str, Any]] = field(default_factory=list)
 
     async def apply(self, numbered: Sequence[tuple[int, AnyEvent]]) -> None:
@@ -216,8 +221,8 @@ class BatchWork:
                 for one in seen
             ],
         )
-        for one in seen:
-            self.told.append(self._tell(one, admitted.by_epc[one.epc]))
+        self.moved += len(seen)
+        self.told += [self._tell(one, admitted.by_epc[one.epc]) for one in seen[-MOVEMENTS_TOLD:]]
 
     def _tell(self, one: Seen, item: Item) -> dict[str, Any]:
         movement = one.movement
@@ -250,7 +255,7 @@ class BatchWork:
             [one.detail for _, one in health],
             [one.observed_at for _, one in health],
         )
-        standing: dict[tuple[str, str], Alert | None] = {}
+        standing: dict[AlertName, Alert | None] = {}
         for _, one in health:
             raised, cleared = HEALTH_ALERTS[one.state]
             key = f"{self.stream.gateway}/{one.reader}"
@@ -301,7 +306,7 @@ async def item_transfers(
 async def note_owed(connection: Connection, places: Places, balances: Iterable[Balance], now: datetime) -> None:
     """Raise an alert for each real zone that gave more than it had; clear it when it is made good."""
     owed: list[Alert] = []
-    settled: list[tuple[str, str]] = []
+    settled: list[AlertName] = []
     for balance in balances:
         zone = places.zone_by_id[balance.slot.zone_id]
         if not zone.is_real:

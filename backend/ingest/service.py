@@ -24,7 +24,7 @@ import asyncpg
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from backend.alerts.service import Alert, clear_alerts, raise_alerts
+from backend.alerts.service import Alert, AlertName, clear_alerts, raise_alerts
 from backend.catalog.model import Places
 from backend.catalog.service import PlacesCopy
 from backend.ingest.batch import AnyEvent, BatchWork, Fault, Stream, printable, set_aside
@@ -159,11 +159,12 @@ class IngestService:
                 faults.append(Fault(seq, event, "refused_by_store", str(error)))
             else:
                 faults += single.faults
+                work.moved += single.moved
                 work.told += single.told
         return faults
 
     async def _tell(self, connection: Connection, work: BatchWork) -> None:
-        payload = {"movements": work.told} if work.told else None
+        payload = {"count": work.moved, "movements": work.told} if work.moved else None
         await connection.execute(SQL["tell"], work.now, work.stream.site, payload)
 
     async def _lose(self, connection: Connection, lost: Lost) -> Ack:
@@ -220,7 +221,8 @@ class IngestService:
                 raised.append(Alert("gateway_offline", status.gateway, site_id, {"site": status.site}))
             names = {(alert.kind, alert.key) for alert in raised}
             standing = await connection.fetch(SQL["standing_unknowns"], f"{status.gateway}/")
-            before = [("gateway_offline", status.gateway), *(("unknown_place", row["key"]) for row in standing)]
+            before: list[AlertName] = [("gateway_offline", status.gateway)]
+            before += [("unknown_place", row["key"]) for row in standing]
             await clear_alerts(connection, [name for name in before if name not in names], now)
             await raise_alerts(connection, raised, now)
             await connection.execute(SQL["tell"], now, status.site, None)
