@@ -41,8 +41,9 @@ SETTLED_SQL: Final = """
 SELECT seq, count(*) AS times FROM (
     SELECT seq FROM movement WHERE gateway = $1 AND epoch = $2
     UNION ALL SELECT seq FROM scan WHERE gateway = $1 AND epoch = $2
+    UNION ALL SELECT seq FROM scan_repeat WHERE gateway = $1 AND epoch = $2
     UNION ALL SELECT seq FROM reader_health WHERE gateway = $1 AND epoch = $2
-    UNION ALL SELECT seq FROM quarantine WHERE gateway = $1 AND epoch = $2
+    UNION ALL SELECT seq FROM quarantine WHERE gateway = $1 AND epoch = $2 AND state <> 'replayed'
 ) AS settled GROUP BY seq
 """
 
