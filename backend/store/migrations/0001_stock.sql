@@ -99,7 +99,7 @@ CREATE TABLE item (
     seq            bigint,
     CHECK ((sku_id IS NULL) = (lot_id IS NULL)),
     CHECK ((first_sku_id IS NULL) = (first_lot_id IS NULL))
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 50);
 COMMENT ON TABLE item IS
     'One serialised thing. Zones are written by the fold alone and checked by verify: a foreign key on them would lock '
     'the zone''s row at every movement.';
@@ -223,7 +223,6 @@ COMMENT ON COLUMN movement.place_id IS
     'The zone this observation puts the item in, virtual ones included; null when it speaks of presence only.';
 CREATE TABLE movement_rest PARTITION OF movement DEFAULT;
 CREATE INDEX movement_item ON movement (item_id, observed_at);
-CREATE INDEX movement_source ON movement (gateway, epoch, seq);
 CREATE INDEX movement_recent ON movement (recorded_at, gateway, epoch, seq);
 
 CREATE TABLE scan (
