@@ -10,7 +10,7 @@ never before it. EPCs travel as upper-case hex of the tag's EPC memory bank, wit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
@@ -46,7 +46,16 @@ Epoch = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 
 Seq = Annotated[int, Field(ge=1, lt=1 << 63)]
 
-Utc = Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC))]
+
+def _utc(at: datetime) -> datetime:
+    """The same instant in UTC. An offset can carry the first or the last day beyond what a date can be."""
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("lies outside the years 1 to 9999 in UTC") from error
+
+
+Utc = Annotated[AwareDatetime, AfterValidator(_utc)]
 
 
 class Frozen(BaseModel):

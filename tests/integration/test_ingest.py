@@ -212,6 +212,7 @@ async def test_impossible_dates_wait(database: Database, gateway: Gateway) -> No
         b'{"kind":"arrived"}',
         b"17",
         b"null",
+        b'{"kind":"arrived","epc":"3034","zone":"dock","observed_at":"0001-01-01T00:00:00+14:00","decided_at":"2026-03-02T08:00:00Z"}',
         b'{"kind":"scan","scan_id":"x","device":"g","operator":"\\u0000","intent":"pick","code":"1","observed_at":"2026-03-02T08:00:00Z"}',
         b'{"kind":"arrived","epc":"3034","zone":"dock","observed_at":"2026-03-02T08:00:00Z","decided_at":"2026-03-02T08:00:00Z","method":"\\u0000"}',
         b'{"kind":"reader_health","reader":"r","state":"lost","detail":"a\\u0000b","observed_at":"2026-03-02T08:00:00Z"}',
