@@ -67,7 +67,7 @@ async def test_an_event_skipped_by_ingest_fails_the_run(
                 skipped.append(last)
                 message = message.model_copy(update={"events": message.events[:-1]})
                 ack = await apply(self, message)
-                async with self.database.transaction() as connection:
+                async with self._database.transaction() as connection:
                     await connection.execute(
                         "UPDATE ingest_cursor SET through = through + 1 WHERE gateway = $1 AND epoch = $2",
                         message.gateway,
