@@ -23,15 +23,16 @@ class Goods(NamedTuple):
 
 
 class PlacesCopy:
-    """Every site, zone and portal in memory, read again when the catalog's revision moved on."""
+    """Every site, zone and portal in memory, read again when the catalog moved on or the store is another one."""
 
     def __init__(self) -> None:
         self._places = Places(0, ())
+        self._store_id = ""
 
-    async def at(self, connection: Connection, revision: int) -> Places:
-        """The places as of `revision`, which the caller read in its own transaction."""
-        if self._places.revision != revision:
-            self._places = await read_places(connection)
+    async def at(self, connection: Connection, store_id: str, revision: int) -> Places:
+        """The places of that store as of `revision`; the caller read both in its own transaction."""
+        if (self._store_id, self._places.revision) != (store_id, revision):
+            self._places, self._store_id = await read_places(connection), store_id
         return self._places
 
 

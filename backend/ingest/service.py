@@ -191,7 +191,7 @@ class IngestService:
             await connection.execute(SQL["make_cursor"], gateway, epoch, self._clock.now())
             row = await connection.fetchrow(SQL["lock_cursor"], gateway, epoch)
             assert row is not None
-        places = await self._places.at(connection, row["catalog_revision"])
+        places = await self._places.at(connection, row["store_id"], row["catalog_revision"])
         return _Cursor(row["through"], row["store_id"], places)
 
     async def note_status(self, status: GatewayStatus) -> None:
@@ -201,7 +201,7 @@ class IngestService:
         async with self._database.transaction() as connection:
             facts = await connection.fetchrow(SQL["store_facts"])
             assert facts is not None
-            places = await self._places.at(connection, facts["catalog_revision"])
+            places = await self._places.at(connection, facts["store_id"], facts["catalog_revision"])
             site = places.by_code.get(status.site)
             site_id = site.site_id if site else None
             await connection.execute(
@@ -252,7 +252,7 @@ class IngestService:
                     return Replayed(applied, remaining)
                 facts = await connection.fetchrow(SQL["store_facts"])
                 assert facts is not None
-                places = await self._places.at(connection, facts["catalog_revision"])
+                places = await self._places.at(connection, facts["store_id"], facts["catalog_revision"])
                 last = rows[-1]["quarantine_id"]
                 held = await self._replay_rows(connection, places, rows)
                 applied += len(rows) - held

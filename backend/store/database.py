@@ -86,13 +86,13 @@ UNAVAILABLE: Final = (
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InterfaceError,
 )
-"""What asyncpg raises when the database is away, going down or coming up: the same call may succeed later."""
+"""What asyncpg raises when the database is away, going down, coming up, full, or a standby not yet promoted: the same
+call may succeed later."""
 
 _NAME: Final = re.compile(r"^--\s*name:\s*(\w+)\s*$", re.MULTILINE)
 _JSONB_VERSION: Final = b"\x01"
