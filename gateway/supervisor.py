@@ -39,6 +39,13 @@ RETRY_S: Final = 1.0
 LONGEST_RESTART_S: Final = 60.0
 """A driver that breaks down again and again is started at least this often."""
 
+CATCH_UP: Final = 2.0
+"""After a stall of this process judging goes on at most this many times as fast as usual, so that what the stall left in
+the readers' sockets is read before its instant is judged: doors do not use late reads."""
+
+PACE_WEIGHT: Final = 0.1
+"""How much one tick tells of the usual pace: a stall among ten ticks does not."""
+
 MAX_DETAIL: Final = 500
 """Characters of a reader's complaint that travel; wire.events.ReaderHealth refuses more."""
 
@@ -73,6 +80,9 @@ class Supervisor:
         self._waiting_reads = 0
         self._state: dict[str, ReaderState] = {}
         self._unseen: set[str] = set()
+        self._ticked_us: int | None = None
+        self._judged_us = 0
+        self._pace_us = tick_ms * 1000.0
 
     def deliver(self, event: ReaderEvent) -> None:
         """Take what a driver's reader saw; judged at the next tick."""
@@ -96,6 +106,7 @@ class Supervisor:
         while not stop.is_set():
             await asyncio.gather(self._clock.sleep(self._tick_s), asyncio.sleep(MIN_TICK_S))
             await self._keep(self._judge(), stop)
+        self._ticked_us = None  # nothing more comes: the last tick judges up to now
         await self._keep(self._judge(), stop)
 
     async def drive(self, name: str, driver: Driver) -> None:
@@ -130,11 +141,22 @@ class Supervisor:
 
     def _judge(self) -> _Tick:
         events, self._events, self._waiting_reads = self._events, [], 0
-        step = self._pipeline.step(events, to_us(self._clock.now()))
+        step = self._pipeline.step(events, self._judgement_time())
         self._stats.reads += step.reads
         self._stats.foreign += step.foreign
         self._stats.late += step.late
         return _Tick(self._health(events), step)
+
+    def _judgement_time(self) -> int:
+        """Now; after a stall an instant between then and now."""
+        now_us = to_us(self._clock.now())
+        if self._ticked_us is None:
+            self._judged_us = now_us
+        else:
+            self._pace_us += PACE_WEIGHT * (now_us - self._ticked_us - self._pace_us)
+            self._judged_us = min(now_us, self._judged_us + round(CATCH_UP * self._pace_us))
+        self._ticked_us = now_us
+        return self._judged_us
 
     def _health(self, events: Sequence[ReaderEvent]) -> list[ReaderHealth]:
         """Readers that came, went or complained, as events; a state that is no news is none."""

@@ -38,6 +38,7 @@ class Outcome:
     speed: float
     reads: int
     tags_read: int
+    late_reads: int
     movements: int
     applied: int
     quarantined: int
@@ -71,6 +72,7 @@ class Outcome:
             "speed": self.speed,
             "reads": self.reads,
             "tags_read": self.tags_read,
+            "late_reads": self.late_reads,
             "movements": self.movements,
             "applied": self.applied,
             "quarantined": self.quarantined,

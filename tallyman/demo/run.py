@@ -109,7 +109,7 @@ async def _come_up(settings: DemoSettings, ground: Ground, stack: AsyncExitStack
     addresses = await stack.enter_async_context(opened(stage, clock, log))
     sites = []
     for site in stage.scenario.sites:
-        sites.append(await make_site(stage.scenario, site, addresses, ground.mqtt_url, ground.journals))
+        sites.append(await make_site(stage.scenario, site, addresses, ground.mqtt_url, ground.journals, settings.speed))
         stack.push_async_callback(sites[-1].line.stop)
     return Demo(settings, ground, clock, stage, sites, log, connection, database, before)
 
@@ -234,6 +234,7 @@ class Demo:
             speed=self.settings.speed,
             reads=self.log.reads,
             tags_read=self.log.tags,
+            late_reads=sum(site.stats.late for site in self.sites),
             movements=sum(site.stats.movements for site in self.sites),
             applied=await self._applied(),
             quarantined=await self._quarantined(),

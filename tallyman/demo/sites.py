@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from gateway.app import GatewayStats, run_gateway
-from gateway.config import GatewayConfig
+from gateway.config import GatewayConfig, Rules
 from readers.read import to_us
 from simulators.faults import FaultProxy
 from simulators.gateway_files import gateway_name, gateway_settings
@@ -22,6 +22,10 @@ from wire.clock import Clock
 from wire.mqtt import MqttLink
 
 logger = logging.getLogger(__name__)
+
+REORDER_MS_PER_SPEED: Final = 40
+"""A simulated reader serves slices of 20 real milliseconds at least; at high speeds they are long in the world's time, and
+reads come that much later after their instant."""
 
 SCAN_STEP_S: Final = 0.1
 """Real seconds between two looks at what people have scanned."""
@@ -54,7 +58,7 @@ class DemoSite:
 
 
 async def make_site(
-    scenario: Scenario, site: Site, addresses: Mapping[str, str], broker_url: str, journals: Path
+    scenario: Scenario, site: Site, addresses: Mapping[str, str], broker_url: str, journals: Path, speed: float
 ) -> DemoSite:
     """A site behind a line of its own to the broker. The caller closes the line."""
     broker = urlsplit(broker_url)
@@ -65,6 +69,7 @@ async def make_site(
     settings = gateway_settings(
         scenario, site, addresses, mqtt_url=url, journal=journals / f"{gateway_name(site)}.sqlite3"
     )
+    settings["rules"] = {"reorder_ms": max(Rules().reorder_ms, round(REORDER_MS_PER_SPEED * speed))}
     return DemoSite(site.code, line, url, GatewayConfig.model_validate(settings), GatewayStats())
 
 
