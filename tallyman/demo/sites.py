@@ -24,8 +24,8 @@ from wire.mqtt import MqttLink
 logger = logging.getLogger(__name__)
 
 REORDER_MS_PER_SPEED: Final = 40
-"""A simulated reader serves slices of 20 real milliseconds at least; at high speeds they are long in the world's time, and
-reads come that much later after their instant."""
+"""A simulated reader serves slices of 20 real milliseconds at least; at high speeds they are long in the world's time,
+and reads come that much later after their instant."""
 
 SCAN_STEP_S: Final = 0.1
 """Real seconds between two looks at what people have scanned."""
