@@ -207,8 +207,6 @@ class Demo:
             await self.stage.settle(self.clock)
             still.set()
             outages.cancel()
-        for site in self.sites:
-            site.line.heal()
 
     async def _over_when(self, stop: asyncio.Event, over: asyncio.Event) -> None:
         """The play is over when stopped, or after its time."""

@@ -74,16 +74,18 @@ async def make_site(
 
 
 async def play_outages(sites: Mapping[str, DemoSite], outages: tuple[Outage, ...], clock: Clock) -> None:
-    """Cut and heal the sites' lines when the scenario says so."""
+    """Cut and heal the sites' lines when the scenario says so; a line that is down when this is cancelled is healed."""
 
     async def one(outage: Outage) -> None:
         line = sites[outage.site].line
         await clock.sleep((outage.from_us - to_us(clock.now())) / 1e6)
         line.refuse()
         logger.info("the line of %s is down", outage.site)
-        await clock.sleep((outage.to_us - to_us(clock.now())) / 1e6)
-        line.heal()
-        logger.info("the line of %s is back", outage.site)
+        try:
+            await clock.sleep((outage.to_us - to_us(clock.now())) / 1e6)
+        finally:
+            line.heal()
+            logger.info("the line of %s is back", outage.site)
 
     async with asyncio.TaskGroup() as group:
         for outage in outages:
