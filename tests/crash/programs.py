@@ -31,6 +31,7 @@ class Program:
         """Start it, also again."""
         assert self._process is None
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TALLYMAN_")}
+        environment["PYTHONFAULTHANDLER"] = "1"
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*TALLYMAN, *self._arguments], stdout=log, stderr=log, start_new_session=True, env=environment
@@ -47,6 +48,12 @@ class Program:
             process, self._process = self._process, None
             process.send_signal(signal.SIGKILL)
             process.wait()
+
+    def confess(self) -> None:
+        """End it so that it writes to its log what each thread was doing: it hangs, and somebody must know where."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGABRT)
+            self._process.wait()
 
     def said(self, characters: int = 3000) -> str:
         """The end of its log."""

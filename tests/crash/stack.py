@@ -169,7 +169,9 @@ class Stack:
         return await run_tallyman("verify", "--database-url", self.dsn)
 
     def story(self) -> str:
-        """What the programs logged last."""
+        """What the programs logged last, and what they were doing."""
+        for program in self.programs:
+            program.confess()
         return "\n".join(f"--- {program.name}\n{program.said()}" for program in self.programs)
 
     async def _tallyman(self, *arguments: str) -> None:

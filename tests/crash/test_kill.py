@@ -111,7 +111,7 @@ async def nothing_differs(stack: Stack, end: int, epoch: str) -> None:
     written = decoded(stack.journal.events())
     assert sorted(written) == list(range(1, end + 1))
     rows = await stack.fetch(
-        "SELECT seq, kind, encode(epc, 'hex') AS epc, zone.code AS zone, movement.observed_at "
+        "SELECT movement.seq, movement.kind, encode(item.epc, 'hex') AS epc, zone.code AS zone, movement.observed_at "
         "FROM movement JOIN item USING (item_id) LEFT JOIN zone ON zone.zone_id = movement.zone_id "
         "WHERE movement.gateway = $1 AND movement.epoch = $2",
         GATEWAY,
