@@ -90,9 +90,11 @@ UNAVAILABLE: Final = (
     asyncpg.InsufficientResourcesError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
 )
 """What asyncpg raises when the database is away, going down, coming up, full, or a standby not yet promoted: the same
-call may succeed later."""
+call may succeed later. A connection that is cut while its next statement begins sometimes ends in InternalClientError
+(MagicStack/asyncpg#1069): seen when PostgreSQL was killed."""
 
 _NAME: Final = re.compile(r"^--\s*name:\s*(\w+)\s*$", re.MULTILINE)
 _JSONB_VERSION: Final = b"\x01"
