@@ -1,6 +1,7 @@
 """An MQTT broker for the tests of this folder: real, on loopback, restartable, and forgetful by nature."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -9,6 +10,9 @@ from typing import Any
 
 import pytest
 from amqtt.broker import Broker
+
+
+STOP_S = 5.0
 
 
 def free_port() -> int:
@@ -42,7 +46,10 @@ class TestBroker:
     async def stop(self) -> None:
         if self._broker is not None:
             broker, self._broker = self._broker, None
-            await broker.shutdown()
+            # amqtt now and then waits for ever for a client that left while it was shutting down
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STOP_S):
+                    await broker.shutdown()
             await self._cut_leftovers()
 
     async def _cut_leftovers(self) -> None:
