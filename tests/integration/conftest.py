@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from amqtt.broker import Broker
 
-
 STOP_S = 5.0
 
 

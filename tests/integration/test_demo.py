@@ -16,7 +16,6 @@ from tallyman.errors import DemoError
 from wire.ack import Ack
 from wire.events import Lost, Movement, ReceivedBatch
 
-
 MISJUDGED = 1
 """The radio is honest and this machine may be busy: of a door's twenty tags one may be judged wrong. No event may be
 lost, doubled, or wrongly booked."""
