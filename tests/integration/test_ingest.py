@@ -200,7 +200,7 @@ async def test_an_unknown_site_waits_as_a_whole(database: Database, service: Ing
 
 async def test_impossible_dates_wait(database: Database, gateway: Gateway) -> None:
     await gateway.say(
-        arrived(1, "dock", 3600 + 301 + 60), arrived(2, "dock", 3600 + 200), arrived(3, "dock", -30 * 365.25 * 86400)
+        arrived(1, "dock", 3 * 3600), arrived(2, "dock", 3600 + 200), arrived(3, "dock", -30 * 365.25 * 86400)
     )
     rows = await database.pool.fetch("SELECT seq, cause FROM quarantine ORDER BY seq")
     assert [tuple(row.values()) for row in rows] == [(1, "clock_skew"), (3, "clock_skew")]
