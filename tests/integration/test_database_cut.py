@@ -27,8 +27,12 @@ async def cut(database_url: str, killer: asyncpg.Connection) -> None:
     ending = asyncio.create_task(killer.fetchval("SELECT pg_terminate_backend($1)", pid))
     try:
         with pytest.raises(UNAVAILABLE):
-            while True:
-                await connection.fetch("SELECT $1::int", 1)
+            await use(connection)
     finally:
         await ending
         connection.terminate()
+
+
+async def use(connection: asyncpg.Connection) -> None:
+    while True:
+        await connection.fetch("SELECT $1::int", 1)
