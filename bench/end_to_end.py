@@ -30,10 +30,11 @@ from bench.report import Case, line
 from bench.restless import READS_PER_MOVE, STAY_S
 
 SAMPLE_S: Final = 0.5
-HOLD_S: Final = 4.0
-HELD: Final = (0.6, 0.4, 0.2)
+HOLD_S: Final = 3.0
+HELD: Final = (0.6, 0.3)
 """Parts of what raising reached, tried in turn."""
-LATENCY_S: Final = 7.0
+CALM_S: Final = 1.0
+LATENCY_S: Final = 5.0
 
 LATE: Final = 0.01
 """More of the reads than this coming after their instant was judged: the chain is behind."""
@@ -65,8 +66,8 @@ class Mix:
             source.load(each_hz, each_hz * self.reads_per_move)
 
 
-STILL_GOODS: Final = Mix("still goods", 50, first_hz=40, double_s=2.0, longest_s=12)
-ALL_MOVES: Final = Mix("all moves", READS_PER_MOVE, first_hz=75, double_s=3.0, longest_s=15)
+STILL_GOODS: Final = Mix("still goods", 50, first_hz=40, double_s=2.0, longest_s=10)
+ALL_MOVES: Final = Mix("all moves", READS_PER_MOVE, first_hz=200, double_s=2.5, longest_s=12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,7 @@ async def cases(chain: Chain) -> list[Case]:
     moves_alone_hz = await ingested(chain.database, chain.clock, movements)
     load_hz, still = await carried(chain, STILL_GOODS)
     STILL_GOODS.put(chain, load_hz / 2)
-    await asyncio.sleep(STAY_S)
+    await asyncio.sleep(CALM_S)
     chain.watch.begin()
     half = await measured(chain, LATENCY_S)
     chain.watch.end()

@@ -17,7 +17,8 @@ from simulators.sighting import Sightings, no_sightings
 GTIN = "09506000134352"
 COMPANY_PREFIX_DIGITS = 11
 
-STAY_US = 4_500_000
+STAY_US = 5_500_000
+"""A little more than evidence of the zone before needs to fade, so that a tag moves from its second hop on."""
 STAY_S = STAY_US / 1e6
 READS_US = (0, 600_000, 1_200_000, 2_900_000)
 READS_PER_MOVE = len(READS_US)
