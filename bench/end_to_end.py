@@ -46,7 +46,7 @@ APPLIED: Final = 0.8
 """Less of what was decided being committed in the time of a hold: the chain is behind."""
 
 BOUND: Final = 0.05
-"""Of the bare limit. About a fifth is reached; a machine that others use takes both down, but not evenly."""
+"""Of the bare limit. A fifth or more is reached; a machine that others use takes both down, but not evenly."""
 
 
 @dataclass(frozen=True, slots=True)
