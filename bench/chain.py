@@ -23,7 +23,7 @@ import aiohttp
 import backend.app
 from backend.config import BackendConfig, HttpSettings
 from backend.ingest.importing import import_csv
-from backend.ingest.service import IngestService
+from backend.ingest.service import IngestService, IngestStats
 from backend.live.routes import PATH
 from backend.store.database import Database
 from backend.store.migrate import migrate
@@ -56,7 +56,7 @@ class Watch:
     """What is seen of movements on their way. Times by perf_counter, waits in milliseconds."""
 
     handed: Handed = field(default_factory=Handed)
-    applied: int = 0
+    ingest: IngestStats = field(default_factory=IngestStats)
     row_ms: dict[Key, float] = field(default_factory=dict)
     page_ms: dict[Key, float] = field(default_factory=dict)
     judged_ms: list[float] = field(default_factory=list)
@@ -74,11 +74,9 @@ class Watch:
     def committed(self, message: ReceivedBatch, clock: Clock) -> None:
         """The rows of a batch are committed."""
         now_s, now = time.perf_counter(), clock.now()
-        movements = [event for event in message.events if isinstance(event, Movement)]
-        self.applied += len(movements)
         if not self.handed.watching:
             return
-        for movement in movements:
+        for movement in (event for event in message.events if isinstance(event, Movement)):
             key = movement.epc, to_us(movement.observed_at)
             handed_s = self.handed.at_s.get(key)
             if handed_s is not None and movement.kind in DECIDED_BY_A_READ and key not in self.row_ms:
@@ -103,6 +101,7 @@ class WatchedIngest(IngestService):
         super().__init__(database, clock)
         self._watched_clock = clock
         self._watch = watch
+        watch.ingest = self.stats
 
     async def apply(self, message: ReceivedBatch | Lost) -> Ack:
         """As the service does."""

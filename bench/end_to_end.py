@@ -92,7 +92,7 @@ def count(chain: Chain) -> Count:
         reads=sum(one.reads for one in stats),
         late=sum(one.late + one.dropped_reads for one in stats),
         decided=sum(one.movements for one in stats),
-        applied=chain.watch.applied,
+        applied=chain.watch.ingest.applied,
         backlog=sum(one.backlog for one in stats),
     )
 
