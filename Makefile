@@ -45,7 +45,7 @@ web: $(WEB)/dist/.built
 # After a change of dependencies: needs uv on PATH; writes versions and hashes, no index address.
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	    --all-extras --group dev --group peers pyproject.toml -o constraints.txt
+	    --extra all --extra sllurp --group dev --group peers pyproject.toml -o constraints.txt
 
 clean:
 	rm -rf $(VENV) $(WEB)/node_modules $(WEB)/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
