@@ -20,6 +20,7 @@ AlertKind = Literal[
     "reader_overflow",
     "reader_fault",
     "antenna_lost",
+    "short",
 ]
 """Why somebody should look, and what the key names:
 
@@ -33,6 +34,7 @@ AlertKind = Literal[
 | reader_overflow | a reader dropped reads since it was last connected              | gateway/reader         |
 | reader_fault    | a reader reports a fault of its own since then                  | gateway/reader         |
 | antenna_lost    | a reader misses an antenna                                      | gateway/reader         |
+| short           | promised goods are gone: until the promise is settled           | allocation             |
 """
 
 AlertName = tuple[AlertKind, str]

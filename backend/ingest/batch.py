@@ -22,7 +22,7 @@ from backend.effects.observation import Key
 from backend.ingest.items import SQL, Admitted, Item, admit, fold
 from backend.ingest.scans import ScanWork
 from backend.ledger.model import Balance, Cause, Transfer
-from backend.ledger.service import post
+from backend.stock.promises import post
 from backend.store.database import Connection
 from wire.events import BadEvent, Movement, ReaderHealth, Scan
 
