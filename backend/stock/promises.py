@@ -24,6 +24,10 @@ from backend.store.database import Connection, Queries, Record
 SQL: Final = Queries(Path(__file__).with_name("promises.sql"))
 
 
+Wanted = tuple[int, int, HolderKind, int]
+"""Units to be promised: availability, units, kind and line of the holder."""
+
+
 async def post(
     connection: Connection,
     places: Places,
@@ -42,7 +46,7 @@ async def post(
     if fulfilments:
         ended = await _fulfil(connection, fulfilments)
     if deltas or ended:
-        lacking = await _change(connection, sorted({*deltas, *ended}), deltas, ended)
+        lacking = await _change(connection, sorted({*deltas, *ended}), deltas, ended, recorded_at)
         await _cut(connection, lacking, recorded_at)
     return balances
 
@@ -58,7 +62,7 @@ async def _fulfil(connection: Connection, fulfilments: Sequence[Fulfilment]) -> 
 
 
 async def _change(
-    connection: Connection, shelves: list[Shelf], deltas: Counter[Shelf], ended: Counter[Shelf]
+    connection: Connection, shelves: list[Shelf], deltas: Counter[Shelf], ended: Counter[Shelf], now: datetime
 ) -> dict[int, int]:
     """Move availabilities, made where missing; the units that are lacking to the promises of each."""
     lacking: dict[int, int] = {}
@@ -66,7 +70,7 @@ async def _change(
     for _ in range(2):
         columns = [list(column) for column in zip(*wanted, strict=True)]
         rows = await connection.fetch(
-            SQL["change_availability"], *columns, [deltas[one] for one in wanted], [ended[one] for one in wanted]
+            SQL["change_availability"], *columns, [deltas[one] for one in wanted], [ended[one] for one in wanted], now
         )
         lacking.update((row["availability_id"], row["lacking"]) for row in rows if row["lacking"])
         wanted = sorted(set(wanted) - {_shelf(row) for row in rows})
@@ -112,25 +116,25 @@ async def holders_of(connection: Connection, availability_id: int) -> list[Recor
     return await connection.fetch(SQL["holders"], availability_id)
 
 
-async def hold(
-    connection: Connection, wanted: Sequence[tuple[int, int, HolderKind, int]], now: datetime
-) -> list[Record]:
-    """Promise units: (availability, units, holder's kind, holder's line) each. The caller has locked the availabilities
+async def hold(connection: Connection, wanted: Sequence[Wanted], now: datetime) -> list[Record]:
+    """Promise units. The caller has locked the availabilities
     in lock order in this transaction and seen that the units are free. Answers the allocations, in the order asked for.
 
     Raises asyncpg.CheckViolationError (never_oversold) when they are not free after all.
     """
+    if not wanted:
+        return []
     columns = [list(column) for column in zip(*wanted, strict=True)]
     return await connection.fetch(SQL["hold"], *columns, now)
 
 
-async def release(connection: Connection, given: Sequence[tuple[int, int]]) -> None:
+async def release(connection: Connection, given: Sequence[tuple[int, int]], now: datetime) -> None:
     """Give promised units back: (allocation, units) each, never more than it holds. Locks the availabilities."""
     if not given:
         return
     ids = [allocation_id for allocation_id, _ in given]
     await connection.fetch(SQL["lock_shelves"], ids)
-    await connection.execute(SQL["release"], ids, [units for _, units in given])
+    await connection.execute(SQL["release"], ids, [units for _, units in given], now)
 
 
 async def promise_findings(connection: Connection) -> list[Finding]:

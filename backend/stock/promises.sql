@@ -1,6 +1,7 @@
 -- name: change_availability
 -- Add deltas to what sites hold and take what is fulfilled off what they promised, by parallel arrays in lock order;
--- promises beyond what is left are cut to it. Answers the rows that exist, and how many units their holders lose.
+-- promises beyond what is left are cut to it; the outbox is told. Answers the rows that exist, and how many units their
+-- holders lose.
 WITH change AS MATERIALIZED (
     SELECT * FROM unnest($1::int[], $2::int[], $3::int[], $4::text[], $5::bigint[], $6::bigint[])
         AS c (site_id, sku_id, lot_id, condition, delta, fulfilled)
@@ -8,12 +9,20 @@ WITH change AS MATERIALIZED (
     SELECT availability_id, delta, fulfilled, reserved
     FROM change JOIN availability USING (site_id, sku_id, lot_id, condition)
     ORDER BY site_id, sku_id, lot_id, condition FOR NO KEY UPDATE OF availability
+), changed AS (
+    UPDATE availability SET on_hand = availability.on_hand + locked.delta,
+        reserved = least(locked.reserved - locked.fulfilled, greatest(availability.on_hand + locked.delta, 0))
+    FROM locked WHERE availability.availability_id = locked.availability_id
+    RETURNING availability.availability_id, site_id, sku_id, availability.lot_id, condition, on_hand,
+              availability.reserved, locked.reserved - locked.fulfilled - availability.reserved AS lacking
+), told AS (
+    INSERT INTO outbox (recorded_at, kind, key, payload)
+    SELECT $7, 'availability', site.code || '/' || sku.code, jsonb_build_object(
+        'site', site.code, 'sku', sku.code, 'lot', lot.code, 'condition', condition, 'on_hand', on_hand,
+        'reserved', reserved)
+    FROM changed JOIN site USING (site_id) JOIN sku USING (sku_id) JOIN lot USING (lot_id)
 )
-UPDATE availability SET on_hand = availability.on_hand + locked.delta,
-    reserved = least(locked.reserved - locked.fulfilled, greatest(availability.on_hand + locked.delta, 0))
-FROM locked WHERE availability.availability_id = locked.availability_id
-RETURNING availability.availability_id, site_id, sku_id, lot_id, condition,
-          locked.reserved - locked.fulfilled - availability.reserved AS lacking
+SELECT availability_id, site_id, sku_id, lot_id, condition, lacking FROM changed
 
 -- name: make_availability
 -- Availabilities that are missing, by parallel arrays in lock order, with nothing in them.
@@ -74,23 +83,38 @@ WITH wanted AS (
     UPDATE availability SET reserved = reserved + total
     FROM (SELECT availability_id, sum(quantity)::bigint AS total FROM wanted GROUP BY availability_id) AS t
     WHERE availability.availability_id = t.availability_id
+    RETURNING site_id, sku_id, lot_id, condition, on_hand, reserved
+), told AS (
+    INSERT INTO outbox (recorded_at, kind, key, payload)
+    SELECT $5, 'availability', site.code || '/' || sku.code, jsonb_build_object(
+        'site', site.code, 'sku', sku.code, 'lot', lot.code, 'condition', condition, 'on_hand', on_hand,
+        'reserved', reserved)
+    FROM promised JOIN site USING (site_id) JOIN sku USING (sku_id) JOIN lot USING (lot_id)
 )
 INSERT INTO allocation (availability_id, holder_kind, holder_id, granted, held, made_at)
 SELECT availability_id, holder_kind, holder_id, quantity, quantity, $5 FROM wanted ORDER BY place
 RETURNING allocation_id, availability_id, holder_kind, holder_id, held
 
 -- name: release
--- Give promised units back, by parallel arrays; never more than is held. The caller has locked the availabilities.
+-- Give promised units back, by parallel arrays, never more than is held; the outbox is told. The caller has locked the
+-- availabilities.
 WITH given AS (
     SELECT allocation_id, availability_id, least(held, quantity) AS quantity
     FROM allocation JOIN unnest($1::bigint[], $2::bigint[]) AS r (allocation_id, quantity) USING (allocation_id)
 ), let AS (
     UPDATE allocation SET held = held - given.quantity, released = released + given.quantity
     FROM given WHERE allocation.allocation_id = given.allocation_id
+), free AS (
+    UPDATE availability SET reserved = reserved - total
+    FROM (SELECT availability_id, sum(quantity)::bigint AS total FROM given GROUP BY availability_id) AS t
+    WHERE availability.availability_id = t.availability_id
+    RETURNING site_id, sku_id, lot_id, condition, on_hand, reserved
 )
-UPDATE availability SET reserved = reserved - total
-FROM (SELECT availability_id, sum(quantity)::bigint AS total FROM given GROUP BY availability_id) AS t
-WHERE availability.availability_id = t.availability_id
+INSERT INTO outbox (recorded_at, kind, key, payload)
+SELECT $3, 'availability', site.code || '/' || sku.code, jsonb_build_object(
+    'site', site.code, 'sku', sku.code, 'lot', lot.code, 'condition', condition, 'on_hand', on_hand,
+    'reserved', reserved)
+FROM free JOIN site USING (site_id) JOIN sku USING (sku_id) JOIN lot USING (lot_id)
 
 -- name: availability_differences
 -- Availabilities that are not the sum of their site's balances, or whose promises are not the sum of what is held; and

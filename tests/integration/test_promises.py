@@ -108,7 +108,7 @@ async def test_what_is_released_can_be_promised_again(database: Database) -> Non
     availability, _, _ = await receive(database, 5)
     (first,) = await promise(database, availability, 5)
     async with database.transaction() as connection:
-        await release(connection, [(first, 4)])
+        await release(connection, [(first, 4)], at(3))
     assert await numbers(database) == (5, 1)
     await promise(database, availability, 4)
     assert await verify(database) == []
