@@ -61,16 +61,12 @@ async def stocked(database: Database) -> None:
         zones = places.by_code["NORTH"].zones
         rows = await connection.fetch("SELECT sku_id, lot_id FROM lot ORDER BY sku_id")
         now, cause = SystemClock().now(), Cause("receive", "bench", "bench")
-        transfers = [
-            Transfer(
-                now,
-                *(Slot(zones[code].zone_id, row["sku_id"], row["lot_id"], SELLABLE) for code in ("supplier", "rack")),
-                STOCK,
-                None,
-                cause,
+        transfers = []
+        for row in rows:
+            taken, given = (
+                Slot(zones[code].zone_id, row["sku_id"], row["lot_id"], SELLABLE) for code in ("supplier", "rack")
             )
-            for row in rows
-        ]
+            transfers.append(Transfer(now, taken, given, STOCK, None, cause))
         await post(connection, places, transfers, now)
 
 
