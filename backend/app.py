@@ -20,6 +20,8 @@ from aiohttp import web
 import backend.alerts.routes
 import backend.catalog.routes
 import backend.channels.routes
+import backend.documents.routes
+import backend.ingest.departure_routes
 import backend.ingest.routes
 import backend.orders.routes
 import backend.stock.routes
@@ -28,6 +30,7 @@ from backend.api.idempotency import KeyStore
 from backend.api.routing import Route
 from backend.api.server import Check, Served, make_app
 from backend.config import BackendConfig, HttpSettings
+from backend.documents import service as documents
 from backend.errors import ConfigError, SchemaError
 from backend.ingest.listener import IngestListener
 from backend.ingest.service import IngestService
@@ -87,8 +90,13 @@ async def run_backend(
         LiveRoute(hub, metrics.live).mount(app)
         url = await stack.enter_async_context(_listening(app, config.http))
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(hub.run()), group.create_task(_keep_up(database, keys, clock))]
-            tasks.append(group.create_task(orders.keep_up(database, clock)))
+            running = (
+                hub.run(),
+                _keep_up(database, keys, clock),
+                orders.keep_up(database, clock),
+                documents.keep_up(database, clock),
+            )
+            tasks = [group.create_task(one) for one in running]
             logger.info("serving url=%s", url)
             if ready is not None:
                 ready(url)
@@ -108,6 +116,8 @@ def all_routes(
         *backend.alerts.routes.routes(database),
         *backend.channels.routes.routes(database, clock),
         *backend.orders.routes.routes(database, replica, granter, clock),
+        *backend.documents.routes.routes(database, replica, clock),
+        *backend.ingest.departure_routes.routes(clock),
     ]
 
 

@@ -31,7 +31,7 @@ from backend.orders.granter import Granter
 from backend.stock.promises import post
 from backend.store.database import Database
 from tests.postgres import START
-from wire.clock import ScaledClock
+from wire.clock import Clock, ScaledClock
 
 EPOCH = "00000000000000aa"
 
@@ -147,11 +147,13 @@ class Serving:
 
 
 @contextlib.asynccontextmanager
-async def serving(database: Database, guard: Guard | None = None, port: int = 0) -> AsyncIterator[Serving]:
+async def serving(
+    database: Database, guard: Guard | None = None, port: int = 0, clock: Clock | None = None
+) -> AsyncIterator[Serving]:
     """Serve a database's house on a loopback port; 0: a free one."""
     metrics = BackendMetrics()
     hub = Hub(database, metrics.live)
-    clock = ScaledClock(START)
+    clock = clock or ScaledClock(START)
     granter = Granter(database, clock)
     routes = all_routes(database, database, IngestService(database, clock), granter, clock)
     app = make_app(Served(routes, guard or Guard(), KeyStore(database, clock), metrics, {}))

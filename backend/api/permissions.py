@@ -26,6 +26,8 @@ class Permission(StrEnum):
     ORDERS_READ = "orders.read"
     ORDERS_RESERVE = "orders.reserve"
     ORDERS_CHANGE = "orders.change"
+    DOCUMENTS_READ = "documents.read"
+    DOCUMENTS_CHANGE = "documents.change"
     GATEWAYS_READ = "gateways.read"
     ALERTS_READ = "alerts.read"
     LIVE_READ = "live.read"
@@ -46,6 +48,8 @@ MEANING: dict[Permission, str] = {
     Permission.ORDERS_READ: "See orders, what they are promised and what waits",
     Permission.ORDERS_RESERVE: "Reserve stock for an order",
     Permission.ORDERS_CHANGE: "Confirm, ship and cancel orders",
+    Permission.DOCUMENTS_READ: "See receipts, shipments, transfers, returns, and what left without one",
+    Permission.DOCUMENTS_CHANGE: "Make documents, open doors for them, settle what left without one",
     Permission.GATEWAYS_READ: "See gateways, their state and configuration",
     Permission.ALERTS_READ: "See standing and past alerts",
     Permission.LIVE_READ: "Follow stock and movements as they happen",

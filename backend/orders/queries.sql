@@ -60,6 +60,26 @@ UPDATE order_line SET waiting = 0 WHERE order_id = ANY ($1::bigint[]) AND waitin
 SELECT order_id, code FROM sales_order WHERE status = 'reserved' AND expires_at <= $1
 ORDER BY expires_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
 
+-- name: lock_orders
+-- Orders by number, locked in their order.
+SELECT order_id, code, status FROM sales_order WHERE order_id = ANY ($1::bigint[]) ORDER BY order_id FOR NO KEY UPDATE
+
+-- name: note_picked
+-- Units picked for orders, by parallel arrays of order, SKU and units: on the lines of the SKU that want most.
+WITH picked AS (
+    SELECT order_id, sku_id, sum(units)::bigint AS units
+    FROM unnest($1::bigint[], $2::int[], $3::bigint[]) AS p (order_id, sku_id, units) GROUP BY order_id, sku_id
+)
+UPDATE order_line SET picked = picked + units
+FROM picked
+WHERE line_id = (
+    SELECT line_id FROM order_line AS line WHERE line.order_id = picked.order_id AND line.sku_id = picked.sku_id
+    ORDER BY line.quantity - line.picked DESC, line_no LIMIT 1)
+
+-- name: orders_by_code
+-- Orders that scans name by their codes.
+SELECT order_id, code, status FROM sales_order WHERE code = ANY ($1::text[])
+
 -- name: set_statuses
 -- The status of orders after an event; a reservation's time limit ends with it.
 UPDATE sales_order SET status = $2, changed_at = $3, expires_at = NULL, revision = revision + 1

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 import asyncpg
@@ -19,7 +20,7 @@ from backend.alerts.service import AlertName, clear_alerts
 from backend.api import paging
 from backend.api.paging import Page
 from backend.api.problems import ProblemError
-from backend.orders.model import Event, Status, Wish, after
+from backend.orders.model import ENDED, Event, Status, Wish, after
 from backend.orders.reserving import SQL, lock_stand
 from backend.orders.sourcing import Asked
 from backend.orders.views import OrderHead, OrderLineView, OrderParams, OrderView, PromiseView
@@ -57,14 +58,32 @@ async def change(database: Database, clock: Clock, code: str, event: Event) -> O
 
 async def _enter(connection: Connection, clock: Clock, orders: Sequence[Record], status: Status) -> None:
     """Give locked orders a status; one that ends gives back what it holds and waits for nothing."""
+    if not orders:
+        return
     ids = [order["order_id"] for order in orders]
     now = clock.now()
-    if status in ("cancelled", "expired"):
+    if status in ENDED:
         rows = await connection.fetch(SQL["order_allocations"], ids)
         await release(connection, [(row["allocation_id"], row["held"]) for row in rows], now)
         await connection.execute(SQL["end_waiting"], ids)
     await connection.execute(SQL["set_statuses"], ids, status, now)
     await connection.execute(SQL["tell_orders"], [order["code"] for order in orders], [status] * len(orders), now)
+
+
+async def ship(connection: Connection, clock: Clock, order_id: int) -> None:
+    """An order whose shipment is closed is shipped: what it still holds or waits for is given back."""
+    orders = await connection.fetch(SQL["lock_orders"], [order_id])
+    await _enter(connection, clock, [one for one in orders if after(one["status"], "ship") is not None], "shipped")
+
+
+async def note_picked(connection: Connection, picked: Sequence[tuple[int, int, int]], now: datetime) -> None:
+    """Count units picked for orders: (order, SKU, units) each. A confirmed order is being picked from then on."""
+    orders = await connection.fetch(SQL["lock_orders"], sorted({order_id for order_id, *_ in picked}))
+    await connection.execute(SQL["note_picked"], *(list(column) for column in zip(*picked, strict=True)))
+    begun = [one for one in orders if one["status"] == "confirmed"]
+    if begun:
+        await connection.execute(SQL["set_statuses"], [one["order_id"] for one in begun], "picking", now)
+        await connection.execute(SQL["tell_orders"], [one["code"] for one in begun], ["picking"] * len(begun), now)
 
 
 async def expire_due(database: Database, clock: Clock) -> int:

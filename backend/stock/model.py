@@ -24,10 +24,12 @@ class Shelf(NamedTuple):
 
 
 class Fulfilment(NamedTuple):
-    """Units of an allocation that leave the site now, by the postings made with it."""
+    """Units that serve an allocation: they leave the site by the postings made with it, or left before and were missed
+    then (`left_before`)."""
 
     allocation_id: int
     quantity: int
+    left_before: bool = False
 
 
 class Held(NamedTuple):

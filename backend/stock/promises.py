@@ -56,7 +56,10 @@ async def _fulfil(connection: Connection, fulfilments: Sequence[Fulfilment]) -> 
     ids = [one.allocation_id for one in fulfilments]
     shelves = {row["availability_id"]: _shelf(row) for row in await connection.fetch(SQL["lock_shelves"], ids)}
     ended: Counter[Shelf] = Counter()
-    for row in await connection.fetch(SQL["fulfil"], ids, [one.quantity for one in fulfilments]):
+    rows = await connection.fetch(
+        SQL["fulfil"], ids, [one.quantity for one in fulfilments], [one.left_before for one in fulfilments]
+    )
+    for row in rows:
         ended[shelves[row["availability_id"]]] += row["of_held"]
     return ended
 

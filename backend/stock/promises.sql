@@ -38,17 +38,20 @@ WHERE availability_id IN (SELECT availability_id FROM allocation WHERE allocatio
 ORDER BY site_id, sku_id, lot_id, condition FOR NO KEY UPDATE
 
 -- name: fulfil
--- Units of allocations that leave now, by parallel arrays: what is held first, then what had fallen short and was found
--- after all. Answers how many of each availability's promises end.
+-- Units that serve allocations, by parallel arrays. Those that leave now end what is held first, then what had fallen
+-- short and was found after all; those that had left before (and were missed then) the other way round. Answers how many
+-- of each availability's promises end.
 WITH leaving AS (
-    SELECT allocation_id, sum(quantity)::bigint AS quantity
-    FROM unnest($1::bigint[], $2::bigint[]) AS l (allocation_id, quantity) GROUP BY allocation_id
+    SELECT allocation_id, left_before, sum(quantity)::bigint AS quantity
+    FROM unnest($1::bigint[], $2::bigint[], $3::bool[]) AS l (allocation_id, quantity, left_before)
+    GROUP BY allocation_id, left_before
 ), split AS (
-    SELECT allocation_id, availability_id, least(held, quantity) AS of_held,
-           least(short, greatest(quantity - held, 0)) AS of_short
+    SELECT allocation_id, least(held, quantity - CASE WHEN left_before THEN least(short, quantity) ELSE 0 END) AS of_held,
+           quantity
     FROM allocation JOIN leaving USING (allocation_id)
 )
-UPDATE allocation SET held = held - of_held, short = short - of_short, fulfilled = fulfilled + of_held + of_short
+UPDATE allocation SET held = held - of_held, short = short - least(short, quantity - of_held),
+    fulfilled = fulfilled + of_held + least(short, quantity - of_held)
 FROM split WHERE allocation.allocation_id = split.allocation_id
 RETURNING allocation.availability_id, of_held
 
