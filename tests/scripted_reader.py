@@ -7,7 +7,10 @@ forgets them. `Talk` is a client session and such a reader, or a test in the rea
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Callable
 
 from readers.llrp.codec import Framer, decode, encode
 from readers.llrp.connection import ClientSession, SessionEvent
@@ -300,17 +303,70 @@ class Talk:
         self.greet()
         self.until(Phase.INVENTORYING)
 
-    def run(self, through: Callable[[bytes], bytes] = bytes) -> None:
-        """A whole handshake with the scripted reader; its bytes go `through`."""
-        self.say(through(self.reader.connect()))
-        self.pump(through)
+    def run(self) -> None:
+        """A whole handshake with the scripted reader."""
+        self.say(self.reader.connect())
+        self.pump()
 
-    def pump(self, through: Callable[[bytes], bytes] = bytes) -> None:
+    def pump(self) -> None:
         """Carry bytes both ways until nobody says anything."""
         self.hear()
         while self.sent:
             data, self.sent = self.sent, b""
-            self.say(through(self.reader.hear(data)))
+            self.say(self.reader.hear(data))
 
     def of(self, kind: type) -> list[SessionEvent]:
         return [event for event in self.events if isinstance(event, kind)]
+
+
+class ScriptedServer:
+    """A ScriptedReader on a TCP port. `heard` is called with each message before it is answered; it may cut the link
+    by raising ConnectionResetError.
+    """
+
+    def __init__(self, reader: ScriptedReader | None = None, heard: Callable[[Message], None] | None = None) -> None:
+        self.reader = reader or ScriptedReader()
+        self.heard = heard
+        self.port = 0
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    @contextlib.asynccontextmanager
+    async def listening(
+        self, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+    ) -> AsyncIterator[ScriptedServer]:
+        server = await asyncio.start_server(self._serve, host, port, ssl=tls)
+        self.port = server.sockets[0].getsockname()[1]
+        try:
+            yield self
+        finally:
+            server.close()
+            self.cut()
+
+    def cut(self) -> None:
+        """Reset every connection."""
+        for writer in list(self._writers):
+            writer.transport.abort()
+
+    def say(self, *messages: Message) -> None:
+        """To the client that is there."""
+        for writer in self._writers:
+            writer.write(b"".join(encode(message) for message in messages))
+
+    async def _serve(self, stream: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            writer.write(self.reader.connect())
+            while data := await stream.read(65536):
+                before = len(self.reader.asked)
+                answer = self.reader.hear(data)
+                for message in self.reader.asked[before:]:
+                    if self.heard is not None:
+                        self.heard(message)
+                writer.write(answer)
+        except OSError:
+            writer.transport.abort()
+        except asyncio.CancelledError:
+            return  # the loop ends; a cancelled task of asyncio's server would be logged as a fault
+        finally:
+            self._writers.discard(writer)
+            writer.close()

@@ -315,7 +315,7 @@ class _Link(asyncio.Protocol):
     async def _waited_for(self, waiting: dict[int, asyncio.Future[Result]], number: int) -> Result:
         future: asyncio.Future[Result] = self._loop.create_future()
         waiting[number] = future
-        self._settle([])
+        self._settle(self.session.take_events())
         return await future
 
     async def leave(self) -> None:
@@ -323,7 +323,7 @@ class _Link(asyncio.Protocol):
         if self.ended.done() or self._transport is None:
             return
         self.session.close(self._loop.time())
-        self._settle([])
+        self._settle(self.session.take_events())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self.ended

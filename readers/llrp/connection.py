@@ -187,7 +187,7 @@ class ClientSession:
             self._half_since_s = None
         elif frames or self._half_since_s is None:
             self._half_since_s = now_s
-        return self._take_events()
+        return self.take_events()
 
     def handle_timeout(self, now_s: float, at_us: int) -> list[SessionEvent]:
         """Time has passed: whatever was due by `now_s` happens."""
@@ -195,7 +195,13 @@ class ClientSession:
         for due_s, happen in self._timers():
             if due_s <= now_s and not self.closed:
                 happen()
-        return self._take_events()
+        return self.take_events()
+
+    def take_events(self) -> list[SessionEvent]:
+        """What happened since the last call that returned events; for calls that return none."""
+        events: list[SessionEvent] = [*self.delivery.take(), *self._ended, *self._access.take_outcomes()]
+        self._ended = []
+        return events
 
     def _tell_time(self, now_s: float, at_us: int) -> None:
         self._now_s = now_s
@@ -209,7 +215,7 @@ class ClientSession:
             self._end(None)
         elif not self.closed:
             self.fail(LinkLostError(f"{reason} while {self.phase}"))
-        return self._take_events()
+        return self.take_events()
 
     def close(self, now_s: float) -> None:
         """Leave politely: the ROSpec is deleted, so that no antenna radiates for nobody, and the link closed."""
@@ -501,8 +507,3 @@ class ClientSession:
     def _send(self, message: Message) -> None:
         version = message.version if self.phase in (Phase.VERSION, Phase.SETTING_VERSION) else self.version
         self._out += encode(replace(message, version=version))
-
-    def _take_events(self) -> list[SessionEvent]:
-        events: list[SessionEvent] = [*self.delivery.take(), *self._ended, *self._access.take_outcomes()]
-        self._ended = []
-        return events
