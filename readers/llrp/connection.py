@@ -493,6 +493,7 @@ class ClientSession:
     def _end(self, error: ReaderError | None) -> None:
         """The session is over; whoever waits for an answer hears so."""
         self.phase = Phase.CLOSED
+        self.delivery.release()
         ended = error or LinkLostError("the connection was closed")
         own = self._access.asked_id
         self._access.abandon(ended)

@@ -2,6 +2,9 @@
 
 Reads that came before an event are handed on before it, and reads without an event between them as one batch. Times
 are the reader's, in UTC: one without a clock gives uptime (uptime.py), for one that gives none the arrival counts.
+What there is to complain of before the reader is set up is told right after that: a reader that connects has a clean
+record with the operator, and this belongs to the new one.
+
 Pure: `now_s` is any monotonic clock, `at_us` the gateway's UTC in microseconds, both set by `at`.
 """
 
@@ -42,6 +45,8 @@ class Memory:
     """Levels of inputs (GPI port → high) as last heard."""
     lost_antennas: frozenset[int] | None = None
     """What the operator was last told; None before anything was."""
+    noticed_s: dict[tuple[str, str], float] = field(default_factory=dict)
+    """Complaints (kind, detail) since the reader was last set up, and when they were last passed on."""
 
 
 class Delivery:
@@ -58,7 +63,8 @@ class Delivery:
         self._now_s, self._at_us = now_s, 0
         self._reads: list[Reads] = []
         self._events: list[ReaderEvent] = []
-        self._noticed: dict[tuple[str, str], float] = {}
+        self._withheld: list[ReaderNotice] = []
+        self._is_set_up = False
 
     def at(self, now_s: float, at_us: int) -> None:
         """What follows happens now."""
@@ -169,29 +175,52 @@ class Delivery:
         if news is None:
             return
         self._memory.lost_antennas = self.antennas.lost
-        self._pass_on(ReaderNotice(self._reader, news.kind, news.detail, self._at_us))
+        self._tell(ReaderNotice(self._reader, news.kind, news.detail, self._at_us))
         if self.is_on:
             self.say_on(news.detail)
 
     def say_on(self, detail: str) -> None:
-        """The antennas see from now on."""
+        """The antennas see from now on: those that are connected. A reader without any is well, but idle."""
         self.is_on = True
-        self._pass_on(ReaderState(self._reader, self.antennas.seeing, self._at_us, detail))
+        seeing = self.antennas.seeing
+        self._say(ReaderState(self._reader, seeing, self._at_us, detail, idle=not seeing))
 
     def say_off(self, detail: str, idle: bool = False) -> None:
         """The antennas see no more."""
         self.is_on = False
-        self._pass_on(ReaderState(self._reader, frozenset(), self._at_us, detail, idle))
+        self._say(ReaderState(self._reader, frozenset(), self._at_us, detail, idle))
 
     def notice(self, kind: Literal["overflow", "fault"], detail: str) -> None:
         """Tell the operator; the same again only after a while."""
-        said_s = self._noticed.get((kind, detail))
-        if said_s is not None and self._now_s - said_s < NOTICE_EVERY_S:
+        self._tell(ReaderNotice(self._reader, kind, detail, self._at_us))
+
+    def release(self) -> None:
+        """Tell what was kept back: the reader is set up, or never will be on this connection."""
+        withheld, self._withheld = self._withheld, []
+        self._is_set_up = True
+        for notice in withheld:
+            self._tell(notice)
+
+    def _say(self, state: ReaderState) -> None:
+        self._pass_on(state)
+        if not self._is_set_up:
+            self._memory.noticed_s.clear()
+            self.release()
+
+    def _tell(self, notice: ReaderNotice) -> None:
+        if not self._is_set_up:
+            if len(self._withheld) < MAX_NOTICES:
+                self._withheld.append(notice)
             return
-        if len(self._noticed) >= MAX_NOTICES:
-            self._noticed.clear()
-        self._noticed[kind, detail] = self._now_s
-        self._pass_on(ReaderNotice(self._reader, kind, detail, self._at_us))
+        noticed_s, key = self._memory.noticed_s, (notice.kind, notice.detail)
+        if notice.kind in ("overflow", "fault"):
+            said_s = noticed_s.get(key)
+            if said_s is not None and self._now_s - said_s < NOTICE_EVERY_S:
+                return
+            if len(noticed_s) >= MAX_NOTICES:
+                noticed_s.clear()
+            noticed_s[key] = self._now_s
+        self._pass_on(notice)
 
     def _pass_on(self, event: ReaderEvent) -> None:
         self._gather_reads()

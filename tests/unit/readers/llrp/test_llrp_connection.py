@@ -55,7 +55,7 @@ def test_the_handshake_asks_in_the_order_of_the_table(vendor: int, expected: lis
         "ADD_ROSPEC",
         "ENABLE_ROSPEC",
     ]
-    assert talk.events == [ALL_THERE, ON]
+    assert talk.events == [ON, ALL_THERE]
     assert len({message.id for message in talk.asked}) == len(talk.asked)
     assert talk.reader.active == [talk.session.rospec_id]
 
@@ -304,8 +304,11 @@ def test_antennas_not_connected_at_the_start_are_not_said_to_see_until_they_do()
     fields = {"AntennaConnected": False, "AntennaID": 2, "AntennaGain": 0}
     talk.answer(0, Parameter("AntennaProperties", fields))
     talk.until(Phase.INVENTORYING)
-    assert isinstance(talk.events[-1], ReaderState)
-    assert talk.events[-1].antennas == {1}
+    state, notice = talk.events
+    assert isinstance(state, ReaderState)
+    assert state.antennas == {1}
+    assert isinstance(notice, ReaderNotice)
+    assert notice.kind == "antenna_lost"
     talk.events.clear()
     talk.say(report(bytes(12), antenna=2))
     assert [type(event) for event in talk.events] == [ReaderNotice, ReaderState, ReadBatch]

@@ -32,7 +32,7 @@ def test_a_reader_of_1_1_is_spoken_to_in_1_1() -> None:
         "GET_READER_CAPABILITIES",
     ]
     assert {message.version for message in talk.asked} == {2}
-    assert talk.events == [ALL_THERE, ON]
+    assert talk.events == [ON, ALL_THERE]
     talk.say(Message("KEEPALIVE", 9, version=2))
     assert talk.asked[-1] == Message("KEEPALIVE_ACK", 9, version=2)
 
@@ -203,7 +203,7 @@ def test_a_reader_that_does_not_know_how_to_release_is_not_a_fault() -> None:
     talk = Talk()
     talk.reader.refuses["ENABLE_EVENTS_AND_REPORTS"] = 109
     talk.run()
-    assert talk.events == [ALL_THERE, ON]
+    assert talk.events == [ON, ALL_THERE]
 
 
 # --- photo-eyes -------------------------------------------------------------------------------------------------------
@@ -215,7 +215,7 @@ def test_a_photo_eye_starts_and_ends_the_inventory() -> None:
     talk = Talk(DOOR, ScriptedReader(gpis=2))
     talk.run()
     waiting = ReaderState("door", frozenset(), NOW_US, "waiting for its trigger", idle=True)
-    assert talk.events == [ALL_THERE, waiting]
+    assert talk.events == [waiting, ALL_THERE]
     talk.events.clear()
     ours = talk.session.rospec_id
     talk.say(rospec_event(ours, 0), report(bytes(12)), rospec_event(ours, 1))
@@ -326,10 +326,36 @@ def test_an_antenna_that_came_back_while_we_were_away_is_told() -> None:
 
 def test_a_clock_that_was_never_set_is_told() -> None:
     talk = Talk()
+    talk.reader.connect()
     talk.say(reader_event(Parameter("ConnectionAttemptEvent", {"Status": 0}), at_us=1_000_000))
-    (notice,) = talk.of(ReaderNotice)
+    assert talk.events == []
+    talk.pump()
+    assert isinstance(talk.events[0], ReaderState)
+    assert "clock is -1699999999 s off" in str(talk.events[1])
+
+
+def test_what_a_reader_complains_of_before_it_is_set_up_belongs_to_this_connection() -> None:
+    """The operator's slate is wiped clean when a reader connects: what was held for us must come after that."""
+    talk = Talk()
+    talk.run()
+    lose(talk)
+    talk.reader.held = [encode(reader_event(Parameter("ReportBufferOverflowErrorEvent")))]
+    talk.run()
+    state, notice = talk.events
+    assert state == ON
     assert isinstance(notice, ReaderNotice)
-    assert "clock is -1699999999 s off" in notice.detail
+    assert notice.kind == "overflow"
+    lose(talk)
+    talk.reader.refuses["GET_READER_CONFIG"] = 109
+    talk.say(talk.reader.connect())
+    while talk.session.phase is not Phase.DISARMING:
+        data, talk.sent = talk.sent, b""
+        talk.say(talk.reader.hear(data))
+    assert talk.events == []
+    talk.events += talk.session.connection_lost("reset by peer")
+    (notice,) = talk.events
+    assert isinstance(notice, ReaderNotice)
+    assert "109" in notice.detail
 
 
 def test_reads_without_any_time_are_taken_as_they_come() -> None:
