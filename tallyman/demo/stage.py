@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from readers.read import to_us
 from simulators.catalog_files import catalog_files, stock_files
 from simulators.gateway_files import reader_name
-from simulators.llrp_reader import SimulatedReader
+from simulators.llrp.reader import SimulatedReader
 from simulators.recorded import RecordedSource, registered
 from simulators.scenario import Scenario
 from simulators.sighting import TagSource

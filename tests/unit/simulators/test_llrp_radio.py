@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from readers.llrp.message import Parameter
-from simulators.llrp_device import default_report_spec
-from simulators.llrp_report import ReportContent
-from simulators.llrp_rospec import ROUND_US, Hooks, Radio
+from simulators.llrp.device import default_report_spec
+from simulators.llrp.report import ReportContent
+from simulators.llrp.rospec import ROUND_US, Hooks, Radio
 from simulators.sighting import Sightings, no_sightings
 
 T0 = 1_700_000_000_000_000

@@ -12,8 +12,8 @@ from readers.llrp.codec import Framer, decode, encode
 from readers.llrp.message import Message, Parameter
 from readers.llrp.requests import InventoryPlan
 from readers.llrp.vendor import IMPINJ
-from simulators.llrp_device import MAX_ROSPECS, ReaderModel, default_report_spec
-from simulators.llrp_session import MAX_UNACKED_KEEPALIVES, ReaderSide, attempt_event
+from simulators.llrp.device import MAX_ROSPECS, ReaderModel, default_report_spec
+from simulators.llrp.session import MAX_UNACKED_KEEPALIVES, ReaderSide, attempt_event
 from simulators.sighting import Sightings
 
 T0 = 1_700_000_000_000_000
@@ -569,7 +569,7 @@ def test_with_holding_reads_wait_until_the_client_asks_for_them() -> None:
 
 
 def test_a_buffer_that_overflows_says_so_and_keeps_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulators.llrp_session.MAX_HELD", 8)
+    monkeypatch.setattr("simulators.llrp.session.MAX_HELD", 8)
     bench = Bench()
     bench.side.config.events.add(3)
     bench.side.config.holds_on_reconnect = True

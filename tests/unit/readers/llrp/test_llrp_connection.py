@@ -13,7 +13,7 @@ from readers.llrp.report import ReportDecoder
 from readers.llrp.requests import ROSPEC_ID, InventoryPlan
 from readers.llrp.vendor import IMPINJ
 from readers.read import EpcTable, GpiChange, ReadBatch, ReaderEvent, ReaderNotice, ReaderState
-from simulators.llrp_device import ReaderModel, capabilities
+from simulators.llrp.device import ReaderModel, capabilities
 
 NOW_US = 1_700_000_000_000_000
 KEEPALIVE_S = 5.0

@@ -23,7 +23,7 @@ from enum import IntEnum
 from typing import Final
 
 from readers.llrp.message import Parameter
-from simulators.llrp_report import RecordEncoder, ReportContent, ReportTrigger, TagBuffer
+from simulators.llrp.report import RecordEncoder, ReportContent, ReportTrigger, TagBuffer
 from simulators.sighting import Sightings
 
 US_PER_MS: Final = 1000

@@ -12,7 +12,7 @@ from typing import Final
 
 from readers.llrp.message import Message, Parameter
 from readers.llrp.vendor import IMPINJ
-from simulators.llrp_status import Code, refusal
+from simulators.llrp.status import Code, refusal
 
 HOP_TABLE_ID: Final = 1
 HOP_FREQUENCIES_KHZ: Final = tuple(902_750 + 500 * channel for channel in range(50))

@@ -27,11 +27,11 @@ from readers.llrp.message import Message, Parameter
 from readers.llrp.requests import IMPINJ_ENABLE_EXTENSIONS, IMPINJ_ENABLE_EXTENSIONS_RESPONSE
 from readers.llrp.table import MESSAGES
 from readers.llrp.vendor import IMPINJ
-from simulators.llrp_checks import check_customs, check_rospec, unknown_id
-from simulators.llrp_device import MAX_ACCESS_SPECS, ReaderConfiguration, ReaderModel, capabilities
-from simulators.llrp_report import MAX_BUFFERED_TAGS, ReportContent, report_frame
-from simulators.llrp_rospec import Hooks, Radio, ROSpec, State
-from simulators.llrp_status import Code, refusal, status_of, success
+from simulators.llrp.checks import check_customs, check_rospec, unknown_id
+from simulators.llrp.device import MAX_ACCESS_SPECS, ReaderConfiguration, ReaderModel, capabilities
+from simulators.llrp.report import MAX_BUFFERED_TAGS, ReportContent, report_frame
+from simulators.llrp.rospec import Hooks, Radio, ROSpec, State
+from simulators.llrp.status import Code, refusal, status_of, success
 
 ACCEPTED: Final = 0
 CLIENT_EXISTS: Final = 2

@@ -1,4 +1,4 @@
-"""A simulated LLRP reader on a TCP port: the shell around `llrp_session`, which knows the protocol.
+"""A simulated LLRP reader on a TCP port: the shell around `session`, which knows the protocol.
 
 The shell owns what is real here: sockets, the keepalive timer, and the loop that asks the world for sightings in slices
 of the clock's time while an ROSpec is active.
@@ -14,8 +14,8 @@ import struct
 from typing import Final
 
 from readers.read import to_us
-from simulators.llrp_device import ReaderModel
-from simulators.llrp_session import CLIENT_EXISTS, ReaderSide, attempt_event
+from simulators.llrp.device import ReaderModel
+from simulators.llrp.session import CLIENT_EXISTS, ReaderSide, attempt_event
 from simulators.sighting import TagSource
 from wire.clock import Clock
 

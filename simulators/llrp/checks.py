@@ -10,9 +10,9 @@ from typing import Final
 from readers.errors import DecodeError
 from readers.llrp.message import Message, Parameter
 from readers.llrp.vendor import IMPINJ
-from simulators.llrp_device import MAX_AISPECS, MAX_ROSPECS, ReaderConfiguration
-from simulators.llrp_rospec import Start, State, Stop
-from simulators.llrp_status import Code, refusal
+from simulators.llrp.device import MAX_AISPECS, MAX_ROSPECS, ReaderConfiguration
+from simulators.llrp.rospec import Start, State, Stop
+from simulators.llrp.status import Code, refusal
 
 GEN2: Final = 1
 """AirProtocols: the only one there is."""
