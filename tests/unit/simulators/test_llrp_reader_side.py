@@ -12,12 +12,16 @@ from readers.llrp.codec import Framer, decode, encode
 from readers.llrp.message import Message, Parameter
 from readers.llrp.requests import InventoryPlan
 from readers.llrp.vendor import IMPINJ
-from simulators.llrp.device import MAX_ROSPECS, ReaderModel, default_report_spec
+from simulators.llrp.configuration import report_spec
+from simulators.llrp.models import ReaderModel, load_model
 from simulators.llrp.session import MAX_UNACKED_KEEPALIVES, ReaderSide, attempt_event
 from simulators.sighting import Sightings
 
 T0 = 1_700_000_000_000_000
 MS = 1000
+
+BENCH_MODEL = load_model().model_copy(update={"max_rospecs": 8, "events": ()})
+"""As the default, with room for several ROSpecs, and quiet."""
 EPC = bytes(11) + b"\x07"
 
 
@@ -25,7 +29,7 @@ class Bench:
     """A reader on the bench with a client that speaks messages; each antenna sees one tag each 10 ms."""
 
     def __init__(self, model: ReaderModel | None = None, flush_ms: int = 500) -> None:
-        self.side = ReaderSide(model or ReaderModel(), 4, flush_ms * MS)
+        self.side = ReaderSide(model or BENCH_MODEL, 4, flush_ms * MS)
         self.now_us = T0
         self.framer = Framer()
         self.said: list[Message] = []
@@ -57,7 +61,7 @@ class Bench:
             while (window := self.side.radio.next_window(self.now_us)) is not None:
                 ports = tuple(sorted(window.antennas)) or (1, 2, 3, 4)
                 self.windows.append((ports, window.from_us, window.to_us))
-                self.side.radio.observed(window, self._see(ports, window.from_us, window.to_us))
+                self.side.observe(window, self._see(ports, window.from_us, window.to_us))
             self.hear()
         return self.said[heard:]
 
@@ -126,7 +130,7 @@ def ro_spec(
         start or trigger("ROSpecStartTrigger", 1),
         stop or trigger("ROSpecStopTrigger", 0, DurationTriggerValue=0),
     ]
-    report = default_report_spec()
+    report = report_spec()
     report.fields.update(ROReportTrigger=report_trigger, N=every_n)
     return Parameter(
         "ROSpec",
@@ -282,7 +286,7 @@ def test_impinj_parameters_are_refused_until_the_extensions_are_enabled() -> Non
     (enabled,) = bench.ask(requests.enable_impinj_extensions(2))
     assert enabled.name == "CUSTOM_MESSAGE"
     assert code(bench.ask(add)[0]) == 0
-    other = Bench(ReaderModel(vendor=161))
+    other = Bench(load_model("fx9600"))
     assert other.ask(requests.enable_impinj_extensions(2))[0].name == "ERROR_MESSAGE"
 
 
@@ -327,7 +331,7 @@ def test_an_rospec_is_added_once_and_only_so_many() -> None:
     bench = Bench()
     assert code(bench.request("ADD_ROSPEC", ro_spec(1))) == 0
     assert errors(bench.request("ADD_ROSPEC", ro_spec(1))) == [(177, 201), (0, 300)]
-    for number in range(2, MAX_ROSPECS + 1):
+    for number in range(2, BENCH_MODEL.max_rospecs + 1):
         assert code(bench.request("ADD_ROSPEC", ro_spec(number))) == 0
     assert errors(bench.request("ADD_ROSPEC", ro_spec(99))) == [(177, 205)]
 

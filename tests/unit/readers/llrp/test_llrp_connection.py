@@ -13,7 +13,7 @@ from readers.llrp.report import ReportDecoder
 from readers.llrp.requests import ROSPEC_ID, InventoryPlan
 from readers.llrp.vendor import IMPINJ
 from readers.read import EpcTable, GpiChange, ReadBatch, ReaderEvent, ReaderNotice, ReaderState
-from simulators.llrp.device import ReaderModel, capabilities
+from simulators.llrp.models import capabilities, load_model
 
 NOW_US = 1_700_000_000_000_000
 KEEPALIVE_S = 5.0
@@ -58,7 +58,7 @@ class Talk:
 
     def greet(self, vendor: int = IMPINJ) -> None:
         self.event("ConnectionAttemptEvent", Status=0)
-        self.answer(0, *capabilities(ReaderModel(vendor=vendor), 4, 0))
+        self.answer(0, *capabilities(load_model().model_copy(update={"vendor": vendor}), 4, 0))
 
     def begin(self) -> None:
         self.greet()
@@ -164,7 +164,7 @@ def test_a_refused_request_goes_where_the_table_says(phase: Phase, asked_next: s
     talk.event("ConnectionAttemptEvent", Status=0)
     while talk.session.phase is not phase:
         is_first = talk.session.phase is Phase.CAPABILITIES
-        talk.answer(0, *(capabilities(ReaderModel(), 4, 0) if is_first else ()))
+        talk.answer(0, *(capabilities(load_model(), 4, 0) if is_first else ()))
     if as_error:
         talk.say(Message("ERROR_MESSAGE", talk.asked[-1].id, {}, [status(109)]))
     else:
