@@ -188,6 +188,9 @@ class TagMemories:
     def __init__(self) -> None:
         self._memories: dict[bytes, TagMemory] = {}
 
+    def __len__(self) -> int:
+        return len(self._memories)
+
     def of(self, made_with: bytes) -> TagMemory:
         """The memory of a tag."""
         memory = self._memories.get(made_with)

@@ -18,6 +18,7 @@ from readers.read import to_us
 from simulators.llrp.line import FaultyLine
 from simulators.llrp.models import ReaderModel, load_model
 from simulators.llrp.session import CLIENT_EXISTS, REFUSED, ReaderSide, attempt_event
+from simulators.llrp.steady import SteadyFrames, SteadyTags
 from simulators.sighting import TagSource
 from simulators.tag_memory import TagMemories
 from simulators.ticker import Ticker
@@ -43,7 +44,8 @@ class SimulatedReader:
     """One reader. Its ROSpecs and configuration outlive connections, and `cut`; `stop` ends it.
 
     `antennas` ports are numbered from 1. The TagSource is asked only while a ROSpec is active and somebody listens.
-    Readers may share a `ticker`, and the `memories` of the tags they see.
+    Readers may share a `ticker`, and the `memories` of the tags they see. With `report_every_n` a report holds so many
+    tags whatever the client asks for.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class SimulatedReader:
         *,
         ticker: Ticker | None = None,
         memories: TagMemories | None = None,
+        report_every_n: int | None = None,
     ) -> None:
         self.name = name
         self.port = 0
@@ -63,8 +66,9 @@ class SimulatedReader:
         self._clock = clock
         self._ticker = ticker or Ticker(clock)
         model = model or load_model()
-        self._side = ReaderSide(model, antennas, round(FLUSH_S * 1e6), memories, self._now_us())
+        self._side = ReaderSide(model, antennas, round(FLUSH_S * 1e6), memories, self._now_us(), report_every_n)
         self._line = FaultyLine()
+        self._frames = SteadyFrames(source, self._side) if isinstance(source, SteadyTags) else None
         self._server: asyncio.Server | None = None
         self._link: _Link | None = None
         self._open: set[_Link] = set()
@@ -233,6 +237,8 @@ class SimulatedReader:
         while (window := side.radio.next_window(now_us)) is not None:
             ports = window.antennas or frozenset(range(1, side.config.antennas + 1))
             seeing = ports - side.config.disconnected
+            if self._frames is not None and self._frames.serve(window, seeing):
+                continue
             side.observe(window, self._source.inventory(self.name, seeing, window.from_us, window.to_us))
         self._send()
 

@@ -87,12 +87,24 @@ class Run:
     seen: set[bytes] = field(default_factory=set)
     last_new_us: int = 0
     flushed_us: int = 0
+    unreported: Callable[[], Sightings] | None = None
+    """What passed and is in no report yet, where another than the buffer keeps it."""
     _filters: dict[int, dict[int, list[Parameter]]] = field(default_factory=dict)
 
     @property
     def ai_spec(self) -> Parameter:
         """The AISpec being worked on."""
         return self.rospec.specs[self.spec]
+
+    @property
+    def parameter_spec_id(self) -> int:
+        """InventoryParameterSpecID of the AISpec being worked on."""
+        return int(_inside(self.ai_spec, "InventoryParameterSpec").fields["InventoryParameterSpecID"])
+
+    @property
+    def observes(self) -> bool:
+        """Whether the tags themselves may end the AISpec."""
+        return _inside(self.ai_spec, "AISpecStopTrigger").find("TagObservationTrigger") is not None
 
     def filters(self) -> dict[int, list[Parameter]]:
         """Antenna → select filters of the AISpec being worked on."""
@@ -269,6 +281,7 @@ class Radio:
 
     def take(self) -> list[bytes]:
         """GET_REPORT: the records of whatever waits, the oldest first."""
+        self.settle()
         records = [*self._kept, *(self._run.buffer.flush() if self._run is not None else ())]
         self._kept.clear()
         return records
@@ -329,15 +342,24 @@ class Radio:
         """Take what the window saw, and what was done to the tags, by row; then move past it."""
         run = self._run
         assert run is not None
-        number = _inside(run.ai_spec, "InventoryParameterSpec").fields["InventoryParameterSpecID"]
-        for records in run.buffer.add(sightings, run.spec + 1, number, accesses):
-            self._hooks.report(records)
+        self._take(run, sightings, accesses)
         if accesses and reports_access_at_once:
             self._report(run.buffer)
         if not run.seen.issuperset(sightings.epcs):
             run.seen.update(sightings.epcs)
             run.last_new_us = window.to_us
         self.passed(window)
+
+    def _take(self, run: Run, sightings: Sightings, accesses: Mapping[int, Access] = NO_ACCESS) -> None:
+        for records in run.buffer.add(sightings, run.spec + 1, run.parameter_spec_id, accesses):
+            self._hooks.report(records)
+
+    def settle(self) -> None:
+        """Let the buffer have what another kept for the active ROSpec."""
+        run = self._run
+        if run is not None and run.unreported is not None:
+            unreported, run.unreported = run.unreported, None
+            self._take(run, unreported())
 
     def passed(self, window: Window) -> None:
         """Move past a window whose sightings are dealt with: report what is due, end what has come to its end."""
@@ -362,6 +384,7 @@ class Radio:
 
     def _end_spec(self, run: Run, now_us: int) -> None:
         """The AISpec is over: the next one, or the end of the ROSpec."""
+        self.settle()
         if run.rospec.content.trigger == ReportTrigger.END_OF_AISPEC:
             self._report(run.buffer)
         self._hooks.spec_ended(run.rospec.id, run.spec + 1, now_us)
@@ -394,6 +417,7 @@ class Radio:
 
     def _release(self, now_us: int) -> None:
         """The active ROSpec gives up the radio; what it has not reported yet goes out, or is kept until asked for."""
+        self.settle()
         run = self._run
         assert run is not None
         rospec = run.rospec

@@ -23,9 +23,11 @@ from __future__ import annotations
 import struct
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from readers.errors import DecodeError, FrameError
 from readers.llrp.codec import Framer, decode, encode, read_header
@@ -111,10 +113,19 @@ def _event_frame(event: Parameter, stamp: Parameter, message_id: int, version: i
 
 
 class ReaderSide:
-    """One simulated reader's protocol. After each call the owner sends `data_to_send()` and, when `closing`, closes."""
+    """One simulated reader's protocol. After each call the owner sends `data_to_send()` and, when `closing`, closes.
+
+    `report_every_n` overrules the N of every ROReportSpec: a reader that packs its reports in its own way.
+    """
 
     def __init__(
-        self, model: ReaderModel, antennas: int, flush_us: int, memories: TagMemories | None = None, booted_us: int = 0
+        self,
+        model: ReaderModel,
+        antennas: int,
+        flush_us: int,
+        memories: TagMemories | None = None,
+        booted_us: int = 0,
+        report_every_n: int | None = None,
     ) -> None:
         self.config = ReaderConfiguration(model, antennas)
         self.clock = ReaderClock(model.has_utc_clock, booted_us)
@@ -124,7 +135,8 @@ class ReaderSide:
         self.closing = False
         self.connected = False
         self._model = model
-        self._memories = memories or TagMemories()
+        self._report_every_n = report_every_n
+        self._memories = TagMemories() if memories is None else memories
         self._version = FIRST_VERSION
         self._has_negotiated = False
         self._framer = Framer()
@@ -164,6 +176,26 @@ class ReaderSide:
     def listening(self) -> bool:
         """Whether anybody will have what the radio sees: a client, or the buffer held for the next."""
         return self.connected or self.config.holds_on_reconnect
+
+    @property
+    def version(self) -> int:
+        """Header version agreed on with the client."""
+        return self._version
+
+    def sees_unaltered(self, run: Run) -> bool:
+        """Whether the client gets every sighting of an ROSpec as it is made: nothing is held, filtered or written."""
+        is_plain = len(run.rospec.specs) == 1 and not run.observes and not run.filters()
+        return self.connected and not self._holding and is_plain and not self.access.at_work and not len(self._memories)
+
+    def take_ids(self, count: int) -> NDArray[np.uint32]:
+        """The next `count` message ids."""
+        ids = (self._last_id + np.arange(count)) % 0xFFFF_FFFF + 1
+        self._last_id = int(ids[-1])
+        return ids.astype(np.uint32)
+
+    def send_frames(self, frames: bytes) -> None:
+        """Whole frames that another has encoded, with ids from `take_ids`."""
+        self._out += frames
 
     def data_to_send(self) -> bytes:
         """Bytes for the client since the last call."""
@@ -384,7 +416,10 @@ class ReaderSide:
         check_rospec(rospec, len(self.radio.rospecs), self.config)
         if rospec.fields["ROSpecID"] in self.radio.rospecs:
             raise refusal("this ROSpec is there already", Code.A_INVALID, "ROSpec", field="ROSpecID")
-        self.radio.add(rospec, ReportContent.of(rospec.find("ROReportSpec") or self.config.report_spec))
+        content = ReportContent.of(rospec.find("ROReportSpec") or self.config.report_spec)
+        if self._report_every_n is not None:
+            content = replace(content, every_n=self._report_every_n)
+        self.radio.add(rospec, content)
         return ()
 
     def _rospecs(self, request: Message, *, or_all: bool = True) -> list[ROSpec]:
