@@ -50,7 +50,8 @@ class SteadyTags:
     def times_us(self, first: int, count: int) -> NDArray[np.int64]:
         """When sightings `first` and those behind it are made."""
         begin_us = -(-first * NANO // self._rate_mhz)
-        return begin_us + np.arange(count, dtype=np.int64) * NANO // self._rate_mhz
+        past = begin_us * self._rate_mhz - first * NANO
+        return begin_us - (past - np.arange(count, dtype=np.int64) * NANO) // self._rate_mhz
 
     def tag_of(self, number: int) -> int:
         """Which tag a sighting is of."""
