@@ -29,9 +29,6 @@ OWN_USER: Final = "the gateway itself"
 STOP_TIMEOUT_S: Final = 5.0
 """A client that does not take its goodbye is left: the program ends."""
 
-PORT_TRIES: Final = 5
-"""A free loopback port may be taken between finding it and binding it."""
-
 _LOOPBACK: Final = "127.0.0.1"
 
 
@@ -93,12 +90,10 @@ class Listener:
             site |= {"ssl": True, "certfile": str(settings.tls_cert), "keyfile": str(settings.tls_key)}
         users = {**settings.users, OWN_USER: self._password}
         return {
-            "listeners": {
-                "default": site,
-                "own": {"type": "tcp", "bind": f"{_LOOPBACK}:{self._loopback_port}", "ssl": False},
-            },
+            # amqtt has other listeners inherit what they leave out, or set as it is anyway, from "default"
+            "listeners": {"default": {"type": "tcp", "bind": f"{_LOOPBACK}:{self._loopback_port}"}, "site": site},
             "plugins": {
-                "gateway.listener_access.Passwords": {"users": users},
+                "gateway.listener_access.Passwords": {"users": users, "whole_site": OWN_USER},
                 "gateway.listener_access.OwnTopics": {"site": self._site, "whole_site": OWN_USER},
             },
         }

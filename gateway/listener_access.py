@@ -14,19 +14,29 @@ from wire.topics import topic
 
 
 class Passwords(BaseAuthPlugin):
-    """A device enters with its own name and password, or not at all."""
+    """A device enters with its own name and password, or not at all.
+
+    Its client identifier is its name, or begins with its name and a slash: nobody can push another one out by taking
+    his. It brings no last will: the broker would publish that past the topic rules.
+    """
 
     async def authenticate(self, *, session: Session) -> bool:
         """Compare in constant time: how long a refusal takes tells nothing of the password."""
         known = self.config.users.get(session.username or "")
         given = (session.password or "").encode()
-        return known is not None and hmac.compare_digest(known.encode(), given)
+        if known is None or not hmac.compare_digest(known.encode(), given):
+            return False
+        if session.username == self.config.whole_site:
+            return True
+        is_own_id = f"{session.client_id}/".startswith(f"{session.username}/")
+        return is_own_id and not session.will_flag
 
     @dataclass
     class Config:
-        """User → password."""
+        """User → password, and the user who may do everything."""
 
         users: dict[str, str] = field(default_factory=dict)
+        whole_site: str = ""
 
 
 class OwnTopics(BaseTopicPlugin):

@@ -100,7 +100,7 @@ async def test_it_inventories_notices_a_lost_reader_and_comes_back() -> None:
         await asyncio.sleep(1.0)
         await reader.stop()
         assert await line(process, "state") == []
-        await reader.start()
+        await reader.start(port=reader.port)
         assert await line(process, "state") == [1, 2, 3, 4]
         await asyncio.sleep(0.5)
         assert process.stdin is not None
