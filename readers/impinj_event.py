@@ -15,6 +15,7 @@ from pydantic_core import from_json
 
 from readers.vendor_event import (
     MAX_PORT,
+    Alive,
     InventoryStatus,
     TagSeen,
     Unusable,
@@ -53,7 +54,7 @@ def _event(event: dict[str, Any]) -> list[VendorEvent]:
     status = event.get("inventoryStatusEvent")
     if isinstance(status, dict) and isinstance(status.get("inventoryStatus"), str):
         return [status_of(status["inventoryStatus"])]
-    return []
+    return [Alive()]
 
 
 def status_of(text: str) -> InventoryStatus:

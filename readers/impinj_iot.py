@@ -29,7 +29,7 @@ from readers.impinj_event import decode, status_of
 from readers.lines import LineFramer
 from readers.mqtt_feed import MqttFeed
 from readers.read import EpcTable, to_us
-from readers.vendor_event import ClockOf, InventoryStatus, Unusable, VendorEvent, VendorReader
+from readers.vendor_event import Alive, ClockOf, InventoryStatus, Unusable, VendorEvent, VendorReader
 from wire.clock import Clock
 
 logger = logging.getLogger(__name__)
@@ -143,7 +143,7 @@ class HttpStream:
             failure = _first(group)
         except* TimeoutError:
             failure = LinkLostError(f"{self._base} does not answer within {ANSWER_TIMEOUT_S:g} s")
-        except* (aiohttp.ClientError, OSError, ValueError) as group:
+        except* (aiohttp.ClientError, OSError) as group:
             error = _first(group)
             failure = LinkLostError(f"{self._base}: {error or type(error).__name__}")
         return cast("ReaderError", failure)
@@ -181,7 +181,7 @@ class HttpStream:
             if framer.overlong > told_overlong:
                 told_overlong = framer.overlong
                 events.append(Unusable("line", f"a line of more than {MAX_EVENT_BYTES} bytes was dropped"))
-            self._take(events)
+            self._take(events or [Alive()])
         raise LinkLostError("the reader closed the stream")
 
     async def _ask_status(self, session: aiohttp.ClientSession) -> NoReturn:

@@ -13,6 +13,7 @@ These interfaces have no handshake that says "inventory runs from now on", so it
     on      the link is lost, or silence for `silence_s`   antennas off since it was last heard   off
     any     reads                                          handed on
     any     something unusable                             a notice, once for each kind of fault
+    any     a sign of life                                 silence begins anew
 
 A read turns a reader that said it stopped on again only when it was made STRAGGLER_US after that: reads of the moment
 before may arrive behind the word.
@@ -21,7 +22,7 @@ before may arrive behind the word.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -67,6 +68,11 @@ class InventoryStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Alive:
+    """The reader said something that is about no tag: it lives."""
+
+
+@dataclass(frozen=True, slots=True)
 class Unusable:
     """An event that cannot become a read. `kind` groups faults, `detail` tells the first one of them."""
 
@@ -74,7 +80,7 @@ class Unusable:
     detail: str
 
 
-VendorEvent = TagSeen | InventoryStatus | Unusable
+VendorEvent = TagSeen | InventoryStatus | Alive | Unusable
 
 
 class VendorReader:
@@ -100,8 +106,10 @@ class VendorReader:
         self._told: set[str] = set()
         self.is_on = False
 
-    def take(self, events: Iterable[VendorEvent], received_at_us: int) -> list[ReaderEvent]:
-        """What the gateway is to know of events that came together. An empty turn (a keep-alive) is heard as well."""
+    def take(self, events: Sequence[VendorEvent], received_at_us: int) -> list[ReaderEvent]:
+        """What the gateway is to know of events that came together. No event means that nothing was heard of it."""
+        if not events:
+            return []
         self._heard_at_us = received_at_us
         out: list[ReaderEvent] = []
         seen: list[TagSeen] = []
@@ -115,7 +123,7 @@ class VendorReader:
                     seen.append(event)
             elif isinstance(event, Unusable):
                 out += self._complain(event, received_at_us)
-            else:
+            elif isinstance(event, InventoryStatus):
                 out += self._reads(seen, received_at_us)
                 seen = []
                 out += self._status(event, received_at_us)

@@ -18,6 +18,7 @@ from pydantic_core import from_json
 from readers.vendor_event import (
     MAX_COUNT,
     MAX_PORT,
+    Alive,
     TagSeen,
     Unusable,
     VendorEvent,
@@ -46,15 +47,15 @@ def decode(payload: bytes) -> list[VendorEvent]:
 def _event(event: dict[str, Any]) -> list[VendorEvent]:
     data, timestamp = event.get("data"), event.get("timestamp")
     if not isinstance(data, dict):
-        return []
+        return [Alive()]
     if "tagData" in data:
         tags = data["tagData"]
         if not isinstance(tags, list):
             return [Unusable("event", "tagData is no list")]
-        return [_handheld_tag(tag, timestamp) for tag in tags]
+        return [_handheld_tag(tag, timestamp) for tag in tags] or [Alive()]
     if "idHex" in data or event.get("type") == "SIMPLE":
         return [_fixed_tag(data, timestamp)]
-    return []
+    return [Alive()]
 
 
 def _fixed_tag(data: dict[str, Any], timestamp: object) -> VendorEvent:

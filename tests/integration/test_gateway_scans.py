@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import shutil
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Callable
@@ -12,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 import gateway.app
@@ -38,6 +40,7 @@ EAN, OTHER = "9506000134352", "96385074"
 STORED, APPLIED, REFUSED, COMMAND = b"\x06", b"\x07", b"\x15", b"\x01"
 ANSWERS = {"stored": "\x06", "applied": "\x07", "refused": "\x15", "command": "\x01"}
 PASSWORD = "correct horse"
+OPENSSL = shutil.which("openssl")
 
 
 @pytest.fixture(autouse=True)
@@ -156,6 +159,25 @@ async def test_a_wired_scanner_hears_what_became_of_its_scans(broker: Any, tmp_p
     assert first.scan_id != second.scan_id
 
 
+async def test_the_health_page_shows_scanners_and_misses_no_reader_where_there_is_none(
+    broker: Any, tmp_path: Path
+) -> None:
+    port = free_port()
+    async with Gun() as one:
+        config = settings(broker.url, tmp_path, scanners=[gun(one.address)], health={"port": port})
+        async with running(config) as stats, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+            await until(lambda: stats.scanners == {"gun": True})
+            async with session.get("/healthz") as answer:
+                assert answer.status == 200
+                assert (await answer.json())["scanners"] == {"gun": True}
+            await one.scan("hello")
+            await until(lambda: stats.refused_scans == 1)
+            async with session.get("/metrics") as answer:
+                text = await answer.text()
+    assert 'tallyman_gateway_scanner_up{gateway="gate",scanner="gun",site="jkt"} 1.0' in text
+    assert 'tallyman_gateway_refused_scans_total{gateway="gate",site="jkt"} 1.0' in text
+
+
 async def test_a_wired_scanner_counts_while_the_broker_is_away(broker: Any, tmp_path: Path) -> None:
     await broker.stop()
     async with Gun() as one, running(settings(broker.url, tmp_path, scanners=[gun(one.address)])):
@@ -271,6 +293,7 @@ async def test_a_handheld_speaks_only_for_itself_and_only_with_its_password(brok
         assert set(handheld.outcomes) == {"s1"}
 
 
+@pytest.mark.skipif(OPENSSL is None, reason="openssl is not on the PATH")
 async def test_handhelds_are_served_over_tls(broker: Any, tmp_path: Path) -> None:
     port, cert, key = free_port(), tmp_path / "cert.pem", tmp_path / "key.pem"
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
@@ -288,7 +311,7 @@ async def test_handhelds_are_served_over_tls(broker: Any, tmp_path: Path) -> Non
         "-out",
         str(cert),
     ]
-    await asyncio.to_thread(subprocess.run, ["openssl", *made], check=True, capture_output=True)
+    await asyncio.to_thread(subprocess.run, [OPENSSL, *made], check=True, capture_output=True)
     tls = {"tls_cert": str(cert), "tls_key": str(key)}
     listener = {"host": "127.0.0.1", "port": port, "users": {"hand-1": PASSWORD}, **tls}
     async with running(settings(broker.url, tmp_path, listener=listener)):

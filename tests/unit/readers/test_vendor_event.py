@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from readers import impinj_event, zebra_event
 from readers.read import EpcTable, ReadBatch, ReaderEvent, ReaderNotice, ReaderState
-from readers.vendor_event import InventoryStatus, TagSeen, Unusable, VendorEvent, VendorReader, iso_us
+from readers.vendor_event import Alive, InventoryStatus, TagSeen, Unusable, VendorEvent, VendorReader, iso_us
 
 VENDOR = Path(__file__).resolve().parents[4] / "shared" / "data" / "vendor"
 NOW_US = 1_800_000_000_000_000
@@ -108,7 +108,7 @@ ODD = st.dictionaries(st.sampled_from((*FIELDS, "peakRssi", "phase", "tagData", 
 @given(st.binary(max_size=60) | st.builds(lambda raw: json.dumps(raw).encode(), JSON))
 def test_any_bytes_become_events_and_never_an_error(raw: bytes) -> None:
     for decode in (impinj_event.decode, zebra_event.decode):
-        assert all(isinstance(event, TagSeen | InventoryStatus | Unusable) for event in decode(raw))
+        assert all(isinstance(event, TagSeen | InventoryStatus | Alive | Unusable) for event in decode(raw))
 
 
 @given(ODD, JSON)
@@ -188,7 +188,8 @@ def test_its_word_turns_it_on_and_off_and_stragglers_do_not_wake_it() -> None:
 def test_a_lost_link_and_silence_turn_it_off_since_it_was_last_heard() -> None:
     one = reader(silence_s=10)
     one.take([seen()], NOW_US)
-    one.take([], NOW_US + 1_000_000)
+    one.take([Alive()], NOW_US + 1_000_000)
+    one.take([], NOW_US + 5_000_000)
     assert one.check_silence(NOW_US + 10_999_999) == []
     assert told(one.check_silence(NOW_US + 11_000_000)) == [([], NOW_US + 1_000_000)]
     assert one.check_silence(NOW_US + 99_000_000) == []
