@@ -71,7 +71,7 @@ FROM item WHERE item_id = ANY ($1::bigint[])
 
 -- name: item_movements
 -- Movements of items, as observations.
-SELECT item_id, observed_at, gateway, epoch, seq, kind, direction, place_id, site_id
+SELECT item_id, observed_at, gateway, epoch, seq, kind, direction, place_id, site_id, condition, origin_id
 FROM movement WHERE item_id = ANY ($1::bigint[])
 
 -- name: item_scans
