@@ -113,7 +113,7 @@ async def _listening(config: GatewayConfig, desk: ScanDesk) -> AsyncIterator[Non
     if config.listener is None:
         yield
         return
-    listener = Listener(config.site, config.listener, CLIENT_ID.format(site=config.site, gateway=config.gateway))
+    listener = Listener(config.site, config.listener)
     desk.serve(listener.link)
     async with listener:
         yield

@@ -23,8 +23,8 @@ from wire.mqtt import MqttLink
 
 logger = logging.getLogger(__name__)
 
-OWN_USER: Final = "the gateway itself"
-"""No device can have this name: it holds spaces."""
+ACCESS: Final = "gateway.listener_access"
+"""The module that amqtt loads to learn who may do what."""
 
 STOP_TIMEOUT_S: Final = 5.0
 """A client that does not take its goodbye is left: the program ends."""
@@ -35,15 +35,14 @@ _LOOPBACK: Final = "127.0.0.1"
 class Listener:
     """The broker, and the gateway's link to it. Raises ConfigError when amqtt is missing or the address is taken."""
 
-    def __init__(self, site: str, settings: ListenerSettings, client_id: str) -> None:
+    def __init__(self, site: str, settings: ListenerSettings) -> None:
         self._site = site
         self._settings = settings
-        self._password = secrets.token_hex(16)
+        self._own_name, self._password = secrets.token_hex(16), secrets.token_hex(16)
         self._loopback_port = _free_port()
         self._broker: Any = None
-        self.link = MqttLink(
-            f"mqtt://{OWN_USER.replace(' ', '%20')}:{self._password}@{_LOOPBACK}:{self._loopback_port}", client_id
-        )
+        url = f"mqtt://{self._own_name}:{self._password}@{_LOOPBACK}:{self._loopback_port}"
+        self.link = MqttLink(url, self._own_name)
 
     async def __aenter__(self) -> Self:
         """Listen, then link."""
@@ -88,13 +87,13 @@ class Listener:
         }
         if settings.tls_cert is not None:
             site |= {"ssl": True, "certfile": str(settings.tls_cert), "keyfile": str(settings.tls_key)}
-        users = {**settings.users, OWN_USER: self._password}
+        users = {**settings.users, self._own_name: self._password}
         return {
             # amqtt has other listeners inherit what they leave out, or set as it is anyway, from "default"
             "listeners": {"default": {"type": "tcp", "bind": f"{_LOOPBACK}:{self._loopback_port}"}, "site": site},
             "plugins": {
-                "gateway.listener_access.Passwords": {"users": users, "whole_site": OWN_USER},
-                "gateway.listener_access.OwnTopics": {"site": self._site, "whole_site": OWN_USER},
+                f"{ACCESS}.Passwords": {"users": users},
+                f"{ACCESS}.OwnTopics": {"site": self._site, "whole_site": self._own_name},
             },
         }
 

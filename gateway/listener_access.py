@@ -1,4 +1,9 @@
-"""Who may enter the gateway's listener, and what he may say and hear there. Loaded by amqtt, by name (listener.py)."""
+"""Who may enter the gateway's listener, and what he may say and hear there. Loaded by amqtt, by name (listener.py).
+
+A client's identifier is its user's name, or begins with it and a slash, and says whose client it is. The user name of a
+session may not be his: amqtt gives a living session that of anybody who calls with its identifier, and asks for the
+password afterwards.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +14,14 @@ from amqtt.contexts import Action
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 from amqtt.session import Session
 
+from wire import topics
 from wire.errors import TopicError
-from wire.topics import topic
 
 
 class Passwords(BaseAuthPlugin):
     """A device enters with its own name and password, or not at all.
 
-    Its client identifier is its name, or begins with its name and a slash: nobody can push another one out by taking
-    his. It brings no last will: the broker would publish that past the topic rules.
+    It brings no last will: the broker would publish that past the topic rules.
     """
 
     async def authenticate(self, *, session: Session) -> bool:
@@ -26,17 +30,13 @@ class Passwords(BaseAuthPlugin):
         given = (session.password or "").encode()
         if known is None or not hmac.compare_digest(known.encode(), given):
             return False
-        if session.username == self.config.whole_site:
-            return True
-        is_own_id = f"{session.client_id}/".startswith(f"{session.username}/")
-        return is_own_id and not session.will_flag
+        return _user_of(session) == session.username and not session.will_flag
 
     @dataclass
     class Config:
-        """User → password, and the user who may do everything."""
+        """User → password."""
 
         users: dict[str, str] = field(default_factory=dict)
-        whole_site: str = ""
 
 
 class OwnTopics(BaseTopicPlugin):
@@ -46,10 +46,15 @@ class OwnTopics(BaseTopicPlugin):
         self, *, session: Session | None = None, topic: str | None = None, action: Action | None = None
     ) -> bool:
         """May this session do this with this topic?"""
-        user = session.username if session is not None else None
-        if user is None or user == self.config.whole_site:
-            return user is not None
-        return topic == _own_topic(self.config.site, user, action)
+        if session is None:
+            return False
+        user = _user_of(session)
+        if user == self.config.whole_site:
+            return True
+        try:
+            return topic == topics.topic(self.config.site, user, "scans" if action == Action.PUBLISH else "outcomes")
+        except TopicError:
+            return False
 
     @dataclass
     class Config:
@@ -59,8 +64,5 @@ class OwnTopics(BaseTopicPlugin):
         whole_site: str = ""
 
 
-def _own_topic(site: str, device: str, action: Action | None) -> str | None:
-    try:
-        return topic(site, device, "scans" if action == Action.PUBLISH else "outcomes")
-    except TopicError:
-        return None
+def _user_of(session: Session) -> str:
+    return (session.client_id or "").partition("/")[0]

@@ -323,6 +323,35 @@ async def test_handhelds_are_served_over_tls(broker: Any, tmp_path: Path) -> Non
             await asyncio.open_connection("127.0.0.1", port, ssl=ssl.create_default_context())
 
 
+async def test_a_device_that_a_stranger_disturbs_comes_back_by_itself(broker: Any, tmp_path: Path) -> None:
+    port = free_port()
+    listener = {"host": "127.0.0.1", "port": port, "users": {"hand-1": PASSWORD}}
+    async with running(settings(broker.url, tmp_path, listener=listener)) as stats:
+        link = MqttLink(f"mqtt://hand-1:{PASSWORD.replace(' ', '%20')}@127.0.0.1:{port}", "hand-1")
+        handheld = Handheld(link, "jkt", "hand-1", retry_s=0.3)
+        async with link:
+            for number in range(3):
+                async with asyncio.timeout(15):
+                    assert (await handheld.scan(request(number))).state == "stored"
+                assert await connect(port, "hand-1", "hand-1", "wrong") != 0
+        assert stats.scans >= 3
+
+
+async def connect(port: int, client_id: str, username: str, password: str) -> int:
+    """One CONNECT that keeps an old session (MQTT 3.1.1, section 3.1); the broker's return code, -1 if it hangs up."""
+    fields = b"".join(len(field).to_bytes(2, "big") + field.encode() for field in (client_id, username, password))
+    body = b"\x00\x04MQTT\x04\xc0\x00\x3c" + fields
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(bytes([0x10, len(body)]) + body)
+    try:
+        async with asyncio.timeout(5):
+            return (await reader.readexactly(4))[3]
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return -1
+    finally:
+        writer.transport.abort()
+
+
 async def test_a_listener_that_cannot_be_is_an_error_with_its_reason(
     broker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
