@@ -84,6 +84,7 @@ _KEYS: Final = frozenset({"01", "02", *_KIND_OF})
 _AIM: Final = re.compile(r"\][A-Za-z][0-9A-Za-z]")
 _GS1_SYMBOLOGIES: Final = {symbology.value: symbology for symbology in GS1Symbology}
 """AIM identifier → symbology of GS1's; any other symbology may hold the same keys and is read by its content."""
+_CONTROL: Final = re.compile(r"[\x00-\x1c\x1e\x1f\x7f]")
 _BRACKETED: Final = re.compile(r"\((\d{2,4})\)([^(]+)")
 
 
@@ -122,6 +123,9 @@ def parse_scan(code: str) -> ScannedCode:
     text = code.strip("\r\n\t ")
     if not text or len(text) > MAX_CODE_CHARACTERS:
         raise ScanError(f"a code has 1 to {MAX_CODE_CHARACTERS} characters, this one has {len(text)}")
+    control = _CONTROL.search(text)
+    if control is not None:
+        raise ScanError(f"{text!r}: 0x{ord(control[0]):02X} is no character of a code; FNC1 is 0x1D")
     try:
         return _of_elements(_read(text))
     except (ParseError, ValueError) as error:

@@ -76,6 +76,8 @@ def test_understood(code: str, expected: dict[str, object]) -> None:
         (f"(01){GTIN}(1)x", "brackets"),
         ("hello", "hello"),
         ("]", "AIM identifier"),
+        (f"https://id.gs1.org/01/{GTIN}?x=\x00", "0x00 is no character of a code"),
+        (f"01{GTIN}10A\x1e", "0x1E is no character"),
         ("http://[/01/1", "Invalid IPv6"),
         ("https://example.com/hello", "primary identifier"),
     ],
