@@ -10,6 +10,7 @@ ReaderError
 ├── ReaderStatusError          the reader answered a request with a status other than success
 ├── NoAnswerError              the reader did not answer a request in time; the link stands
 ├── RecordingError             a recording cannot be read; names file and line
+├── MissingExtraError          a driver needs a package that an extra of the distribution brings; names the extra
 └── DriverNotFoundError        no installed package offers the driver a configuration names
 """
 
@@ -92,3 +93,7 @@ class RecordingError(ReaderError):
 
 class DriverNotFoundError(ReaderError):
     """The configuration names a driver that no installed package offers."""
+
+
+class MissingExtraError(ReaderError):
+    """A driver needs a package that is not installed. Names the extra that brings it."""
