@@ -40,12 +40,12 @@ import numpy as np
 
 from readers.errors import DecodeError, FrameError, LinkLostError, ReaderError, ReaderRefusedError, ReaderStatusError
 from readers.llrp import requests
-from readers.llrp.codec import Framer, decode, encode, read_header
+from readers.llrp.codec import Framer, decode, encode
 from readers.llrp.message import Message, Parameter
 from readers.llrp.report import ReportDecoder
 from readers.llrp.requests import ROSPEC_ID, Capabilities, InventoryPlan
 from readers.llrp.vendor import IMPINJ
-from readers.read import GpiChange, ReadBatch, ReaderEvent, ReaderNotice, ReaderState, Reads
+from readers.read import GpiChange, ReadBatch, ReaderEvent, ReaderNotice, ReaderState
 
 ANSWER_TIMEOUT_S: Final = 10.0
 """Readers answer within milliseconds; a busy one that reboots its radio takes a few seconds."""
@@ -194,7 +194,7 @@ class ClientSession:
         self._framer = Framer()
         self._out = bytearray()
         self._events: list[ReaderEvent] = []
-        self._reads: list[Reads] = []
+        self._report_frames: list[bytes] = []
         self._last_id = 0
         self._awaited_id = 0
         self._heard_s = now_s
@@ -286,14 +286,12 @@ class ClientSession:
     def _receive_frame(self, frame: bytes, now_s: float, at_us: int) -> None:
         """One whole message. A damaged one is counted and costs nothing else."""
         try:
-            if read_header(frame).type == RO_ACCESS_REPORT:
-                self._reads.append(self._reports.decode(frame))
+            if frame[1] == RO_ACCESS_REPORT and not frame[0] & 3:
+                self._report_frames.append(frame)
                 return
             message = decode(frame)
         except DecodeError as error:
-            self.damaged += 1
-            if self.damaged == 1:
-                self._notice("fault", f"a message does not decode (more are only counted): {error}", at_us)
+            self._count_damage(error, at_us)
             return
         if message.name == "KEEPALIVE":
             self._send(Message("KEEPALIVE_ACK", message.id))
@@ -358,12 +356,18 @@ class ClientSession:
                 self._lost_antennas.add(port)
                 self._notice("antenna_lost", f"antenna {port} is not connected", at_us)
 
+    def _count_damage(self, error: DecodeError, at_us: int) -> None:
+        self.damaged += 1
+        if self.damaged == 1:
+            self._notice("fault", f"a message does not decode (more are only counted): {error}", at_us)
+
     # --- events -----------------------------------------------------------------------------------------------------
 
     def _receive_event(self, message: Message, now_s: float, at_us: int) -> None:
         data = message.find("ReaderEventNotificationData")
         if data is None:
             return
+        self._gather_reads(at_us)  # with the offset of uptime as it was
         event_us = self._event_time(data, at_us)
         for parameter in data.parameters:
             match parameter.name:
@@ -475,10 +479,13 @@ class ClientSession:
         self._events.append(event)
 
     def _gather_reads(self, at_us: int) -> None:
-        if not self._reads:
+        """Decode the reports that came since the last call, all at once."""
+        if not self._report_frames:
             return
-        reads = self._reads[0] if len(self._reads) == 1 else np.concatenate(self._reads)
-        self._reads = []
+        reads, faults = self._reports.decode_all(self._report_frames)
+        self._report_frames = []
+        for error in faults:
+            self._count_damage(error, at_us)
         if not len(reads):
             return
         for port in self._lost_antennas & set(np.unique(reads["antenna"]).tolist()) if self._lost_antennas else ():
