@@ -11,7 +11,7 @@ remembers the last value of each; a parameter the ROSpec does not enable never c
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from itertools import groupby
 from struct import Struct
 from typing import Any, Final
@@ -104,24 +104,27 @@ class ReportDecoder:
             return self._columns(shape, frame, 1)
         return np.frombuffer(self._rows(shape, frame), READ_DTYPE)
 
-    def decode_all(self, frames: Iterable[bytes]) -> tuple[Reads, list[DecodeError]]:
-        """The reads of many frames, in order, and why some gave none (see `decode`).
+    def decode_all(self, frames: Sequence[bytes]) -> tuple[Reads, dict[int, DecodeError]]:
+        """The reads of many frames, in order, and why some gave none (see `decode`), by their place.
 
         Reports of one shape that follow each other, as they do in one piece of a stream, are read at once.
         """
         parts: list[Reads] = []
-        faults: list[DecodeError] = []
+        faults: dict[int, DecodeError] = {}
+        at = 0
         for _, group in groupby(frames, key=len):
             run = list(group)
             reads = self._decode_run(run)
             if reads is not None:
                 parts.append(reads)
+                at += len(run)
                 continue
             for frame in run:
                 try:
                     parts.append(self.decode(frame))
                 except DecodeError as error:
-                    faults.append(error)
+                    faults[at] = error
+                at += 1
         return parts[0] if len(parts) == 1 else join_reads(parts), faults
 
     def _decode_run(self, frames: list[bytes]) -> Reads | None:

@@ -173,15 +173,15 @@ def test_frames_decoded_at_once_give_what_they_give_one_by_one(several: list[lis
     together.uptime_offset_us = apart.uptime_offset_us = UPTIME_OFFSET_US
     for frames in several:
         rows: list[tuple[Any, ...]] = []
-        causes = []
-        for frame in frames:
+        causes = {}
+        for place, frame in enumerate(frames):
             try:
                 rows += rows_of(apart.decode(frame), epcs)
             except DecodeError as error:
-                causes.append(str(error))
+                causes[place] = str(error)
         reads, faults = together.decode_all(frames)
         assert_same(rows_of(reads, epcs), rows)
-        assert [str(fault) for fault in faults] == causes
+        assert {place: str(fault) for place, fault in faults.items()} == causes
 
 
 @settings(max_examples=300)
