@@ -14,7 +14,7 @@ from bench.restless import TAGS, Handed, RestlessTags
 from gateway.pipeline import Pipeline
 from readers.llrp.report import ReportDecoder
 from readers.read import EpcTable, ReadBatch, ReaderState
-from simulators.llrp_report import RecordEncoder, ReportContent, TagBuffer, report_frame
+from simulators.llrp.report import RecordEncoder, ReportContent, TagBuffer, report_frame
 from wire.clock import Clock
 from wire.events import Movement, ReceivedBatch
 
