@@ -10,7 +10,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-NOT_BENCHMARKS = {"__init__", "__main__", "report", "alone", "chain", "restless"}
+NOT_BENCHMARKS = {
+    "__init__",
+    "__main__",
+    "report",
+    "alone",
+    "busy_site",
+    "chain",
+    "edgex_rule",
+    "llrp_load",
+    "restless",
+}
 
 
 def main(wanted: list[str]) -> int:
