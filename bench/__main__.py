@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-NOT_BENCHMARKS = {"__init__", "__main__", "report", "alone", "chain", "restless"}
+NOT_BENCHMARKS = {"__init__", "__main__", "report", "alone", "chain", "cleaning", "restless"}
 
 
 def main(wanted: list[str]) -> int:
