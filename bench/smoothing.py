@@ -50,7 +50,7 @@ def cells() -> Iterator[tuple[str, list[Trial]]]:
     for rate in MAJOR_RATES:
         yield f"Fido 1-3 ft, {rate}", [_trial(fido, rate, seed) for seed in SEEDS]
         for speed in SPEEDS_FT:
-            trials = [_trial(lambda chance, ft=speed: pallet(ft, chance), rate, seed) for seed in SEEDS]  # type: ignore[misc]
+            trials = [_trial(lambda chance, ft=speed: pallet(ft, chance), rate, seed) for seed in SEEDS]
             yield f"Pallet {speed} ft, {rate}", trials
         yield f"Static, {rate}", [_trial(static, rate, seed) for seed in SEEDS]
 

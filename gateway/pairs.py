@@ -60,7 +60,7 @@ class Pairs:
 
     def release(self, tags: Ints) -> Ints:
         """Take the rows of these tags away and return them; they are given out again, so their values must be reset."""
-        rows = self.of_tags(tags).ravel()
+        rows: Ints = self.of_tags(tags).ravel()
         rows = rows[rows != NOBODY]
         self._row_of.reshape(-1, self.zones)[tags] = NOBODY
         self._free = np.concatenate((self._free, rows))

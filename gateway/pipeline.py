@@ -27,7 +27,7 @@ from gateway.config import GatewayConfig
 from gateway.coverage import LINK_DOUBT_US, NOWHERE, Coverage
 from gateway.grid import GridReads, ReorderBuffer
 from gateway.movement import Book, Decision, Finding, State, StoredState, pack_state, unpack_state
-from gateway.placing import Placing
+from gateway.placing import Placing, View
 from gateway.portal import Doors
 from gateway.tags import NEVER_US, Tags
 from readers.read import EpcTable, ReadBatch, ReaderEvent, ReaderState
@@ -104,6 +104,10 @@ class Pipeline:
     def watermark_us(self) -> int | None:
         """Everything before this time has been judged; None before the first step."""
         return None if self._next_cell is None else self._next_cell * self._tick_us
+
+    def view(self, epc: bytes) -> View:
+        """What is known now of one tag that was read, for whoever asks why (`tallyman explain`)."""
+        return self._placing.view(self._epcs.number(epc))
 
     def restore(self, rows: Iterable[TagRow], now_us: int) -> None:
         """Resume from the journal's rows, before the first step. Windows count anew from here: what happened while the

@@ -10,9 +10,11 @@ does not grow with the tags present.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gateway.belief import paces, settled
 from gateway.config import Rules
@@ -49,6 +51,21 @@ def gather(reads: GridReads, coverage: Coverage, bias_db: Floats) -> ZoneSightin
         antennas=np.bitwise_or.reduceat(coverage.bit_of[antenna], starts),
         rssi_dbm=np.fmax.reduceat(reads.rssi_dbm[order] - bias_db[antenna], starts),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is known of one tag now: an element for each zone, as configured."""
+
+    place: int
+    """Number of the zone it is in, or -1."""
+    sightings: NDArray[np.int32]
+    silent_us: Ints
+    """Time on the zone's clock since the last read."""
+    window_us: Ints
+    absence: NDArray[np.float64]
+    """Probability that it is absent, of zones where it was sighted; else 1."""
+    evidence: Floats
 
 
 class Placing:
@@ -239,6 +256,20 @@ class Placing:
         _, zones, rows = self._placed()
         beyond = self.presence.silent_us(rows, self._coverage.clock_us[zones])
         return int(-beyond[self._coverage.watched[zones]].max(initial=-NO_LIMIT_US))
+
+    def view(self, tag: int) -> View:
+        """What is known of a tag now."""
+        presence, clock_us, rows = self.presence, self._coverage.clock_us, self.pairs.of_tags(np.array([tag]))
+        each = rows[0]
+        sightings = presence.sightings[each]
+        return View(
+            place=int(self._tags.place[tag]),
+            sightings=sightings,
+            silent_us=clock_us - presence.seen_clock_us[each],
+            window_us=presence.windows_us(each),
+            absence=np.where(sightings > 0, presence.absence(each, clock_us), 1.0),
+            evidence=self._location.evidence(rows, clock_us, presence.seen_clock_us)[0],
+        )
 
     def seen_us(self, tag: int, zone: int) -> int:
         """When the tag was last seen in the zone."""

@@ -4,6 +4,7 @@ TallymanError
 ├── MissingExtraError    a command needs packages that the base install leaves out; names the extra
 ├── EmbeddedError        the embedded database or broker cannot run here; says why and what to do
 ├── ReplayError          a recording does not fit the configuration, or its events cannot be written
+├── ExplainError         the files given do not speak of the tag, or the picture cannot be written
 └── DemoError            the demo cannot start or go on; says why and what to do
 """
 
@@ -28,3 +29,7 @@ class DemoError(TallymanError):
 
 class ReplayError(TallymanError):
     """A recording does not fit the configuration, or its events cannot be written. Names the file."""
+
+
+class ExplainError(TallymanError):
+    """The events or the recording do not speak of the tag, or its picture cannot be written."""
