@@ -8,7 +8,8 @@ ReaderError
 ├── LinkLostError              the connection closed, reset, or fell silent beyond the watchdog
 ├── ReaderRefusedError         the reader answered the connection and refused it
 ├── ReaderStatusError          the reader answered a request with a status other than success
-├── RecordingError             a recording cannot be read; names file and line
+├── RecordingError             a recording cannot be read or written; names file and line or byte
+│   └── TapeDamagedError       bytes of a tape are no block; says where
 └── DriverNotFoundError        no installed package offers the driver a configuration names
 """
 
@@ -78,7 +79,15 @@ class ReaderStatusError(ReaderError):
 
 
 class RecordingError(ReaderError):
-    """A recording cannot be read."""
+    """A recording cannot be read or written."""
+
+
+class TapeDamagedError(RecordingError):
+    """The bytes at `offset` of a tape are no whole block, and more bytes will not help."""
+
+    def __init__(self, offset: int, what: str) -> None:
+        super().__init__(f"at byte {offset}: {what}")
+        self.offset = offset
 
 
 class DriverNotFoundError(ReaderError):

@@ -3,7 +3,8 @@
 TallymanError
 ├── MissingExtraError    a command needs packages that the base install leaves out; names the extra
 ├── EmbeddedError        the embedded database or broker cannot run here; says why and what to do
-├── ReplayError          a recording does not fit the configuration, or its events cannot be written
+├── ReplayError          a recording does not fit the configuration, or its events cannot be written or served
+├── SourceError          it is not said, or not clear, which reader or recording is meant
 └── DemoError            the demo cannot start or go on; says why and what to do
 """
 
@@ -27,4 +28,8 @@ class DemoError(TallymanError):
 
 
 class ReplayError(TallymanError):
-    """A recording does not fit the configuration, or its events cannot be written. Names the file."""
+    """A recording does not fit the configuration, or its events cannot be written or served. Names the file."""
+
+
+class SourceError(TallymanError):
+    """It is not said, or not clear, which reader or recording is meant."""
