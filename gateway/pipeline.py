@@ -30,7 +30,7 @@ from gateway.movement import Book, Decision, Finding, State, StoredState, pack_s
 from gateway.placing import Placing, View
 from gateway.portal import Doors
 from gateway.tags import NEVER_US, Tags
-from readers.read import EpcTable, ReadBatch, ReaderEvent, ReaderState
+from readers.read import EpcTable, ReadBatch, ReaderEvent, ReaderState, join_reads
 from wire.events import Movement
 
 SWEEP_MS: Final = 250
@@ -94,7 +94,7 @@ class Pipeline:
         self._placing = Placing(config.rules, self._tags, self._coverage)
         self._doors = Doors(self._coverage, self._cells_per_sweep * self._tick_us)
         self._book = Book(self._tags, self._coverage, epcs)
-        self._buffer = ReorderBuffer()
+        self._buffer = ReorderBuffer(self._tick_us, len(self._coverage.zone_of))
         self._states: list[ReaderState] = []
         self._next_cell: int | None = None
         self._idle_until_us = NEVER_US
@@ -133,12 +133,10 @@ class Pipeline:
     def step(self, events: Sequence[ReaderEvent], now_us: int) -> StepResult:
         """Take what the readers delivered and judge up to the watermark of `now_us` (microseconds since 1970)."""
         step = _Step()
-        watermark = self.watermark_us
-        for event in events:
-            if isinstance(event, ReadBatch):
-                self._take(event, watermark, step)
-            elif isinstance(event, ReaderState):
-                self._states.append(event)
+        batches = [event for event in events if isinstance(event, ReadBatch)]
+        self._states += [event for event in events if isinstance(event, ReaderState)]
+        if batches:
+            self._take(batches, step)
         end_cell = (now_us - self._reorder_us) // self._tick_us
         if self._next_cell is None:
             self._next_cell = self._first_cell(end_cell)
@@ -147,22 +145,28 @@ class Pipeline:
             self._next_cell = end_cell
         return self._result(step)
 
-    def _take(self, batch: ReadBatch, watermark: int | None, step: _Step) -> None:
-        step.reads += len(batch.reads)
+    def _take(self, batches: Sequence[ReadBatch], step: _Step) -> None:
+        """Whatever the readers delivered since the last step, in one piece: reports of one tag cost no more."""
+        counts = [len(batch.reads) for batch in batches]
+        taken = join_reads(batch.reads for batch in batches)
+        received_us = np.repeat([batch.received_at_us for batch in batches], counts)
+        step.reads += len(taken)
         self._grow()
-        tag = batch.reads["epc"].astype(np.int64)
-        antenna = self._coverage.antennas(batch.reader, batch.reads["antenna"])
+        tag = taken["epc"].astype(np.int64)
+        antenna = self._coverage.antennas([batch.reader for batch in batches], counts, taken["antenna"])
         own = self._tags.is_own(tag)
-        step.foreign += int(np.count_nonzero(~own))
-        reads = GridReads(
-            tag, antenna, batch.reads["rssi_dbm"], batch.reads["at_us"], batch.reads["count"].astype(np.int64)
-        ).take(own & (antenna != NOWHERE))
+        step.foreign += len(taken) - int(np.count_nonzero(own))
+        reads = GridReads(tag, antenna, taken["rssi_dbm"], taken["at_us"], taken["count"].astype(np.int64))
+        wanted = own & (antenna != NOWHERE)
+        if not wanted.all():
+            reads, received_us = reads.take(wanted), received_us[wanted]
+        watermark = self.watermark_us
         if watermark is not None:
             passed = reads.at_us < watermark
             if passed.any():
                 self._take_late(reads.take(passed), watermark, step)
-                reads = reads.take(~passed)
-        step.late += self._buffer.add(reads, batch.received_at_us)
+                reads, received_us = reads.take(~passed), received_us[~passed]
+        step.late += self._buffer.add(reads, received_us)
 
     def _take_late(self, late: GridReads, watermark: int, step: _Step) -> None:
         step.late += len(late)
@@ -174,30 +178,22 @@ class Pipeline:
             self._idle_until_us = NEVER_US
 
     def _first_cell(self, end_cell: int) -> int:
-        waiting = [state.at_us for state in self._states]
-        earliest = self._buffer.earliest_us()
-        if earliest is not None:
-            waiting.append(earliest)
-        return min([at_us // self._tick_us for at_us in waiting], default=end_cell)
+        waiting = [state.at_us // self._tick_us for state in self._states]
+        earliest = self._buffer.earliest_cell()
+        return min(waiting if earliest is None else [*waiting, earliest], default=end_cell)
 
     def _judge(self, first_cell: int, end_cell: int, step: _Step) -> None:
-        reads = self._buffer.take_before(end_cell * self._tick_us)
-        cells = reads.at_us // self._tick_us
+        reads = self._buffer.take_before(end_cell)
         due = sorted((state for state in self._states if state.at_us < end_cell * self._tick_us), key=_state_order)
         self._states = [state for state in self._states if state.at_us >= end_cell * self._tick_us]
         state_cells = [max(state.at_us // self._tick_us, first_cell) for state in due]
-        busy = np.unique(np.concatenate((cells, np.array(state_cells, np.int64))))
-        begins = np.searchsorted(cells, busy)
-        ends = np.searchsorted(cells, busy, side="right")
-        spans = {int(cell): slice(int(begin), int(end)) for cell, begin, end in zip(busy, begins, ends, strict=True)}
-        for cell in self._cells(busy.tolist(), first_cell, end_cell):
+        for cell in self._cells(sorted({*reads, *state_cells}), first_cell, end_cell):
             while state_cells and state_cells[0] == cell:
                 state_cells.pop(0)
                 self._coverage.apply(due.pop(0))
                 self._idle_until_us = NEVER_US
             end_us = (cell + 1) * self._tick_us
-            span = spans.get(cell)
-            self._observe(reads.take(span) if span is not None else None, end_us, step)
+            self._observe(reads.get(cell), end_us, step)
             if (cell + 1) % self._cells_per_sweep == 0:
                 self._sweep(end_us, step)
 
@@ -217,7 +213,7 @@ class Pipeline:
             cell += 1
 
     def _observe(self, reads: GridReads | None, end_us: int, step: _Step) -> None:
-        if reads is None or len(reads) == 0:
+        if reads is None:
             self._coverage.advance(end_us)
             return
         self._coverage.heard(reads.antenna, reads.at_us)
