@@ -360,6 +360,12 @@ async def test_a_listener_that_cannot_be_is_an_error_with_its_reason(
     with pytest.raises(ConfigError, match=f"listener.*127.0.0.1:{broker.port} cannot be served"):
         await run_gateway(config, SystemClock())
 
+    tls = {"tls_cert": str(tmp_path / "none.pem"), "tls_key": str(tmp_path / "none.key")}
+    with pytest.raises(ConfigError, match=r"none\.pem"):
+        await run_gateway(
+            settings(broker.url, tmp_path, listener=listener | {"port": free_port()} | tls), SystemClock()
+        )
+
     def missing(name: str) -> Any:
         raise ModuleNotFoundError(name=name)
 
