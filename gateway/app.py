@@ -1,8 +1,9 @@
 """The gateway program: everything is made and joined here, and nowhere else.
 
 drivers ──reads──▶ supervisor (pipeline, each tick) ──▶ journal ──▶ publisher ──▶ MQTT
-                                                          ▲             │ Ack
-            handhelds, wired scanners ──▶ scans ──────────┘◀────────────┘
+   ▲                          │                           ▲             │ Ack
+   └────── lights ◀───────────┘                           │             │
+             handhelds, wired scanners ──▶ scans ─────────┘◀────────────┘
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from gateway.config import GatewayConfig, JournalSettings, MqttSettings
 from gateway.errors import ConfigError, JournalError
 from gateway.health import serving
 from gateway.journal import Journal
+from gateway.lights import Lights
 from gateway.listener import Listener
 from gateway.pipeline import Pipeline
 from gateway.publisher import Publisher
@@ -29,6 +31,7 @@ from gateway.wired import WiredScanner
 from readers.driver import Driver, ReaderSettings, find_driver
 from readers.read import EpcTable, to_us
 from wire.clock import Clock
+from wire.events import Movement
 from wire.mqtt import MqttLink
 
 __all__ = ["GatewayStats", "run_gateway"]
@@ -69,10 +72,16 @@ async def run_gateway(
         desk.serve(link)
         publisher.on_outcomes(desk.tell)
         scanners = [WiredScanner(scanner, desk, clock, stats) for scanner in config.scanners]
-        supervisor = Supervisor(Pipeline(config, epcs), journal, clock, config.rules.tick_ms, stats, publisher.wake)
+
+        def decided(movements: Sequence[Movement]) -> None:
+            publisher.wake()
+            lights.show(movements)
+
+        supervisor = Supervisor(Pipeline(config, epcs), journal, clock, config.rules.tick_ms, stats, decided)
         drivers = _drivers(config, epcs, clock, supervisor)
+        lights = Lights(config.portals, drivers)
         async with serving(config, stats, CollectorRegistry()), _listening(config, desk), link:
-            await _run_together(drivers, scanners, supervisor, publisher, journal, clock, stop)
+            await _run_together(drivers, scanners, lights, supervisor, publisher, journal, clock, stop)
     except* JournalError as group:  # whichever task met it first; the others were cancelled for it
         raise _first(group) from None
     finally:
@@ -82,6 +91,7 @@ async def run_gateway(
 async def _run_together(
     drivers: dict[str, Driver],
     scanners: Sequence[WiredScanner],
+    lights: Lights,
     supervisor: Supervisor,
     publisher: Publisher,
     journal: Journal,
@@ -94,9 +104,12 @@ async def _run_together(
         sending = group.create_task(publisher.run())
         trimming = group.create_task(_keep_trimmed(journal, clock))
         judging = group.create_task(supervisor.run(readers_gone))
+        lighting = group.create_task(lights.run())
         driving = [group.create_task(supervisor.drive(name, driver)) for name, driver in drivers.items()]
         driving += [group.create_task(scanner.run()) for scanner in scanners]
         await stop.wait()
+        lighting.cancel()
+        await asyncio.wait([lighting])
         for task in driving:
             task.cancel()
         await asyncio.gather(*driving, return_exceptions=True)

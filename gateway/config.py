@@ -42,12 +42,22 @@ class Zone(Strict):
     name: str = ""
 
 
+class Light(Strict):
+    """A lamp at a door, wired to an output of a reader: lit for a moment when something crossed that way."""
+
+    reader: Name
+    gpo: Annotated[int, Field(ge=1, le=65535)]
+    on: Literal["crossed_in", "crossed_out"]
+    for_s: Annotated[float, Field(gt=0, le=60)] = 3.0
+
+
 class Portal(Strict):
     """A door with antennas on both sides. `inside_zone` is where a tag is after it crossed inwards."""
 
     code: Name
     inside_zone: Name
     name: str = ""
+    lights: tuple[Light, ...] = ()
 
 
 class Antenna(Strict):
@@ -129,8 +139,8 @@ class Rules(Strict):
     """The event-time grid on which decisions are made."""
     reorder_ms: Annotated[int, Field(ge=0, le=5000)] = 200
     """Reads may arrive this late and still count as if in order."""
-    absence_error: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
-    """Accepted probability that a tag declared absent is still there."""
+    absence_error: Annotated[float, Field(gt=0, le=0.5)] = 0.01
+    """Accepted probability that a tag declared absent is still there, unless `window_max_ms` ends the wait before."""
     window_min_ms: Annotated[int, Field(ge=100)] = 3000
     window_max_ms: Annotated[int, Field(ge=100)] = 120_000
     linger_s: Annotated[float, Field(ge=0)] = 10.0
@@ -185,11 +195,7 @@ class GatewayConfig(Strict):
     listener: ListenerSettings | None = None
 
     @model_validator(mode="after")
-    def _names_agree(self) -> GatewayConfig:
-        zones, portals = {zone.code for zone in self.zones}, {portal.code for portal in self.portals}
-        for portal in self.portals:
-            if portal.inside_zone not in zones:
-                raise ValueError(f"portal {portal.code}: inside_zone {portal.inside_zone} is no zone of this file")
+    def _names_are_apart(self) -> GatewayConfig:
         if not (self.readers or self.scanners or self.listener):
             raise ValueError("nothing to do: name readers, scanners or a listener for handhelds")
         if _has_twins(reader.name for reader in self.readers):
@@ -197,6 +203,18 @@ class GatewayConfig(Strict):
         devices = [scanner.name for scanner in self.scanners] + list(self.listener.users if self.listener else ())
         if _has_twins(devices):
             raise ValueError("two scanners or handhelds have the same name")
+        return self
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> GatewayConfig:
+        zones, portals = {zone.code for zone in self.zones}, {portal.code for portal in self.portals}
+        readers = {reader.name for reader in self.readers}
+        for portal in self.portals:
+            if portal.inside_zone not in zones:
+                raise ValueError(f"portal {portal.code}: inside_zone {portal.inside_zone} is no zone of this file")
+            for light in portal.lights:
+                if light.reader not in readers:
+                    raise ValueError(f"portal {portal.code}: a light at reader {light.reader}, which is not here")
         for reader in self.readers:
             for antenna in reader.antennas:
                 if antenna.zone is not None and antenna.zone not in zones:
@@ -207,8 +225,9 @@ class GatewayConfig(Strict):
 
     @property
     def hash(self) -> str:
-        """SHA-256 (hex) of everything that decides how reads are judged; where the journal and broker are does not."""
-        judged = self.model_dump_json(exclude={"journal", "mqtt", "health", "scanners", "listener"})
+        """SHA-256 (hex) of everything that decides how reads are judged; journal, broker, scanners and lamps do not."""
+        apart: dict[str, Any] = dict.fromkeys(("journal", "mqtt", "health", "scanners", "listener"), True)
+        judged = self.model_dump_json(exclude=apart | {"portals": {"__all__": {"lights"}}})
         return hashlib.sha256(judged.encode()).hexdigest()
 
 

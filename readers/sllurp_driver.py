@@ -23,7 +23,7 @@ from pydantic import Field
 from readers.backoff import Backoff
 from readers.driver import Deliver, DriverOptions, ReaderSettings, read_options
 from readers.errors import LinkLostError, MissingExtraError, ReaderError
-from readers.llrp.client import parse_address
+from readers.llrp.endpoint import parse_address
 from readers.read import EpcTable, ReadBatch, ReaderNotice, ReaderState, empty_reads, to_us
 from readers.vendor_event import MAX_COUNT
 from wire.clock import Clock

@@ -7,7 +7,7 @@ a gateway is; an event's `decided_at` is the watermark at which it was decided a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,8 @@ def replay(recording: Path, config: GatewayConfig, out: Path) -> ReplaySummary:
     reads = foreign = late = movements = 0
     try:
         with out.open("w", encoding="utf-8") as lines:
-            for result in _steps(recording, config):
+            epcs = EpcTable()
+            for _, result in steps(recording, config, epcs, Pipeline(config, epcs)):
                 reads, foreign, late = reads + result.reads, foreign + result.foreign, late + result.late
                 for movement in result.movements:
                     lines.write(json.dumps(event_line(movement, config.site)) + "\n")
@@ -61,15 +62,17 @@ def event_line(movement: Movement, site: str) -> dict[str, Any]:
     return {**head, **fields}
 
 
-def _steps(recording: Path, config: GatewayConfig) -> Iterator[StepResult]:
-    epcs = EpcTable()
-    pipeline = Pipeline(config, epcs)
+def steps(
+    recording: Path, config: GatewayConfig, epcs: EpcTable, pipeline: Pipeline
+) -> Iterator[tuple[Sequence[ReaderEvent], StepResult]]:
+    """Hand `recording` to `pipeline` as a gateway would: what each step was given, and what it decided."""
     readers = _ReaderNames(recording, config)
     newest_us = 0
     for batch in read_recording(recording, epcs):
         newest_us = max(newest_us, batch.received_at_us)
-        yield pipeline.step(readers.rename(batch), newest_us)
-    yield pipeline.step([], newest_us + config.rules.reorder_ms * 1000)
+        events = readers.rename(batch)
+        yield events, pipeline.step(events, newest_us)
+    yield [], pipeline.step([], newest_us + config.rules.reorder_ms * 1000)
 
 
 class _ReaderNames:

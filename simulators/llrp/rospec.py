@@ -8,22 +8,26 @@
     specs exhausted                                     Inactive, ends; an Immediate one starts again
     DELETE             gone        gone                 gone, ends
 
-(LLRP 1.0.1 §6, §10.1.) There is one radio and one priority level: while one ROSpec is active no other starts; an
-Immediate one waits for it, another trigger is missed. An active ROSpec works through its AISpecs, each until its own
-stop trigger, and ends after the last or at its own stop trigger. Time is cut into windows: `next_window` says what the
-radio does next, `observed` moves past it. Nothing here reads a clock.
+    a better one starts                                 Inactive, preempted; an Immediate one waits
+
+(LLRP 1.0.1 §6, §10.1.) There is one radio: while one ROSpec is active only one of better priority (a lower number)
+starts, and preempts it; an Immediate one waits for it, another trigger is missed. An active ROSpec works through its
+AISpecs, each until its own stop trigger, and ends after the last or at its own stop trigger. Time is cut into windows:
+`next_window` says what the radio does next, `observed` moves past it. Nothing here reads a clock.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
 from readers.llrp.message import Parameter
-from simulators.llrp_report import RecordEncoder, ReportContent, ReportTrigger, TagBuffer
+from simulators.llrp.access import Access, filters_of
+from simulators.llrp.clock import ReaderClock
+from simulators.llrp.report import NO_ACCESS, RecordEncoder, ReportContent, ReportTrigger, TagBuffer
 from simulators.sighting import Sightings
 
 US_PER_MS: Final = 1000
@@ -83,11 +87,31 @@ class Run:
     seen: set[bytes] = field(default_factory=set)
     last_new_us: int = 0
     flushed_us: int = 0
+    unreported: Callable[[], Sightings] | None = None
+    """What passed and is in no report yet, where another than the buffer keeps it."""
+    _filters: dict[int, dict[int, list[Parameter]]] = field(default_factory=dict)
 
     @property
     def ai_spec(self) -> Parameter:
         """The AISpec being worked on."""
         return self.rospec.specs[self.spec]
+
+    @property
+    def parameter_spec_id(self) -> int:
+        """InventoryParameterSpecID of the AISpec being worked on."""
+        return int(_inside(self.ai_spec, "InventoryParameterSpec").fields["InventoryParameterSpecID"])
+
+    @property
+    def observes(self) -> bool:
+        """Whether the tags themselves may end the AISpec."""
+        return _inside(self.ai_spec, "AISpecStopTrigger").find("TagObservationTrigger") is not None
+
+    def filters(self) -> dict[int, list[Parameter]]:
+        """Antenna → select filters of the AISpec being worked on."""
+        found = self._filters.get(self.spec)
+        if found is None:
+            found = self._filters[self.spec] = filters_of(self.ai_spec)
+        return found
 
     def rospec_due_us(self) -> int | None:
         """When the ROSpec's own stop trigger ends it; None when that has no time."""
@@ -122,6 +146,11 @@ class ROSpec:
     def id(self) -> int:
         """ROSpecID."""
         return int(self.parameter.fields["ROSpecID"])
+
+    @property
+    def priority(self) -> int:
+        """Priority: 0 is the best."""
+        return int(self.parameter.fields["Priority"])
 
     @property
     def start_trigger(self) -> Parameter:
@@ -159,10 +188,11 @@ def _inside(parameter: Parameter, *path: str) -> Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What the reader does when an ROSpec starts or ends, an AISpec ends, or records are ready to be reported."""
+    """What the reader does when an ROSpec starts, ends or is preempted, an AISpec ends, or records are ready."""
 
     started: Callable[[int, int], None]
     ended: Callable[[int, int], None]
+    preempted: Callable[[int, int, int], None]
     spec_ended: Callable[[int, int, int], None]
     report: Callable[[list[bytes]], None]
 
@@ -174,10 +204,11 @@ class Radio:
     the vendors' readers this one then reports what it has each `flush_us`.
     """
 
-    def __init__(self, hooks: Hooks, flush_us: int) -> None:
+    def __init__(self, hooks: Hooks, flush_us: int, clock: ReaderClock | None = None) -> None:
         self.rospecs: dict[int, ROSpec] = {}
         self._hooks = hooks
         self._flush_us = flush_us
+        self._clock = clock or ReaderClock()
         self._run: Run | None = None
         self._free_from_us = 0
         """When the radio was last busy: a trigger before it was missed."""
@@ -204,18 +235,29 @@ class Radio:
             self._waiting.append(rospec)
             self._start_waiting(now_us)
 
+    @property
+    def active(self) -> Run | None:
+        """The ROSpec at work."""
+        return self._run
+
     def can_start(self, rospec: ROSpec) -> bool:
-        """Whether it is enabled and the radio is free, or already its own."""
-        return rospec.state is State.ACTIVE or (rospec.state is State.INACTIVE and self._run is None)
+        """Whether it is enabled and may have the radio, or has it already."""
+        return rospec.state is State.ACTIVE or (rospec.state is State.INACTIVE and self._yields_to(rospec))
+
+    def _yields_to(self, rospec: ROSpec) -> bool:
+        """Whether the radio is free for it, or busy with something of less priority."""
+        return self._run is None or rospec.priority < self._run.rospec.priority
 
     def start(self, rospec: ROSpec, now_us: int) -> None:
-        """Start it, if it is enabled and the radio is free."""
-        if rospec.state is not State.INACTIVE or self._run is not None:
+        """Start it, if it is enabled and may have the radio."""
+        if rospec.state is not State.INACTIVE or not self._yields_to(rospec):
             return
+        if self._run is not None:
+            self._preempt(self._run.rospec, rospec, now_us)
         if rospec in self._waiting:
             self._waiting.remove(rospec)
         rospec.state = State.ACTIVE
-        buffer = TagBuffer(rospec.content, RecordEncoder(rospec.content, rospec.id))
+        buffer = TagBuffer(rospec.content, RecordEncoder(rospec.content, rospec.id, self._clock))
         self._run = Run(rospec, now_us, now_us, buffer, spec_started_us=now_us, last_new_us=now_us, flushed_us=now_us)
         self._hooks.started(rospec.id, now_us)
 
@@ -239,6 +281,7 @@ class Radio:
 
     def take(self) -> list[bytes]:
         """GET_REPORT: the records of whatever waits, the oldest first."""
+        self.settle()
         records = [*self._kept, *(self._run.buffer.flush() if self._run is not None else ())]
         self._kept.clear()
         return records
@@ -264,37 +307,65 @@ class Radio:
         if run is None or run.cursor_us >= now_us:
             return None
         dues = (now_us, run.cursor_us + self._flush_us, run.rospec_due_us(), run.ai_spec_due_us())
-        due_us = min(due for due in dues if due is not None)
+        rivals = (other.next_start_us for other in self.rospecs.values() if self._yields_to(other))
+        due_us = min(due for due in (*dues, *rivals) if due is not None)
         ports = frozenset(run.ai_spec.fields["AntennaIDs"])
         return Window(frozenset() if 0 in ports else ports, run.cursor_us, max(due_us, run.cursor_us + 1))
 
     def _pull_periodic_triggers(self, now_us: int) -> None:
         """Start what is due by `now_us`, in the triggers' order; one that finds the radio busy is missed."""
-        while self._run is None:
-            due = [
-                (at_us, rospec)
-                for rospec in self.rospecs.values()
-                if (at_us := rospec.next_start_us) is not None and at_us <= now_us
-            ]
-            if not due:
-                return
-            start_us, rospec = min(due, key=lambda trigger: trigger[0])
+        while (due := self._next_due(now_us)) is not None:
+            start_us, rospec = due
             if start_us >= self._free_from_us:
-                self.start(rospec, start_us)
+                self.start(rospec, start_us if self._run is None else max(start_us, self._run.cursor_us))
             missed_us = max(start_us, self._free_from_us - 1)
             rospec.next_start_us = _next_start_us(rospec.start_trigger, start_us, missed_us)
 
-    def observed(self, window: Window, sightings: Sightings) -> None:
-        """Take what the window saw, and move past it: report what is full, end what has come to its end."""
+    def _next_due(self, now_us: int) -> tuple[int, ROSpec] | None:
+        """The first periodic trigger due by now, or while the radio is busy by what it has done, that it yields to."""
+        by_us = now_us if self._run is None else self._run.cursor_us
+        due = [
+            (at_us, rospec)
+            for rospec in self.rospecs.values()
+            if (at_us := rospec.next_start_us) is not None and at_us <= by_us and self._yields_to(rospec)
+        ]
+        return min(due, key=lambda trigger: trigger[0], default=None)
+
+    def observed(
+        self,
+        window: Window,
+        sightings: Sightings,
+        accesses: Mapping[int, Access] = NO_ACCESS,
+        *,
+        reports_access_at_once: bool = False,
+    ) -> None:
+        """Take what the window saw, and what was done to the tags, by row; then move past it."""
+        run = self._run
+        assert run is not None
+        self._take(run, sightings, accesses)
+        if accesses and reports_access_at_once:
+            self._report(run.buffer)
+        if not run.seen.issuperset(sightings.epcs):
+            run.seen.update(sightings.epcs)
+            run.last_new_us = window.to_us
+        self.passed(window)
+
+    def _take(self, run: Run, sightings: Sightings, accesses: Mapping[int, Access] = NO_ACCESS) -> None:
+        for records in run.buffer.add(sightings, run.spec + 1, run.parameter_spec_id, accesses):
+            self._hooks.report(records)
+
+    def settle(self) -> None:
+        """Let the buffer have what another kept for the active ROSpec."""
+        run = self._run
+        if run is not None and run.unreported is not None:
+            unreported, run.unreported = run.unreported, None
+            self._take(run, unreported())
+
+    def passed(self, window: Window) -> None:
+        """Move past a window whose sightings are dealt with: report what is due, end what has come to its end."""
         run = self._run
         assert run is not None
         run.cursor_us = now_us = window.to_us
-        number = _inside(run.ai_spec, "InventoryParameterSpec").fields["InventoryParameterSpecID"]
-        for records in run.buffer.add(sightings, run.spec + 1, number):
-            self._hooks.report(records)
-        if not run.seen.issuperset(sightings.epcs):
-            run.seen.update(sightings.epcs)
-            run.last_new_us = now_us
         content = run.rospec.content
         if content.every_n == 0 and content.trigger and now_us - run.flushed_us >= self._flush_us:
             run.flushed_us = now_us
@@ -313,6 +384,7 @@ class Radio:
 
     def _end_spec(self, run: Run, now_us: int) -> None:
         """The AISpec is over: the next one, or the end of the ROSpec."""
+        self.settle()
         if run.rospec.content.trigger == ReportTrigger.END_OF_AISPEC:
             self._report(run.buffer)
         self._hooks.spec_ended(run.rospec.id, run.spec + 1, now_us)
@@ -330,11 +402,25 @@ class Radio:
             self._waiting.append(run.rospec)
         self._start_waiting(now_us)
 
+    def _preempt(self, rospec: ROSpec, by: ROSpec, now_us: int) -> None:
+        """The active one makes way; an Immediate one waits to have the radio back."""
+        self._release(now_us)
+        if rospec.starts is Start.IMMEDIATE:
+            self._waiting.insert(0, rospec)
+        self._hooks.preempted(rospec.id, by.id, now_us)
+
     def _end(self, rospec: ROSpec, now_us: int) -> None:
         """What it saw and has not reported goes out, then the word that it ended."""
+        if self._run is not None and self._run.rospec is rospec:
+            self._release(now_us)
+            self._hooks.ended(rospec.id, now_us)
+
+    def _release(self, now_us: int) -> None:
+        """The active ROSpec gives up the radio; what it has not reported yet goes out, or is kept until asked for."""
+        self.settle()
         run = self._run
-        if run is None or run.rospec is not rospec:
-            return
+        assert run is not None
+        rospec = run.rospec
         self._run = None
         self._free_from_us = now_us
         rospec.state = State.INACTIVE
@@ -342,11 +428,11 @@ class Radio:
             self._kept.extend(run.buffer.flush())
         else:
             self._report(run.buffer)
-        self._hooks.ended(rospec.id, now_us)
 
     def _start_waiting(self, now_us: int) -> None:
-        if self._run is None and self._waiting:
-            self.start(self._waiting[0], now_us)
+        """The best of those that wait, the longest waiting first, if it may have the radio."""
+        if self._waiting:
+            self.start(min(self._waiting, key=lambda rospec: rospec.priority), now_us)
 
     def _report(self, buffer: TagBuffer) -> None:
         records = buffer.flush()

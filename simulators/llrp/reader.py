@@ -1,31 +1,30 @@
-"""A simulated LLRP reader on a TCP port: the shell around `llrp_session`, which knows the protocol.
+"""A simulated LLRP reader on a TCP port: the shell around `session`, which knows the protocol.
 
-The shell owns what is real here: sockets, the keepalive timer, and the loop that asks the world for sightings in slices
-of the clock's time while an ROSpec is active.
+The shell owns what is real here: sockets, TLS, the keepalive timer, and the look at the world once a slice of the
+clock's time while an ROSpec is active.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
+import ssl
 import struct
+from collections.abc import Mapping
 from typing import Final
 
 from readers.read import to_us
-from simulators.llrp_device import ReaderModel
-from simulators.llrp_session import CLIENT_EXISTS, ReaderSide, attempt_event
+from simulators.llrp.line import FaultyLine
+from simulators.llrp.models import ReaderModel, load_model
+from simulators.llrp.session import CLIENT_EXISTS, REFUSED, ReaderSide, attempt_event
+from simulators.llrp.steady import SteadyFrames, SteadyTags
 from simulators.sighting import TagSource
+from simulators.tag_memory import TagMemories
+from simulators.ticker import Ticker
 from wire.clock import Clock
 
 logger = logging.getLogger(__name__)
-
-SLICE_S: Final = 0.05
-"""Inventory slice in the clock's time: what is seen is reported at most this much later, plus the wait below."""
-
-MIN_SLICE_REAL_S: Final = 0.02
-"""However fast the clock runs, a reader costs the machine no more than fifty slices a second."""
 
 FLUSH_S: Final = 0.5
 """How long a report without a limit of tags waits, in the clock's time."""
@@ -45,38 +44,59 @@ class SimulatedReader:
     """One reader. Its ROSpecs and configuration outlive connections, and `cut`; `stop` ends it.
 
     `antennas` ports are numbered from 1. The TagSource is asked only while a ROSpec is active and somebody listens.
+    Readers may share a `ticker`, and the `memories` of the tags they see. With `report_every_n` a report holds so many
+    tags whatever the client asks for.
     """
 
     def __init__(
-        self, name: str, source: TagSource, clock: Clock, antennas: int, model: ReaderModel | None = None
+        self,
+        name: str,
+        source: TagSource,
+        clock: Clock,
+        antennas: int,
+        model: ReaderModel | None = None,
+        *,
+        ticker: Ticker | None = None,
+        memories: TagMemories | None = None,
+        report_every_n: int | None = None,
     ) -> None:
         self.name = name
         self.port = 0
         self._source = source
         self._clock = clock
-        self._side = ReaderSide(model or ReaderModel(), antennas, round(FLUSH_S * 1e6))
+        self._ticker = ticker or Ticker(clock)
+        model = model or load_model()
+        self._side = ReaderSide(model, antennas, round(FLUSH_S * 1e6), memories, self._now_us(), report_every_n)
+        self._line = FaultyLine()
+        self._frames = SteadyFrames(source, self._side) if isinstance(source, SteadyTags) else None
         self._server: asyncio.Server | None = None
         self._link: _Link | None = None
         self._open: set[_Link] = set()
         """Every link whose socket is open: the client's, and those being shown out."""
-        self._task: asyncio.Task[None] | None = None
+        self._refusing = self._losing = False
+        self._failure: Exception | None = None
 
     @property
     def is_connected(self) -> bool:
         """Whether a client is on the link."""
         return self._side.connected
 
-    async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
+    @property
+    def outputs(self) -> Mapping[int, bool]:
+        """Level of each general-purpose output, as the client has set it."""
+        return self._side.config.gpo_high
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None) -> int:
         """Listen, and inventory when asked to; returns the port (a free one for 0). Raises OSError."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Link(self), host, port)
+        self._server = await loop.create_server(lambda: _Link(self), host, port, ssl=tls)
         self.port = int(self._server.sockets[0].getsockname()[1])
-        self._task = asyncio.create_task(self._inventory(), name=f"simulated reader {self.name}")
+        self._ticker.add(self._look)
         return self.port
 
     async def stop(self) -> None:
         """Say goodbye to the client and stop listening. Raises what the world raised, if that ended the inventory."""
-        if self._server is None or self._task is None:
+        if self._server is None:
             return
         self._server.close()
         self._side.leave(self._now_us())
@@ -84,14 +104,9 @@ class SimulatedReader:
         if self._open:
             await asyncio.wait([link.gone for link in self._open])
         await self._server.wait_closed()
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
-
-    def cut(self) -> None:
-        """Drop the connection as a pulled cable or a crash does: reset, unsent bytes lost."""
-        if self._link is not None:
-            self._link.reset()
+        await self._ticker.remove(self._look)
+        if self._failure is not None:
+            raise self._failure
 
     def set_gpi(self, port: int, high: bool) -> None:
         """A photo-eye on input `port` changes. Raises KeyError for an input that is not there."""
@@ -103,11 +118,58 @@ class SimulatedReader:
         self._side.set_antenna(port, is_connected, self._now_us())
         self._send()
 
+    # --- faults ---------------------------------------------------------------------------------------------------
+
+    def cut(self) -> None:
+        """Drop the connection as a pulled cable or a crash does: reset, unsent bytes lost."""
+        if self._link is not None:
+            self._link.reset()
+
+    def stall(self, on: bool) -> None:
+        """Send nothing while the connection stays up; at the end what was held back goes out."""
+        if on:
+            self._line.stall()
+        elif (held := self._line.resume()) and self._link is not None:
+            self._link.transport.write(held)
+
+    def refuse(self, on: bool) -> None:
+        """Show out who connects."""
+        self._refusing = on
+
+    def lose_reads(self, on: bool) -> None:
+        """Let the report buffer overflow: what is seen is lost, and the client is told."""
+        self._losing = on
+
+    def half_frame(self) -> None:
+        """Break the next report off in its middle and end the link."""
+        self._line.half_frame()
+
+    def lie(self, length: int) -> None:
+        """Let the next report's header claim `length` bytes."""
+        self._line.lie(length)
+
+    def unknown_message(self) -> None:
+        """Send a message of an unknown type before the next report."""
+        self._line.unknown()
+
+    def jump_clock(self, seconds: float) -> None:
+        """Put the reader's clock forward, or back: what it stamps from now on is off by so much more."""
+        self._side.clock.off_us += round(seconds * 1e6)
+
+    def tell_exception(self, text: str) -> None:
+        """Something is wrong with the reader: it sends a ReaderExceptionEvent."""
+        self._side.tell_exception(text, self._now_us())
+        self._send()
+
     # --- what the links call --------------------------------------------------------------------------------------
 
     def client_came(self, link: _Link) -> None:
         """Accept the first client; tell it of a second, and show that one out."""
         self._open.add(link)
+        if self._refusing:
+            link.transport.write(attempt_event(REFUSED, self._now_us()))
+            link.close()
+            return
         if self._link is not None and not self._link.transport.is_closing():
             self._side.another_attempt(self._now_us())
             self._send()
@@ -115,6 +177,9 @@ class SimulatedReader:
             link.close()
             return
         self._link = link
+        self._line.forget()
+        if not self._side.listening:
+            self._side.radio.skip(self._now_us())
         self._side.connect(self._now_us())
         self._send()
 
@@ -137,10 +202,12 @@ class SimulatedReader:
     def _send(self) -> None:
         if self._link is None or self._link.transport.is_closing():
             return
-        data = self._side.data_to_send()
+        data, ends = self._side.data_to_send(), False
         if data:
-            self._link.transport.write(data)
-        if self._side.closing:
+            passed = self._line.pass_on(data)
+            self._link.transport.write(passed.data)
+            ends = passed.ends
+        if self._side.closing or ends:
             self._link.close()
         else:
             self._link.keep_alive(self._side.config.keepalive_ms / 1000)
@@ -150,34 +217,35 @@ class SimulatedReader:
         self._side.keepalive()
         self._send()
 
-    async def _inventory(self) -> None:
-        """Look at the world, slice by slice."""
-        loop = asyncio.get_running_loop()
-        while True:
-            began_s = loop.time()
-            await self._clock.sleep(SLICE_S)
-            await asyncio.sleep(max(0.0, began_s + MIN_SLICE_REAL_S - loop.time()))
-            try:
-                self._inventory_until(self._now_us())
-            except Exception:
-                logger.exception("simulated reader %s: the world failed; the link is cut", self.name)
-                self.cut()
-                raise
+    def _look(self) -> None:
+        """Look at the world up to now, if anybody listens."""
+        if not self._side.listening or self._failure is not None:
+            return
+        try:
+            self._inventory_until(self._now_us())
+        except Exception as error:
+            logger.exception("simulated reader %s: the world failed; the link is cut", self.name)
+            self._failure = error
+            self.cut()
 
     def _inventory_until(self, now_us: int) -> None:
         side = self._side
-        if not side.listening:
-            side.radio.skip(now_us)
-        elif self._link is not None and self._link.is_full:
+        if self._losing or self._is_full:
             side.overflow(now_us)
         else:
             side.drained()
         while (window := side.radio.next_window(now_us)) is not None:
             ports = window.antennas or frozenset(range(1, side.config.antennas + 1))
             seeing = ports - side.config.disconnected
-            sightings = self._source.inventory(self.name, seeing, window.from_us, window.to_us)
-            side.radio.observed(window, sightings)
+            if self._frames is not None and self._frames.serve(window, seeing):
+                continue
+            side.observe(window, self._source.inventory(self.name, seeing, window.from_us, window.to_us))
         self._send()
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether what is to be sent has no room any more."""
+        return (self._link is not None and self._link.is_full) or self._line.waiting >= MAX_UNSENT_BYTES
 
 
 class _Link(asyncio.Protocol):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from readers.llrp.message import Parameter
-from simulators.llrp_device import default_report_spec
-from simulators.llrp_report import ReportContent
-from simulators.llrp_rospec import ROUND_US, Hooks, Radio
+from simulators.llrp.configuration import report_spec
+from simulators.llrp.report import ReportContent
+from simulators.llrp.rospec import ROUND_US, Hooks, Radio
 from simulators.sighting import Sightings, no_sightings
 
 T0 = 1_700_000_000_000_000
@@ -29,6 +29,7 @@ class Air:
                 lambda _, at_us: self.started.append((at_us - T0) // MS),
                 lambda _, at_us: self.ended.append((at_us - T0) // MS),
                 lambda *_: None,
+                lambda *_: None,
                 self.reports.append,
             ),
             flush_us=500 * MS,
@@ -45,7 +46,7 @@ class Air:
                 Parameter("AISpec", {"AntennaIDs": [number]}, [no_stop, inventory]),
             ],
         )
-        self.radio.add(rospec, ReportContent.of(default_report_spec()))
+        self.radio.add(rospec, ReportContent.of(report_spec()))
         self.radio.enable(self.radio.rospecs[number], T0)
 
     def look_until(self, now_us: int, sightings: Sightings | None = None) -> Windows:

@@ -14,9 +14,10 @@ import itertools
 import math
 import struct
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -28,7 +29,10 @@ from readers.llrp.requests import (
     IMPINJ_TAG_REPORT_CONTENT_SELECTOR,
 )
 from readers.llrp.vendor import CENTI_DBM, IMPINJ, IMPINJ_PEAK_RSSI, IMPINJ_RF_PHASE_ANGLE, RAD_PER_PHASE_STEP
+from simulators.llrp.access import Access
+from simulators.llrp.clock import ReaderClock
 from simulators.sighting import Sightings
+from simulators.tag_memory import gen2_crc
 
 RO_ACCESS_REPORT: Final = 61
 HEADER: Final = struct.Struct("!HII")
@@ -40,6 +44,8 @@ MAX_BUFFERED_TAGS: Final = 2000
 
 EPC_96_BYTES: Final = 12
 MAX_TAG_COUNT: Final = 0xFFFF
+
+NO_ACCESS: Final[Mapping[int, Access]] = MappingProxyType({})
 
 
 class ReportTrigger(IntEnum):
@@ -127,13 +133,20 @@ class Entry:
     last_us: int
     count: int
     phase_rad: float
+    access: Access | None = None
 
 
-def _parts(content: ReportContent, epc_bytes: int, has_phase: bool) -> list[tuple[str, str, int]]:
+Shape = tuple[int, bool, int]
+"""What tells the layouts of one ROSpec's records apart: the EPC's length, whether there is a phase, and the length of
+its operations' results."""
+
+
+def _parts(content: ReportContent, shape: Shape, has_utc: bool) -> list[tuple[str, str, int]]:
     """The record as (name, numpy format, constant) in LLRP's order; a name that starts with `-` is a constant.
 
     A phase that nobody measured is left out: a phase of 0 would be a measurement.
     """
+    epc_bytes, has_phase, result_bytes = shape
     parts = [("-type", ">u2", 240), ("-length", ">u2", 0)]
     if epc_bytes == EPC_96_BYTES:
         parts.append(("-epc", "u1", 0x80 | 13))
@@ -147,8 +160,8 @@ def _parts(content: ReportContent, epc_bytes: int, has_phase: bool) -> list[tupl
         (content.antenna, "antenna", 1, ">u2"),
         (content.rssi, "rssi", 6, "i1"),
         (content.channel, "channel", 7, ">u2"),
-        (content.first_seen, "first", 2, ">u8"),
-        (content.last_seen, "last", 4, ">u8"),
+        (content.first_seen, "first", 2 if has_utc else 3, ">u8"),
+        (content.last_seen, "last", 4 if has_utc else 5, ">u8"),
         (content.count, "count", 8, ">u2"),
         (content.pc, "pc", 12, ">u2"),
         (content.crc, "crc", 11, ">u2"),
@@ -156,6 +169,8 @@ def _parts(content: ReportContent, epc_bytes: int, has_phase: bool) -> list[tupl
     ):
         if is_asked:
             parts += [(f"-{name}", "u1", 0x80 | number), (name, form, 0)]
+    if result_bytes:
+        parts.append(("results", f"S{result_bytes}", 0))
     for is_asked, name, subtype, form in (
         (content.phase and has_phase, "phase", IMPINJ_RF_PHASE_ANGLE, ">u2"),
         (content.centi_rssi, "centi_rssi", IMPINJ_PEAK_RSSI, ">i2"),
@@ -172,30 +187,34 @@ def _parts(content: ReportContent, epc_bytes: int, has_phase: bool) -> list[tupl
     return parts
 
 
-def _shape(entry: Entry) -> tuple[int, bool]:
-    """What tells the layouts of one ROSpec's records apart: the EPC's length, and whether there is a phase."""
-    return len(entry.epc), not math.isnan(entry.phase_rad)
+def _shape(entry: Entry) -> Shape:
+    results = entry.access.results if entry.access is not None else b""
+    return len(entry.epc), not math.isnan(entry.phase_rad), len(results)
 
 
 class RecordEncoder:
     """Encodes entries of one ROSpec: a template record for each shape, its columns filled at once."""
 
-    def __init__(self, content: ReportContent, rospec_id: int) -> None:
+    def __init__(self, content: ReportContent, rospec_id: int, clock: ReaderClock | None = None) -> None:
         self._content = content
         self._rospec_id = rospec_id
-        self._templates: dict[tuple[int, bool], np.ndarray[Any, Any]] = {}
+        self._clock = clock or ReaderClock()
+        self._templates: dict[Shape, np.ndarray[Any, Any]] = {}
 
     def encode(self, entries: Sequence[Entry]) -> list[bytes]:
         """One TagReportData each, in order."""
         records: list[bytes] = []
-        for (epc_bytes, has_phase), run in itertools.groupby(entries, key=_shape):
-            records += self._encode_run(list(run), self._template(epc_bytes, has_phase))
+        for shape, run in itertools.groupby(entries, key=_shape):
+            same = list(run)
+            data = self.records(same, shape).tobytes()
+            size = len(data) // len(same)
+            records += [data[start : start + size] for start in range(0, len(data), size)]
         return records
 
-    def _template(self, epc_bytes: int, has_phase: bool) -> np.ndarray[Any, Any]:
-        template = self._templates.get((epc_bytes, has_phase))
+    def _template(self, shape: Shape) -> np.ndarray[Any, Any]:
+        template = self._templates.get(shape)
         if template is None:
-            parts = _parts(self._content, epc_bytes, has_phase)
+            parts = _parts(self._content, shape, self._clock.has_utc)
             template = np.zeros(1, np.dtype([(name, form) for name, form, _ in parts]))
             for name, _, constant in parts:
                 if name.startswith("-"):
@@ -203,10 +222,12 @@ class RecordEncoder:
             template["-length"] = template.dtype.itemsize
             if "rospec_id" in (template.dtype.names or ()):
                 template["rospec_id"] = self._rospec_id
-            self._templates[epc_bytes, has_phase] = template
+            self._templates[shape] = template
         return template
 
-    def _encode_run(self, entries: list[Entry], template: np.ndarray[Any, Any]) -> list[bytes]:
+    def records(self, entries: Sequence[Entry], shape: Shape) -> np.ndarray[Any, Any]:
+        """Entries of one shape as a structured array whose bytes are their TagReportData."""
+        template = self._template(shape)
         records = np.repeat(template, len(entries))
         names = template.dtype.names or ()
         rssi_dbm = np.array([entry.rssi_dbm for entry in entries])
@@ -217,8 +238,8 @@ class RecordEncoder:
             "antenna": [entry.antenna for entry in entries],
             "rssi": np.clip(np.rint(rssi_dbm), -128, 127),
             "channel": 1,
-            "first": [entry.first_us for entry in entries],
-            "last": [entry.last_us for entry in entries],
+            "first": [self._clock.shown(entry.first_us) for entry in entries],
+            "last": [self._clock.shown(entry.last_us) for entry in entries],
             "count": [min(entry.count, MAX_TAG_COUNT) for entry in entries],
             "pc": [len(entry.epc) // 2 << 11 for entry in entries],
             "centi_rssi": np.clip(np.rint(rssi_dbm * CENTI_DBM), -32768, 32767),
@@ -226,23 +247,16 @@ class RecordEncoder:
         if "phase" in names:
             turns = np.array([entry.phase_rad for entry in entries]) / RAD_PER_PHASE_STEP
             columns["phase"] = np.rint(turns).astype(np.int64) % 4096
+        if "results" in names:
+            accesses = [entry.access for entry in entries if entry.access is not None]
+            columns["results"] = [access.results for access in accesses]
+            columns["access_spec_id"] = [access.spec_id for access in accesses]
         if "crc" in names:
             columns["crc"] = [gen2_crc((len(e.epc) // 2 << 11).to_bytes(2, "big") + e.epc) for e in entries]
         for name, column in columns.items():
             if name in names:
                 records[name] = column
-        size, data = template.dtype.itemsize, records.tobytes()
-        return [data[start : start + size] for start in range(0, len(data), size)]
-
-
-def gen2_crc(data: bytes) -> int:
-    """The CRC-16 a Gen2 tag sends with PC and EPC (ISO/IEC 13239: polynomial 0x1021, preset and complement of ones)."""
-    crc = 0xFFFF
-    for byte in data:
-        crc ^= byte << 8
-        for _ in range(8):
-            crc = (crc << 1 ^ 0x1021 if crc & 0x8000 else crc << 1) & 0xFFFF
-    return crc ^ 0xFFFF
+        return records
 
 
 @dataclass(slots=True)
@@ -253,12 +267,21 @@ class TagBuffer:
     encoder: RecordEncoder
     _waiting: dict[tuple[Any, ...], Entry] = field(default_factory=dict)
 
-    def add(self, sightings: Sightings, spec_index: int, parameter_spec_id: int) -> list[list[bytes]]:
-        """Take sightings of one AISpec; the reports that are full now, as lists of records."""
+    def add(
+        self,
+        sightings: Sightings,
+        spec_index: int,
+        parameter_spec_id: int,
+        accesses: Mapping[int, Access] = NO_ACCESS,
+    ) -> list[list[bytes]]:
+        """Take sightings of one AISpec; the reports that are full now, as lists of records.
+
+        `accesses` tells for rows of the sightings what AccessSpecs did to the tag.
+        """
         limit = self.content.every_n or MAX_BUFFERED_TAGS
         if self.content.trigger == ReportTrigger.NONE:
             limit = sys.maxsize
-        entries = _entries(sightings, spec_index, parameter_spec_id)
+        entries = _entries(sightings, spec_index, parameter_spec_id, accesses)
         if limit == 1:
             return [[record] for record in self.encoder.encode(list(entries))]
         full: list[Entry] = []
@@ -269,6 +292,7 @@ class TagBuffer:
                 entry.antenna if content.antenna else 0,
                 entry.spec_index if content.spec_index else 0,
                 entry.parameter_spec_id if content.inventory_parameter_spec_id else 0,
+                entry.access,
             )
             known = waiting.get(key)
             if known is None:
@@ -291,14 +315,18 @@ class TagBuffer:
         return records
 
 
-def _entries(sightings: Sightings, spec_index: int, parameter_spec_id: int) -> Iterator[Entry]:
+def _entries(
+    sightings: Sightings, spec_index: int, parameter_spec_id: int, accesses: Mapping[int, Access]
+) -> Iterator[Entry]:
     phases = [math.nan] * len(sightings) if sightings.phase_rad is None else sightings.phase_rad.tolist()
     antennas, rssis, times = (column.tolist() for column in (sightings.antenna, sightings.rssi_dbm, sightings.at_us))
-    for epc, antenna, rssi_dbm, at_us, phase_rad in zip(sightings.epcs, antennas, rssis, times, phases, strict=True):
-        yield Entry(epc, antenna, spec_index, parameter_spec_id, rssi_dbm, at_us, at_us, 1, phase_rad)
+    rows = zip(sightings.epcs, antennas, rssis, times, phases, strict=True)
+    for row, (epc, antenna, rssi_dbm, at_us, phase_rad) in enumerate(rows):
+        done = accesses.get(row)
+        yield Entry(epc, antenna, spec_index, parameter_spec_id, rssi_dbm, at_us, at_us, 1, phase_rad, done)
 
 
-def report_frame(records: Sequence[bytes], message_id: int) -> bytes:
+def report_frame(records: Sequence[bytes], message_id: int, version: int = 1) -> bytes:
     """An RO_ACCESS_REPORT of these records."""
     body = b"".join(records)
-    return HEADER.pack(1 << 10 | RO_ACCESS_REPORT, HEADER.size + len(body), message_id) + body
+    return HEADER.pack(version << 10 | RO_ACCESS_REPORT, HEADER.size + len(body), message_id) + body

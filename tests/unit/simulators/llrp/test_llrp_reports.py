@@ -11,7 +11,7 @@ from readers.llrp.codec import decode
 from readers.llrp.message import Parameter
 from readers.llrp.report import ReportDecoder
 from readers.read import EpcTable
-from simulators.llrp_report import (
+from simulators.llrp.report import (
     MAX_BUFFERED_TAGS,
     RecordEncoder,
     ReportContent,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 import pytest
 
 from readers.llrp import requests
@@ -12,128 +9,22 @@ from readers.llrp.codec import Framer, decode, encode
 from readers.llrp.message import Message, Parameter
 from readers.llrp.requests import InventoryPlan
 from readers.llrp.vendor import IMPINJ
-from simulators.llrp_device import MAX_ROSPECS, ReaderModel, default_report_spec
-from simulators.llrp_session import MAX_UNACKED_KEEPALIVES, ReaderSide, attempt_event
-from simulators.sighting import Sightings
-
-T0 = 1_700_000_000_000_000
-MS = 1000
-EPC = bytes(11) + b"\x07"
-
-
-class Bench:
-    """A reader on the bench with a client that speaks messages; each antenna sees one tag each 10 ms."""
-
-    def __init__(self, model: ReaderModel | None = None, flush_ms: int = 500) -> None:
-        self.side = ReaderSide(model or ReaderModel(), 4, flush_ms * MS)
-        self.now_us = T0
-        self.framer = Framer()
-        self.said: list[Message] = []
-        self.windows: list[tuple[tuple[int, ...], int, int]] = []
-        self.side.connect(self.now_us)
-        self.hear()
-
-    def hear(self) -> list[Message]:
-        fresh = [decode(frame) for frame in self.framer.feed(self.side.data_to_send())]
-        self.said += fresh
-        return fresh
-
-    def ask(self, message: Message | bytes) -> list[Message]:
-        self.side.receive_data(message if isinstance(message, bytes) else encode(message), self.now_us)
-        return self.hear()
-
-    def request(self, name: str, *parameters: Parameter, **fields: Any) -> Message:
-        """Send a request; its answer."""
-        answers = self.ask(Message(name, 4000 + len(self.said), fields, list(parameters)))
-        return next(answer for answer in answers if answer.name in (f"{name}_RESPONSE", "ERROR_MESSAGE"))
-
-    def run(self, ms: int, step_ms: int = 50) -> list[Message]:
-        """Let time pass in slices, as the shell does; what the reader said."""
-        heard = len(self.said)
-        for _ in range(0, ms, step_ms):
-            self.now_us += step_ms * MS
-            if not self.side.listening:
-                self.side.radio.skip(self.now_us)
-            while (window := self.side.radio.next_window(self.now_us)) is not None:
-                ports = tuple(sorted(window.antennas)) or (1, 2, 3, 4)
-                self.windows.append((ports, window.from_us, window.to_us))
-                self.side.radio.observed(window, self._see(ports, window.from_us, window.to_us))
-            self.hear()
-        return self.said[heard:]
-
-    def _see(self, ports: tuple[int, ...], from_us: int, to_us: int) -> Sightings:
-        times = range(from_us // 10_000 * 10_000 + 10_000, to_us + 1, 10_000)
-        rows = [(port, at) for at in times for port in ports]
-        return Sightings(
-            [EPC] * len(rows),
-            np.array([port for port, _ in rows], np.uint16),
-            np.full(len(rows), -60.0, np.float32),
-            np.array([at for _, at in rows], np.int64),
-        )
-
-    def start(self, rospec: Parameter) -> None:
-        assert code(self.request("ADD_ROSPEC", rospec)) == 0
-        assert code(self.request("ENABLE_ROSPEC", ROSpecID=rospec.fields["ROSpecID"])) == 0
-
-
-def code(answer: Message) -> int:
-    status = answer.find("LLRPStatus")
-    assert status is not None
-    return int(status.fields["StatusCode"])
-
-
-def errors(answer: Message) -> list[tuple[int, int]]:
-    """(parameter type or field number, code), from the outside in, of an LLRPStatus."""
-    found: list[tuple[int, int]] = []
-    inside: Parameter | None = answer.find("LLRPStatus")
-    while inside is not None:
-        nested = inside.find("ParameterError") or inside.find("FieldError")
-        if nested is not None:
-            number = nested.fields.get("ParameterType", nested.fields.get("FieldNum"))
-            found.append((int(number or 0), int(nested.fields["ErrorCode"])))
-        inside = nested
-    return found
-
-
-def names(messages: list[Message]) -> list[str]:
-    return [message.name for message in messages]
-
-
-def trigger(name: str, kind: int, *inside: Parameter, **fields: int) -> Parameter:
-    return Parameter(name, {f"{name}Type": kind, **fields}, list(inside))
-
-
-def gpi(port: int, high: bool, timeout_ms: int = 0) -> Parameter:
-    return Parameter("GPITriggerValue", {"GPIPortNum": port, "GPIEvent": high, "Timeout": timeout_ms})
-
-
-def ai_spec(*ports: int, stop: Parameter | None = None) -> Parameter:
-    inventory = Parameter("InventoryParameterSpec", {"InventoryParameterSpecID": 1, "ProtocolID": 1})
-    stop = stop or trigger("AISpecStopTrigger", 0, DurationTrigger=0)
-    return Parameter("AISpec", {"AntennaIDs": list(ports or (1,))}, [stop, inventory])
-
-
-def ro_spec(
-    number: int = 1,
-    start: Parameter | None = None,
-    stop: Parameter | None = None,
-    specs: tuple[Parameter, ...] = (),
-    every_n: int = 1,
-    report_trigger: int = 2,
-    **fields: int,
-) -> Parameter:
-    boundary = [
-        start or trigger("ROSpecStartTrigger", 1),
-        stop or trigger("ROSpecStopTrigger", 0, DurationTriggerValue=0),
-    ]
-    report = default_report_spec()
-    report.fields.update(ROReportTrigger=report_trigger, N=every_n)
-    return Parameter(
-        "ROSpec",
-        {"ROSpecID": number, "Priority": 0, "CurrentState": 0, **fields},
-        [Parameter("ROBoundarySpec", {}, boundary), *(specs or (ai_spec(),)), report],
-    )
-
+from simulators.llrp.models import load_model
+from simulators.llrp.session import MAX_UNACKED_KEEPALIVES, attempt_event
+from tests.reader_bench import (
+    BENCH_MODEL,
+    MS,
+    T0,
+    Bench,
+    access_spec,
+    ai_spec,
+    code,
+    errors,
+    gpi,
+    names,
+    ro_spec,
+    trigger,
+)
 
 # --- connections and errors ----------------------------------------------------------------------------------------
 
@@ -282,7 +173,7 @@ def test_impinj_parameters_are_refused_until_the_extensions_are_enabled() -> Non
     (enabled,) = bench.ask(requests.enable_impinj_extensions(2))
     assert enabled.name == "CUSTOM_MESSAGE"
     assert code(bench.ask(add)[0]) == 0
-    other = Bench(ReaderModel(vendor=161))
+    other = Bench(load_model("fx9600"))
     assert other.ask(requests.enable_impinj_extensions(2))[0].name == "ERROR_MESSAGE"
 
 
@@ -327,7 +218,7 @@ def test_an_rospec_is_added_once_and_only_so_many() -> None:
     bench = Bench()
     assert code(bench.request("ADD_ROSPEC", ro_spec(1))) == 0
     assert errors(bench.request("ADD_ROSPEC", ro_spec(1))) == [(177, 201), (0, 300)]
-    for number in range(2, MAX_ROSPECS + 1):
+    for number in range(2, BENCH_MODEL.max_rospecs + 1):
         assert code(bench.request("ADD_ROSPEC", ro_spec(number))) == 0
     assert errors(bench.request("ADD_ROSPEC", ro_spec(99))) == [(177, 205)]
 
@@ -503,16 +394,6 @@ def test_without_a_report_trigger_the_client_asks() -> None:
 # --- AccessSpecs, antennas, holding ----------------------------------------------------------------------------------
 
 
-def access_spec(number: int) -> Parameter:
-    mask = {"MB": 1, "Match": True, "Pointer": 32, "TagMask": b"", "TagMaskLengthBits": 0}
-    target = Parameter("C1G2TargetTag", mask | {"TagData": b"", "TagDataLengthBits": 0})
-    read = Parameter("C1G2Read", {"OpSpecID": 1, "AccessPassword": 0, "MB": 2, "WordPointer": 0, "WordCount": 6})
-    fields = {"AccessSpecID": number, "AntennaID": 0, "ProtocolID": 1, "CurrentState": False, "ROSpecID": 0}
-    command = Parameter("AccessCommand", {}, [Parameter("C1G2TagSpec", {}, [target]), read])
-    stop = Parameter("AccessSpecStopTrigger", {"AccessSpecStopTrigger": 0, "OperationCountValue": 0})
-    return Parameter("AccessSpec", fields, [stop, command])
-
-
 def test_access_specs_are_kept_and_shown_in_their_state() -> None:
     bench = Bench()
     assert code(bench.request("ADD_ACCESSSPEC", access_spec(3))) == 0
@@ -569,7 +450,7 @@ def test_with_holding_reads_wait_until_the_client_asks_for_them() -> None:
 
 
 def test_a_buffer_that_overflows_says_so_and_keeps_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulators.llrp_session.MAX_HELD", 8)
+    monkeypatch.setattr("simulators.llrp.session.MAX_HELD", 8)
     bench = Bench()
     bench.side.config.events.add(3)
     bench.side.config.holds_on_reconnect = True
