@@ -281,7 +281,7 @@ async def test_a_handheld_speaks_only_for_itself_and_only_with_its_password(brok
         spy = MqttLink(url.replace("hand-1", "hand-2"), "hand-2")
         spy.subscribe("tallyman/1/jkt/devices/#", overhear)
         async with link, spy:
-            await spy.wait_connected()
+            await until(lambda: spy.connected)
             with contextlib.suppress(LinkError, TimeoutError):
                 async with asyncio.timeout(1):
                     await spy.publish(topic("jkt", "hand-1", "scans"), encode(request(7)))
