@@ -139,7 +139,7 @@ class Rules(Strict):
     """The event-time grid on which decisions are made."""
     reorder_ms: Annotated[int, Field(ge=0, le=5000)] = 200
     """Reads may arrive this late and still count as if in order."""
-    absence_error: Annotated[float, Field(gt=0, le=0.5)] = 0.01
+    absence_error: Annotated[float, Field(gt=0, le=0.5)] = 0.05
     """Accepted probability that a tag declared absent is still there, unless `window_max_ms` ends the wait before."""
     window_min_ms: Annotated[int, Field(ge=100)] = 3000
     window_max_ms: Annotated[int, Field(ge=100)] = 120_000
