@@ -1,4 +1,4 @@
-"""LLRP messages made from the table: each type as short as it may be, and as full. Seeded, so every run makes the same."""
+"""LLRP messages made from the table: each type as short as it may be, and as full; seeded, the same in every run."""
 
 from __future__ import annotations
 
