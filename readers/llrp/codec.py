@@ -37,6 +37,9 @@ __all__ = ["HEADER", "TLV_HEADER", "VERSIONS", "Framer", "Header", "decode", "en
 HEADER: Final = Struct("!HII")
 """Reserved (3 bits), version (3), type (10); length including this header; message id (LLRP 1.0.1 §16.1)."""
 
+MAX_HEADER_WORD: Final = 0x1FFF
+"""A header's first 16 bits are no more while its reserved bits are clear."""
+
 TLV_HEADER: Final = Struct("!HH")
 """Reserved (6 bits), type (10); length including this header (§16.2)."""
 
@@ -99,32 +102,33 @@ class Framer:
         """
         if self._fault:
             raise FrameError(self._fault)
-        buffer = self._buffer
-        buffer += data
+        self._buffer += data
         frames: list[bytes] = []
-        start = 0
-        while len(buffer) - start >= HEADER.size:
-            word, length, _ = HEADER.unpack_from(buffer, start)
-            self._fault = _header_fault(word, length)
-            if self._fault:
-                buffer.clear()
-                raise FrameError(self._fault, frames=tuple(frames))
-            if len(buffer) - start < length:
-                break
-            frames.append(bytes(memoryview(buffer)[start : start + length]))
-            start += length
-        del buffer[:start]
+        start, end = 0, len(self._buffer)
+        with memoryview(self._buffer) as buffer:
+            while end - start >= HEADER.size:
+                word, length, _ = HEADER.unpack_from(buffer, start)
+                if word > MAX_HEADER_WORD or not HEADER.size <= length <= MAX_FRAME_BYTES:
+                    self._fault = _header_fault(word, length)
+                    break
+                if end - start < length:
+                    break
+                frames.append(bytes(buffer[start : start + length]))
+                start += length
+        if self._fault:
+            self._buffer.clear()
+            raise FrameError(self._fault, frames=tuple(frames))
+        del self._buffer[:start]
         return frames
 
 
 def _header_fault(word: int, length: int) -> str:
-    if word >> 13:
+    """Why a header cannot be true."""
+    if word > MAX_HEADER_WORD:
         return f"a header with reserved bits set (0x{word:04x}): the stream is not LLRP or out of step"
     if length < HEADER.size:
         return f"a header claims {length} bytes, less than its own {HEADER.size}"
-    if length > MAX_FRAME_BYTES:
-        return f"a header claims {length} bytes, above the cap of {MAX_FRAME_BYTES}"
-    return ""
+    return f"a header claims {length} bytes, above the cap of {MAX_FRAME_BYTES}"
 
 
 class _EntryPlan:

@@ -71,9 +71,14 @@ def deep_nests() -> dict[str, bytes]:
 
 def huge_counts() -> dict[str, bytes]:
     """As many of one thing as 1 MiB holds."""
-    words = tlv(143, bytes(4) + tlv(144, tlv(146, b"\0" + tlv(148, b"\x3f\xf0" + bytes(4 * 0x3FF0)))))
-    protocols = tlv(137, bytes(14) + tlv(140, b"\0\1\xff\xd0" + b"\1" * 0xFFD0))
-    strangers = tlv(137, bytes(14) + tlv(140, b"\0\1\xff\0" + bytes(range(256)) * 255))
+    words = tlv(
+        143, bytes(4) + tlv(144, tlv(145, bytes(4)) + tlv(146, b"\0" + tlv(148, b"\x3f\xe0" + bytes(4 * 0x3FE0))))
+    )
+    general = bytes(14) + tlv(139, bytes(4)) + tlv(141, bytes(4))
+    protocols = tlv(137, general + tlv(140, b"\0\1\xff\xb0" + b"\1" * 0xFFB0))
+    strangers = tlv(137, general + tlv(140, b"\0\1\xff\0" + bytes(range(256)) * 255))
+    mode = tlv(329, bytes(28))
+    modes = tlv(143, bytes(4) + tlv(144, tlv(145, bytes(4)) + tlv(146, b"\0") + tlv(328, mode * 2000)))
     boundary = tlv(178, tlv(179, b"\0") + tlv(182, bytes(5)))
     inventory = tlv(183, b"\0\1\0\1" + tlv(184, bytes(5)) + tlv(186, b"\0\1\1"))
     return {
@@ -88,10 +93,13 @@ def huge_counts() -> dict[str, bytes]:
         "customs of a tag": filled(61, tlv(240, EPC_96 + custom(25882, 56, b"\0\1") * 4000)),
         "a custom message": filled(1023, b"\xff", struct.pack("!IB", 25882, 22)),
         "frequencies": frame(11, STATUS + words),
+        "radio modes": frame(11, STATUS + modes),
         "protocols": frame(11, STATUS + protocols),
         "protocols nobody knows": frame(11, STATUS + strangers),
         "ROSpecs": filled(36, tlv(177, struct.pack("!IBB", 1, 0, 0) + boundary + inventory), STATUS),
-        "ROSpecs of antennas": filled(36, tlv(177, bytes(6) + boundary + tlv(183, b"\x7f\0" + bytes(0xFE00))), STATUS),
+        "ROSpecs of antennas": filled(
+            36, tlv(177, bytes(6) + boundary + tlv(183, b"\x7e\0" + bytes(0xFC00) + inventory[8:])), STATUS
+        ),
         "survey entries": filled(61, tlv(242, tlv(243, bytes(10) + tlv(128, bytes(8))) * 2500), b"", 2),
         "text": frame(100, tlv(287, b"\0\0\xff\xf0" + b"x" * 0xFFF0)),
         "text that is not UTF-8": frame(100, tlv(287, b"\0\0\xff\xf0" + b"\xff" * 0xFFF0)),
