@@ -17,6 +17,7 @@ FOUND: Final = Path(__file__).resolve().parent / "found"
 """Inputs that once failed, as hex, one a file: they stay in the quick test for good."""
 
 BODY_BYTES: Final = MAX_FRAME_BYTES - HEADER.size
+RO_ACCESS_REPORT: Final = 61
 EPC_96: Final = b"\x8d" + bytes(12)
 STATUS: Final = struct.pack("!HHHH", 287, 8, 0, 0)
 
@@ -133,6 +134,11 @@ def good_frames() -> list[bytes]:
     for body in sorted((SHARED / "impinj").glob("ROAccessReport-*.bytes")):
         frames.append(frame(61, body.read_bytes()))
     return frames
+
+
+def reports() -> list[bytes]:
+    """The RO_ACCESS_REPORTs among them."""
+    return [good for good in good_frames() if HEADER.unpack_from(good)[0] & 0x3FF == RO_ACCESS_REPORT]
 
 
 def _report(tags: int, version: int) -> Message:

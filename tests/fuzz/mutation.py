@@ -6,7 +6,8 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from readers.llrp.codec import HEADER
+from readers.llrp.codec import HEADER, decode
+from tests.fuzz.rearrangement import rearrange
 from tests.fuzz.targets import MAX_INPUT_BYTES
 
 LENGTH_AT: Final = 2
@@ -24,6 +25,13 @@ SUSPICIOUS: Final = (
 SWELLS_ONE_IN: Final = 20_000
 """One input in so many is blown up to the largest size: it costs a thousand small ones."""
 
+REARRANGED_SHARE: Final = 0.4
+"""Share of inputs that begin as a message whose parameters were moved about, with lengths that are true at every depth:
+damage to bytes alone is refused at the first parameter it touches, and never sees what lies behind."""
+
+DAMAGED_SHARE: Final = 0.3
+"""Share of those whose bytes are damaged as well."""
+
 MEND_SHARE: Final = 0.75
 """Share of inputs whose header says their true length again, so that the damage is looked at, not only the header."""
 
@@ -35,12 +43,18 @@ class Mutator:
 
     def __init__(self, seeds: Sequence[bytes], seed: int) -> None:
         self.seeds = seeds
+        self.messages = [decode(seed) for seed in seeds]
         self.chance = random.Random(seed)
 
     def make(self) -> bytes:
         """One input of at most MAX_INPUT_BYTES."""
         chance = self.chance
-        data = bytearray(chance.choice(self.seeds))
+        if chance.random() < REARRANGED_SHARE:
+            data = bytearray(rearrange(self.messages, chance))
+            if chance.random() > DAMAGED_SHARE:
+                return bytes(data[:MAX_INPUT_BYTES])
+        else:
+            data = bytearray(chance.choice(self.seeds))
         for _ in range(chance.choice((1, 1, 1, 2, 2, 3, 5))):
             chance.choice(MUTATIONS)(data, self)
         if chance.randrange(SWELLS_ONE_IN) == 0:

@@ -10,7 +10,7 @@ import pytest
 from readers.errors import FrameError
 from readers.llrp.codec import Framer
 from tests.fuzz import run
-from tests.fuzz.corpus import found_inputs, good_frames, hard_inputs, lying_lengths
+from tests.fuzz.corpus import found_inputs, good_frames, hard_inputs, lying_lengths, reports
 from tests.fuzz.mutation import Mutator
 from tests.fuzz.targets import MAX_INPUT_BYTES, MAX_INPUT_MIB, TARGETS, BrokenPromiseError
 
@@ -36,14 +36,14 @@ def test_a_hard_input_keeps_every_promise(target: str, name: str) -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_mutants_keep_every_promise(target: str) -> None:
-    mutator = Mutator(good_frames(), seed=20)
+    mutator = Mutator(reports() if target == "report" else good_frames(), seed=20)
     parsed = 0
     for _ in range(MUTANTS):
         data = mutator.make()
         result = TARGETS[target].parse(data)
         TARGETS[target].judge(data, result)
         parsed += result is not None
-    assert parsed > 0, "every mutant was refused: the damage hides what is behind it"
+    assert parsed > MUTANTS / 10, "most mutants are refused at once: the damage hides what is behind it"
 
 
 def test_a_lying_header_is_refused_before_anything_is_kept() -> None:
