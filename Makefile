@@ -40,7 +40,7 @@ check: setup
 bench: setup
 	$(BIN)/python -m bench $(ARGS)
 
-# Three million damaged LLRP messages; ARGS="--inputs N --seed S" for others.
+# Two million damaged LLRP messages; ARGS="--inputs N --seed S" for others.
 fuzz: setup
 	$(BIN)/python -m tests.fuzz.run $(ARGS)
 

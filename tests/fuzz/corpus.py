@@ -18,6 +18,7 @@ FOUND: Final = Path(__file__).resolve().parent / "found"
 
 BODY_BYTES: Final = MAX_FRAME_BYTES - HEADER.size
 RO_ACCESS_REPORT: Final = 61
+LONGEST_REPORT_BYTES: Final = 600
 EPC_96: Final = b"\x8d" + bytes(12)
 STATUS: Final = struct.pack("!HHHH", 287, 8, 0, 0)
 
@@ -137,8 +138,9 @@ def good_frames() -> list[bytes]:
 
 
 def reports() -> list[bytes]:
-    """The RO_ACCESS_REPORTs among them."""
-    return [good for good in good_frames() if HEADER.unpack_from(good)[0] & 0x3FF == RO_ACCESS_REPORT]
+    """The RO_ACCESS_REPORTs among them; of long ones, which say nothing new, none."""
+    frames = [good for good in good_frames() if HEADER.unpack_from(good)[0] & 0x3FF == RO_ACCESS_REPORT]
+    return [good for good in frames if len(good) <= LONGEST_REPORT_BYTES]
 
 
 def _report(tags: int, version: int) -> Message:

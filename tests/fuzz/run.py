@@ -17,7 +17,7 @@ from tests.fuzz.corpus import FOUND, found_inputs, good_frames, hard_inputs, rep
 from tests.fuzz.mutation import Mutator
 from tests.fuzz.targets import MAX_INPUT_MIB, MAX_INPUT_MS, TARGETS, BrokenPromiseError, Target
 
-INPUTS: Final = 3_000_000
+INPUTS: Final = 2_100_000
 """Inputs in all, each for one target in turn."""
 
 TRIES: Final = 5
