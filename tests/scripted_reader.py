@@ -96,6 +96,9 @@ def capabilities_of(vendor: int, antennas: int, gpis: int, gpos: int, holds: boo
     return [Parameter("GeneralDeviceCapabilities", general, parts), llrp]
 
 
+NEGOTIATED = {"GET_SUPPORTED_VERSION_RESPONSE", "SET_PROTOCOL_VERSION_RESPONSE"}
+
+
 class ScriptedReader:
     """The reader's side. `hear` takes the client's bytes and gives the reader's."""
 
@@ -162,7 +165,8 @@ class ScriptedReader:
         return self._say(Message(f"{name}_RESPONSE", request.id, fields, [status(code), *parts]))
 
     def _say(self, message: Message) -> bytes:
-        message.version = self._version
+        # The answers of the negotiation exist in LLRP 1.1 only, whatever was agreed before (1.1 §9.1).
+        message.version = 2 if message.name in NEGOTIATED else self._version
         return encode(message)
 
     def _carry_out(self, request: Message) -> tuple[dict[str, int], list[Parameter], int]:
