@@ -277,15 +277,17 @@ class _Run:
 
 
 class AccessDesk:
-    """The access jobs of one session. `ask` sends a request and returns its id; its answer comes to `answered`."""
+    """The access jobs of one session. `ask` sends a request and returns its id; its answer comes to `answered`. Each
+    job's outcome goes to `tell`, once.
+    """
 
-    def __init__(self, ask: Callable[[Message], int]) -> None:
+    def __init__(self, ask: Callable[[Message], int], tell: Callable[[AccessOutcome], None]) -> None:
         self._ask = ask
+        self._tell = tell
         self._waiting: deque[tuple[int, AccessJob]] = deque()
         self._run: _Run | None = None
         self._last_number = 0
         self._last_op = 0
-        self._outcomes: list[AccessOutcome] = []
 
     @property
     def is_working(self) -> bool:
@@ -350,14 +352,9 @@ class AccessDesk:
         """The session is over: every job ends with `error`."""
         if self._run is not None:
             run, self._run = self._run, None
-            self._outcomes.append(AccessOutcome(run.number, tuple(run.accesses), error=run.error or error))
+            self._tell(AccessOutcome(run.number, tuple(run.accesses), error=run.error or error))
         while self._waiting:
-            self._outcomes.append(AccessOutcome(self._waiting.popleft()[0], (), error=error))
-
-    def take_outcomes(self) -> list[AccessOutcome]:
-        """What ended since the last call."""
-        outcomes, self._outcomes = self._outcomes, []
-        return outcomes
+            self._tell(AccessOutcome(self._waiting.popleft()[0], (), error=error))
 
     def _begin(self, now_s: float) -> None:
         if self._run is not None or not self._waiting:
@@ -387,7 +384,7 @@ class AccessDesk:
     def _finish(self, now_s: float) -> None:
         run, self._run = self._run, None
         assert run is not None, "only a run ends"
-        self._outcomes.append(AccessOutcome(run.number, tuple(run.accesses), run.timed_out, run.error))
+        self._tell(AccessOutcome(run.number, tuple(run.accesses), run.timed_out, run.error))
         self._begin(now_s)
 
 

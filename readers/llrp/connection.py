@@ -111,15 +111,17 @@ class ClientSession:
         self.memory = memory if memory is not None else Memory()
         antennas = Antennas(plan.antennas, self.memory.lost_antennas)
         self.delivery = Delivery(reader, antennas, reports, self.memory, now_s)
+        self._ended: list[SessionEvent] = []
+        """Ends of what others asked."""
         self._exchange = Exchange()
-        self._access = AccessDesk(self._ask)
+        self._access = AccessDesk(self._ask, self._ended.append)
         self._framer = Framer()
         self._out = bytearray()
-        self._ended: list[SessionEvent] = []
         self._now_s = now_s
         self._last_id = self._awaited_id = self._polled_id = self._enabled_id = 0
         self._asked = ""
         self._heard_s = now_s
+        self._patience_s = WATCHDOG_PERIODS * plan.keepalive_ms / 1000
         self._half_since_s: float | None = None
         self._phase_due_s: float | None = now_s + ANSWER_TIMEOUT_S
         self._poll_due_s: float | None = None
@@ -133,6 +135,14 @@ class ClientSession:
         self.to_clear: list[int] = []
         """ROSpecs of ours that are not this plan's."""
         self._refusals: Counter[Phase] = Counter()
+        self._when_due: tuple[Callable[[], None], ...] = (
+            self._fell_silent,
+            self._stayed_half,
+            self._phase_overdue,
+            self._poll,
+            self._expire_requests,
+            self._end_access,
+        )
 
     # --- what the owner asks ------------------------------------------------------------------------------------------
 
@@ -164,7 +174,7 @@ class ClientSession:
 
     def next_deadline_s(self) -> float | None:
         """When `handle_timeout` wants to be called; None once closed."""
-        return min((due_s for due_s, _ in self._timers()), default=None)
+        return None if self.closed else min(due_s for due_s in self._dues() if due_s is not None)
 
     def receive_data(self, data: bytes, now_s: float, at_us: int) -> list[SessionEvent]:
         """Take bytes from the reader. Reads of one call come as one ReadBatch unless an event lies between them."""
@@ -192,15 +202,17 @@ class ClientSession:
     def handle_timeout(self, now_s: float, at_us: int) -> list[SessionEvent]:
         """Time has passed: whatever was due by `now_s` happens."""
         self._tell_time(now_s, at_us)
-        for due_s, happen in self._timers():
-            if due_s <= now_s and not self.closed:
+        for due_s, happen in zip(self._dues(), self._when_due, strict=True):
+            if due_s is not None and due_s <= now_s and not self.closed:
                 happen()
         return self.take_events()
 
     def take_events(self) -> list[SessionEvent]:
         """What happened since the last call that returned events; for calls that return none."""
-        events: list[SessionEvent] = [*self.delivery.take(), *self._ended, *self._access.take_outcomes()]
-        self._ended = []
+        events: list[SessionEvent] = [*self.delivery.take()]
+        if self._ended:
+            events += self._ended
+            self._ended.clear()
         return events
 
     def _tell_time(self, now_s: float, at_us: int) -> None:
@@ -256,23 +268,19 @@ class ClientSession:
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
-    def _timers(self) -> list[tuple[float, Callable[[], None]]]:
-        """Everything that waits for its time, and what happens then."""
-        if self.closed:
-            return []
-        timers = (
-            (self._heard_s + self._patience_s if self.watching else None, self._fell_silent),
-            (self._half_since_s + FRAME_PATIENCE_S if self._half_since_s is not None else None, self._stayed_half),
-            (self._phase_due_s, self._phase_overdue),
-            (self._poll_due_s, self._poll),
-            (self._exchange.due_s, self._expire_requests),
-            (self._access.due_s, lambda: self._access.time_passed(self._now_s)),
+    def _dues(self) -> tuple[float | None, ...]:
+        """When each of `_when_due` happens; None: not now. At least one does: in every phase an answer is due, or
+        keepalives are.
+        """
+        half_s = self._half_since_s
+        return (
+            self._heard_s + self._patience_s if self.watching else None,
+            None if half_s is None else half_s + FRAME_PATIENCE_S,
+            self._phase_due_s,
+            self._poll_due_s,
+            self._exchange.due_s,
+            self._access.due_s,
         )
-        return [(due_s, happen) for due_s, happen in timers if due_s is not None]
-
-    @property
-    def _patience_s(self) -> float:
-        return WATCHDOG_PERIODS * self.plan.keepalive_ms / 1000
 
     def _fell_silent(self) -> None:
         self.fail(LinkLostError(f"nothing heard for {self._now_s - self._heard_s:.1f} s, two keepalives missed"))
@@ -302,6 +310,9 @@ class ClientSession:
     def _expire_requests(self) -> None:
         for answer in self._exchange.expire(self._now_s):
             self._settle(answer)
+
+    def _end_access(self) -> None:
+        self._access.time_passed(self._now_s)
 
     # --- what the reader says -----------------------------------------------------------------------------------------
 
