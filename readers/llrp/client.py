@@ -55,6 +55,9 @@ NEXT_ADDRESS_S: Final = 0.25
 READY_TIMEOUT_S: Final = 20.0
 """A program that wants one reader now waits so long for its inventory: twice the slowest single answer."""
 
+MAX_KEEPALIVE_S: Final = 5.0
+"""A gateway takes a silence beyond 10 s for an empty floor (gateway/coverage.py): a dead link must be known by then."""
+
 Result = TypeVar("Result")
 
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
@@ -74,7 +77,7 @@ class LlrpOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    keepalive_s: Annotated[float, Field(ge=0.1, le=3600)] = 5.0
+    keepalive_s: Annotated[float, Field(ge=0.1, le=MAX_KEEPALIVE_S)] = 5.0
     """A silent reader is noticed after twice this."""
     report_every_n: Annotated[int, Field(ge=1, le=65535)] = 1
     """Tags in a report."""
