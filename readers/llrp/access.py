@@ -275,6 +275,11 @@ class _Run:
     timed_out: bool = False
     error: ReaderError | None = None
 
+    @property
+    def is_done(self) -> bool:
+        """Whether as many tags were worked on as the job wants."""
+        return len(self.accesses) >= self.job.tags
+
 
 class AccessDesk:
     """The access jobs of one session. `ask` sends a request and returns its id; its answer comes to `answered`. Each
@@ -291,8 +296,8 @@ class AccessDesk:
 
     @property
     def is_working(self) -> bool:
-        """Whether reports may hold results."""
-        return self._run is not None and self._run.stage is Stage.WORKING
+        """Whether reports may hold results: a reader may be quicker than its own answer, or than our deletion."""
+        return self._run is not None and self._run.stage is not Stage.ADDING
 
     @property
     def asked_id(self) -> int:
@@ -336,10 +341,10 @@ class AccessDesk:
             return
         for record in _records(frame):
             access = _access_of(record, run.operations)
-            if access is not None and run.stage is Stage.WORKING:
+            if access is not None:
                 run.accesses.append(access)
-                if len(run.accesses) >= run.job.tags:
-                    self._enter(Stage.DELETING, now_s)
+        if run.stage is Stage.WORKING and run.is_done:
+            self._enter(Stage.DELETING, now_s)
 
     def time_passed(self, now_s: float) -> None:
         """The job under way may have had its time."""
@@ -371,9 +376,11 @@ class AccessDesk:
         run = self._run
         assert run is not None, "only a run has stages"
         run.stage, run.due_s = stage, None
-        if stage is Stage.WORKING:
+        if stage is Stage.WORKING and not run.is_done:
             run.due_s = now_s + run.job.timeout_s
             return
+        if stage is Stage.WORKING:
+            run.stage = stage = Stage.DELETING
         request = _add(run) if stage is Stage.ADDING else access_spec_request(ASKS[stage], 0)
         try:
             run.asked_id = self._ask(request)
@@ -384,7 +391,8 @@ class AccessDesk:
     def _finish(self, now_s: float) -> None:
         run, self._run = self._run, None
         assert run is not None, "only a run ends"
-        self._tell(AccessOutcome(run.number, tuple(run.accesses), run.timed_out, run.error))
+        timed_out = run.timed_out and not run.is_done
+        self._tell(AccessOutcome(run.number, tuple(run.accesses), timed_out, run.error))
         self._begin(now_s)
 
 

@@ -18,7 +18,8 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -124,6 +125,18 @@ class LlrpOptions(BaseModel):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class ReaderFacts:
+    """A reader as it last described itself: the version spoken (1: LLRP 1.0.1, 2: 1.1), what it can do, which of the
+    planned antennas are connected, and which inputs are high.
+    """
+
+    version: int
+    capabilities: Capabilities
+    antennas: frozenset[int]
+    inputs: Mapping[int, bool]
+
+
 class LlrpDriver:
     """One LLRP reader for as long as `run` runs. Raises ReaderError for options or an address that cannot work."""
 
@@ -152,9 +165,12 @@ class LlrpDriver:
     # --- what others may ask of the reader ----------------------------------------------------------------------------
 
     @property
-    def capabilities(self) -> Capabilities | None:
-        """What the reader said it can do; None while it is not connected."""
-        return self._link.session.capabilities if self._link is not None else None
+    def facts(self) -> ReaderFacts | None:
+        """What is known of the reader on the present connection; None while there is none."""
+        if self._link is None:
+            return None
+        session = self._link.session
+        return ReaderFacts(session.version, session.capabilities, session.antennas.seeing, dict(self._memory.inputs))
 
     async def ready(self) -> None:
         """Wait until the reader inventories, or waits for its photo-eye. Raises LinkLostError after READY_TIMEOUT_S."""
@@ -225,7 +241,7 @@ class LlrpDriver:
                 )
         except TimeoutError:
             return LinkLostError(f"{host}:{port} does not answer within {CONNECT_TIMEOUT_S:.0f} s")
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a name that no resolver takes
             return LinkLostError(f"cannot connect to {host}:{port}: {error}")
         connected_s = loop.time()
         self._link = link

@@ -63,7 +63,10 @@ from readers.llrp.vendor import IMPINJ
 from readers.read import ReaderEvent
 
 MAX_VERSION_LOSSES: Final = 2
-"""After so many connections that ended, or fell silent, when asked for 1.1 the reader is not asked any more."""
+"""After so many connections in a row that ended, or fell silent, over 1.1 the reader is not asked for it any more."""
+
+VERSION_PHASES: Final = frozenset({Phase.VERSION, Phase.SETTING_VERSION, Phase.CAPABILITIES})
+"""A reader that cannot bear to be asked for 1.1 may show it in its next answer."""
 
 RESTART_WAIT_S: Final = 1.0
 """A reader that ends our ROSpec at once each time is not asked more often than this."""
@@ -132,9 +135,13 @@ class ClientSession:
         """The reader tells of its ROSpecs."""
         self.is_running = False
         """Our ROSpec is active."""
+        self.fell_silent = False
+        """A question that may be passed over was not answered."""
         self.to_clear: list[int] = []
         """ROSpecs of ours that are not this plan's."""
         self._refusals: Counter[Phase] = Counter()
+        self.asks_version = plan.may_speak_1_1 and self.memory.version_losses < MAX_VERSION_LOSSES
+        """LLRP 1.1 is tried on this connection."""
         self._when_due: tuple[Callable[[], None], ...] = (
             self._fell_silent,
             self._stayed_half,
@@ -221,8 +228,6 @@ class ClientSession:
 
     def connection_lost(self, reason: str) -> list[SessionEvent]:
         """The transport is gone. A half message that it left dies with this session."""
-        if self.phase is Phase.VERSION:
-            self.memory.version_losses += 1
         if self.phase is Phase.CLOSING:
             self._end(None)
         elif not self.closed:
@@ -296,6 +301,7 @@ class ClientSession:
             self._end(None)
         elif step is not None and step.silence is not None:
             self.memory.version_losses += 1
+            self.fell_silent = True
             self._enter(step.silence)
         else:
             patience_s = step.patience_s if step else ANSWER_TIMEOUT_S
@@ -390,8 +396,6 @@ class ClientSession:
             self.delivery.notice("fault", f"refused: {fault}")
         if self.phase is Phase.EXTENSIONS:
             self.capabilities = replace(self.capabilities, has_extensions=False)
-        elif self.phase is Phase.VERSION:
-            self.memory.version_losses = 0
         elif self.phase in (Phase.LOOKING, Phase.RESTARTING):
             self.to_clear = [self.rospec_id]
         self._enter(step.otherwise)
@@ -469,8 +473,7 @@ class ClientSession:
 
     def _skip(self, phase: Phase) -> Phase:
         """Pass over phases that have nothing to ask of this reader."""
-        asks_version = self.plan.may_speak_1_1 and self.memory.version_losses < MAX_VERSION_LOSSES
-        if phase is Phase.VERSION and not asks_version:
+        if phase is Phase.VERSION and not self.asks_version:
             phase = Phase.CAPABILITIES
         if phase is Phase.EXTENSIONS and self.capabilities.vendor != IMPINJ:
             phase = Phase.CONFIGURING
@@ -503,6 +506,8 @@ class ClientSession:
 
     def _end(self, error: ReaderError | None) -> None:
         """The session is over; whoever waits for an answer hears so."""
+        if self.asks_version and error is not None and self.phase in VERSION_PHASES:
+            self.memory.version_losses += 1
         self.phase = Phase.CLOSED
         self.delivery.release()
         ended = error or LinkLostError("the connection was closed")

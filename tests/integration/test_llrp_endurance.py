@@ -353,8 +353,8 @@ async def test_another_program_writes_a_tag_and_sets_a_lamp() -> None:
     async with server.listening():
         caller = Caller(server.port)
         async with connected(caller.driver) as reader:
-            assert reader.capabilities is not None
-            assert reader.capabilities.gpos == 4
+            assert reader.facts is not None
+            assert (reader.facts.version, reader.facts.capabilities.gpos, reader.facts.antennas) == (1, 4, ON)
             new = bytes(11) + b"\x01"
             outcome = await reader.access(AccessJob((Write(Bank.EPC, 2, new), Read(Bank.TID, 0, 1)), TagMask(EPC)))
             (access,) = outcome.accesses

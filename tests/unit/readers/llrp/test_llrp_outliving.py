@@ -69,16 +69,45 @@ def test_a_reader_of_1_0_1_is_spoken_to_in_1_0_1_however_it_says_so(how: str) ->
     assert asked_in == {1}
 
 
-def test_a_reader_that_drops_whoever_speaks_1_1_is_asked_twice_and_no_more() -> None:
-    talk = Talk()
+@pytest.mark.parametrize("after", ["at once", "its refusal", "its consent"])
+def test_a_reader_that_drops_whoever_speaks_1_1_is_asked_twice_and_no_more(after: str) -> None:
+    talk = Talk(reader=ScriptedReader(versions=(1, 2) if after == "its consent" else (1,)))
     for _ in range(2):
         talk.say(talk.reader.connect())
         assert talk.asked[-1].name == "GET_SUPPORTED_VERSION"
+        if after != "at once":
+            data, talk.sent = talk.sent, b""
+            talk.say(talk.reader.hear(data))
         talk.session.connection_lost("reset by peer")
         talk.reconnect()
     talk.run()
     assert talk.session.phase is Phase.INVENTORYING
-    assert [message.name for message in talk.asked].count("GET_SUPPORTED_VERSION") == 2
+    assert names(talk).count("GET_SUPPORTED_VERSION") == 2
+
+
+def test_a_reader_that_swallows_1_1_costs_two_connections_a_moment_and_no_more() -> None:
+    talk = Talk()
+    talk.reader.ignores.add("GET_SUPPORTED_VERSION")
+    for asks in (True, True, False, False):
+        talk.asked.clear()
+        talk.run()
+        assert ("GET_SUPPORTED_VERSION" in names(talk)) is asks
+        if asks:
+            talk.wait(VERSION_PATIENCE_S)
+            talk.pump()
+        assert talk.session.phase is Phase.INVENTORYING
+        lose(talk)
+
+
+def test_a_line_that_drops_elsewhere_does_not_unlearn_1_1() -> None:
+    talk = Talk(reader=ScriptedReader(versions=(1, 2)))
+    for _ in range(4):
+        talk.run()
+        assert talk.session.version == 2
+        lose(talk)
+        talk.say(talk.reader.connect())
+        talk.session.connection_lost("reset by peer")
+        talk.reconnect()
 
 
 def test_an_operator_may_pin_1_0_1() -> None:
