@@ -135,15 +135,15 @@ class ClientSession:
         """The reader tells of its ROSpecs."""
         self.is_running = False
         """Our ROSpec is active."""
-        self.fell_silent = False
-        """A question that may be passed over was not answered."""
+        self.version_unanswered = False
+        """The question for LLRP 1.1 was met with silence."""
         self.to_clear: list[int] = []
         """ROSpecs of ours that are not this plan's."""
         self._refusals: Counter[Phase] = Counter()
         self.asks_version = plan.may_speak_1_1 and self.memory.version_losses < MAX_VERSION_LOSSES
         """LLRP 1.1 is tried on this connection."""
         self._when_due: tuple[Callable[[], None], ...] = (
-            self._fell_silent,
+            self._went_silent,
             self._stayed_half,
             self._phase_overdue,
             self._poll,
@@ -287,7 +287,7 @@ class ClientSession:
             self._access.due_s,
         )
 
-    def _fell_silent(self) -> None:
+    def _went_silent(self) -> None:
         self.fail(LinkLostError(f"nothing heard for {self._now_s - self._heard_s:.1f} s, two keepalives missed"))
 
     def _stayed_half(self) -> None:
@@ -301,7 +301,7 @@ class ClientSession:
             self._end(None)
         elif step is not None and step.silence is not None:
             self.memory.version_losses += 1
-            self.fell_silent = True
+            self.version_unanswered = True
             self._enter(step.silence)
         else:
             patience_s = step.patience_s if step else ANSWER_TIMEOUT_S

@@ -89,7 +89,7 @@ def _learn_version_set(session: ClientSession, _: Message) -> None:
 
 def _learn_capabilities(session: ClientSession, message: Message) -> None:
     """Keep what the reader can do; one that has none of the planned antennas cannot work."""
-    if session.asks_version and not session.fell_silent:
+    if session.asks_version and not session.version_unanswered:
         session.memory.version_losses = 0
     session.capabilities = Capabilities.of(message)
     session.antennas.limit(session.capabilities.antennas)
