@@ -159,7 +159,7 @@ class LlrpDriver:
         self._link: _Link | None = None
         self._failure: ReaderError | None = None
         self._ready = asyncio.Event()
-        self._is_on = False
+        self._is_on: bool | None = None
         self._was_lost = False
 
     # --- what others may ask of the reader ----------------------------------------------------------------------------
@@ -218,6 +218,7 @@ class LlrpDriver:
             if not self._was_lost:
                 logger.warning("reader %s: no inventory: %s", self._name, self._failure)
                 self._was_lost = True
+                self._say_off(to_us(self._clock.now()))
             await asyncio.sleep(self._backoff.next_wait_s())
 
     async def _serve_connection(self) -> ReaderError:
@@ -254,7 +255,9 @@ class LlrpDriver:
             self._link = None
             self._ready.clear()
             transport.abort()
-            self._say_off(link)
+            if self._is_on:
+                self._failure = link.session.failure
+                self._say_off(link.heard_at_us)
         if loop.time() - connected_s >= STABLE_S:
             self._backoff.reset()
         return link.session.failure or LinkLostError("the link was closed")
@@ -269,12 +272,13 @@ class LlrpDriver:
                     self._was_lost = False
         self._deliver(event)
 
-    def _say_off(self, link: _Link) -> None:
-        """The antennas saw until the reader was last heard, not until we noticed that it is gone."""
-        if self._is_on:
+    def _say_off(self, at_us: int) -> None:
+        """The antennas saw until the reader was last heard, not until we noticed that it is gone; or never did. Said
+        once for each time.
+        """
+        if self._is_on is not False:
             self._is_on = False
-            detail = str(link.session.failure or "closed")
-            self._deliver(ReaderState(self._name, frozenset(), link.heard_at_us, detail))
+            self._deliver(ReaderState(self._name, frozenset(), at_us, str(self._failure or "closed")))
 
 
 @contextlib.asynccontextmanager

@@ -110,7 +110,7 @@ async def break_at(number: int, fault: str, logged: Callable[[], tuple[int, int]
         async with caller.running():
             await until(lambda: logged()[0] > warnings)
             proxy.heal()
-            await until(lambda: caller.states() == [ON])
+            await until(lambda: caller.states() == [frozenset(), ON])
             await asyncio.sleep(0.02)
             assert server.reader.active
         await proxy.stop()
@@ -292,7 +292,8 @@ async def test_a_reader_that_is_not_who_it_should_be_hears_nothing(
             await until(lambda: "no inventory" in caplog.text)
             await asyncio.sleep(0.1)
     assert server.reader.asked == []
-    assert caller.events == []
+    assert caller.states() == [frozenset()]
+    assert len(caller.events) == 1
 
 
 async def test_a_reader_below_our_floor_is_refused(certificates: Path, caplog: pytest.LogCaptureFixture) -> None:
