@@ -24,6 +24,7 @@ import backend.documents.routes
 import backend.ingest.departure_routes
 import backend.ingest.routes
 import backend.orders.routes
+import backend.returns.routes
 import backend.stock.routes
 from backend.api.guard import Guard
 from backend.api.idempotency import KeyStore
@@ -39,6 +40,7 @@ from backend.live.routes import LiveRoute
 from backend.metrics import BackendMetrics
 from backend.orders import service as orders
 from backend.orders.granter import Granter
+from backend.returns import service as returns
 from backend.store.database import UNAVAILABLE, Database
 from backend.store.migrate import ensure_partitions, read_migrations
 from wire.clock import Clock
@@ -95,6 +97,7 @@ async def run_backend(
                 _keep_up(database, keys, clock),
                 orders.keep_up(database, clock),
                 documents.keep_up(database, clock),
+                returns.keep_up(database, clock),
             )
             tasks = [group.create_task(one) for one in running]
             logger.info("serving url=%s", url)
@@ -118,6 +121,7 @@ def all_routes(
         *backend.orders.routes.routes(database, replica, granter, clock),
         *backend.documents.routes.routes(database, replica, clock),
         *backend.ingest.departure_routes.routes(clock),
+        *backend.returns.routes.routes(replica, clock),
     ]
 
 

@@ -24,6 +24,7 @@ AlertKind = Literal[
     "unexpected_departure",
     "transfer_late",
     "transfer_missing",
+    "inspection_overdue",
 ]
 """Why somebody should look, and what the key names:
 
@@ -41,6 +42,7 @@ AlertKind = Literal[
 | unexpected_departure | things left by a door and no document there explained it        | portal's number        |
 | transfer_late        | a transfer has not come when it was promised                    | document               |
 | transfer_missing     | a transfer ended with things that never came: until settled     | document               |
+| inspection_overdue   | returned goods wait longer than their site allows               | site                   |
 """
 
 AlertName = tuple[AlertKind, str]

@@ -11,23 +11,18 @@ The word is put just after the crossing, so whatever was seen of the thing since
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from backend.api.problems import ProblemError
-from backend.catalog.model import Places, Site
+from backend.catalog.model import Site
 from backend.catalog.service import read_places
-from backend.documents.model import Left
 from backend.documents.service import SQL as DOCUMENTS
-from backend.documents.service import fulfilments, tell_departures
-from backend.effects import rules
-from backend.effects.observation import Key
-from backend.ingest.batch import item_transfers, note_owed
-from backend.ingest.items import SQL, lock
+from backend.documents.service import tell_departures
+from backend.ingest.items import SQL
+from backend.ingest.words import Served, ThingWord, say
 from backend.ledger.model import Cause
-from backend.stock.promises import post
 from backend.store.database import Connection, Database, Record
 from wire.clock import Clock
 
@@ -67,7 +62,13 @@ async def settle(database: Database, clock: Clock, word: Settlement, actor: str,
             raise ProblemError("not-found", "no departure of that door and span waits to be settled")
         now = clock.now()
         place_id = _place(site, word, document)
-        await _say(connection, places, rows, place_id, document, Cause(REASON, actor, role, word.document), now)
+        cause = Cause(REASON, actor, role, word.document)
+        words = [ThingWord(row["item_id"], row["observed_at"] + _TICK, place_id) for row in rows]
+        served = None if document is None else Served(document["document_id"], document["site_id"])
+        await say(connection, places, words, cause, now, served)
+        if served is not None:
+            things = ([served.document_id] * len(rows), [row["item_id"] for row in rows])
+            await connection.execute(DOCUMENTS["note_gone"], *things, [row["observed_at"] for row in rows])
         await connection.execute(
             DOCUMENTS["settle_departures"],
             [row["gateway"] for row in rows],
@@ -104,49 +105,3 @@ def _place(site: Site, word: Settlement, document: Record | None) -> int:
     if zone is None:
         raise ProblemError("refused", f"site {site.code!r} has no zone {word.zone!r}")
     return zone.zone_id
-
-
-async def _say(
-    connection: Connection,
-    places: Places,
-    rows: Sequence[Record],
-    place_id: int,
-    document: Record | None,
-    cause: Cause,
-    now: datetime,
-) -> None:
-    """Put the word into each thing's history, and let the ledger follow."""
-    items = await lock(connection, places, [row["item_id"] for row in rows])
-    causes: dict[Key, Cause] = {}
-    for row in rows:
-        at = row["observed_at"] + _TICK
-        (bound,) = await connection.fetch(
-            SQL["add_binding"],
-            at,
-            cause.actor,
-            [row["item_id"]],
-            [None],
-            [None],
-            [None],
-            [None],
-            [place_id],
-            [None],
-            [cause.document or cause.reason],
-        )
-        key = (at, "", "", bound["binding_id"])
-        items[row["item_id"]].fresh.append(rules.bound(key, None, None, place_id, None))
-        causes[key] = cause
-    transfers = await item_transfers(connection, places, items.values(), causes)
-    kept = []
-    if document is not None:
-        number = document["document_id"]
-        columns = ([number] * len(rows), [row["item_id"] for row in rows], [row["observed_at"] for row in rows])
-        await connection.execute(DOCUMENTS["note_gone"], *columns)
-        left = [
-            Left(number, document["site_id"], goods.sku_id, goods.lot_id, goods.quantity)
-            for row in rows
-            if (goods := items[row["item_id"]].state.goods) is not None
-        ]
-        kept = [one._replace(left_before=True) for one in await fulfilments(connection, left)]
-    balances = await post(connection, places, transfers, now, kept)
-    await note_owed(connection, places, balances, now)

@@ -185,6 +185,13 @@ FROM unnest($3::bigint[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[],
     AS b (item_id, sku_id, lot_id, quantity, origin_id, zone_id, condition, document)
 RETURNING binding_id, item_id
 
+-- name: add_words
+-- A person's words on things, by parallel arrays of item, instant, zone and condition.
+INSERT INTO binding (item_id, bound_at, zone_id, condition, document, actor)
+SELECT item_id, bound_at, zone_id, condition, $2, $1
+FROM unnest($3::bigint[], $4::timestamptz[], $5::int[], $6::text[]) AS w (item_id, bound_at, zone_id, condition)
+RETURNING binding_id, item_id, bound_at
+
 -- name: name_documents
 -- The document and the pallet that items came with, by parallel arrays.
 UPDATE item SET document = coalesce(d.document, item.document), parent_id = coalesce(d.parent_id, item.parent_id)

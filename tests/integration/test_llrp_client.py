@@ -20,8 +20,8 @@ from readers.llrp.codec import Framer, decode, encode
 from readers.llrp.endpoint import parse_address
 from readers.llrp.message import Message
 from readers.read import EpcTable, GpiChange, ReadBatch, ReaderEvent, ReaderNotice, ReaderState, to_us
-from simulators.llrp_reader import SimulatedReader
-from simulators.llrp_session import attempt_event
+from simulators.llrp.reader import SimulatedReader
+from simulators.llrp.session import attempt_event
 from simulators.sighting import Sightings, no_sightings
 from wire.clock import ScaledClock
 
