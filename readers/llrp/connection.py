@@ -26,10 +26,10 @@ answer; this is the whole machine (steps.py holds it as data):
     RESTARTING       START_ROSPEC                     INVENTORYING       CLEARING: the reader forgot our ROSpec
     CLOSING          CLOSE_CONNECTION                 CLOSED             CLOSED
 
-LOOKING finds what an earlier connection left (docs/adr/0016). Our ROSpec for the same plan is adopted as it stands:
-active or waiting for its trigger ARMED, idle RESTARTING, disabled ENABLING. One of ours for another plan goes to
-CLEARING, an active one of a stranger to CLEARING_ALL: it has the radio. Before LOOKING asks, ENABLE_EVENTS_AND_REPORTS
-lets the reader send what it held while we were away, so that its answer is newer than every event it held.
+Before ANTENNAS asks, ENABLE_EVENTS_AND_REPORTS lets the reader send what it held while we were away: every later answer
+is then newer than every event it held. LOOKING finds what an earlier connection left (docs/adr/0016). Our ROSpec for
+the same plan is adopted as it stands: active or waiting for its trigger ARMED, idle RESTARTING, disabled ENABLING. One
+of ours for another plan goes to CLEARING, an active one of a stranger to CLEARING_ALL: it has the radio.
 
 In every phase: KEEPALIVE is acknowledged; reports and events are passed on; a message that does not decode costs itself
 and is counted, and refuses the request whose answer it is; an answer nobody waits for is dropped; ERROR_MESSAGE with
@@ -468,7 +468,7 @@ class ClientSession:
         if step is None:
             self._rest()
             return
-        if phase is Phase.LOOKING and self.capabilities.holds_reports is not False:
+        if phase is Phase.ANTENNAS and self.capabilities.holds_reports is not False:
             self._enabled_id = self._next_id()
             self._send(Message("ENABLE_EVENTS_AND_REPORTS", self._enabled_id))
         elif phase is Phase.CLEARING_ALL:

@@ -143,7 +143,7 @@ def test_our_rospec_is_adopted_and_what_was_read_meanwhile_comes() -> None:
     ]
     talk.run()
     assert not {"DELETE_ROSPEC", "ADD_ROSPEC", "START_ROSPEC", "ENABLE_ROSPEC"} & set(names(talk))
-    assert names(talk)[-2:] == ["ENABLE_EVENTS_AND_REPORTS", "GET_ROSPECS"]
+    assert names(talk)[-1] == "GET_ROSPECS"
     batch, state = talk.events
     assert isinstance(batch, ReadBatch)
     assert batch.reads["at_us"].tolist() == [NOW_US - 9]
@@ -284,6 +284,25 @@ def test_reads_say_that_a_reader_runs_which_tells_of_no_events() -> None:
     talk.events.clear()
     talk.say(report(bytes(12)))
     assert [type(event) for event in talk.events] == [ReaderState, ReadBatch]
+
+
+def test_a_photo_eye_that_the_reader_heard_for_us_is_told_by_its_own_events_alone() -> None:
+    talk = Talk(reader=ScriptedReader(gpis=2))
+    talk.run()
+    lose(talk)
+    levels = (True, False, True)
+    gpi = [Parameter("GPIEvent", {"GPIPortNumber": 1, "GPIEvent": high}) for high in levels]
+    talk.reader.held = [encode(reader_event(event, at_us=NOW_US - 30 + place)) for place, event in enumerate(gpi)]
+    talk.reader.held.append(encode(reader_event(Parameter("AntennaEvent", {"EventType": 0, "AntennaID": 2}))))
+    talk.reader.inputs[1] = True
+    talk.run()
+    expected = [GpiChange("door", 1, high, NOW_US - 30 + place) for place, high in enumerate(levels)]
+    assert talk.of(GpiChange) == expected
+    assert [notice.kind for notice in talk.of(ReaderNotice) if isinstance(notice, ReaderNotice)] == [
+        "antenna_lost",
+        "antenna_back",
+    ], "what the reader says now is newer than what it held"
+    assert ON in talk.events
 
 
 def test_a_photo_eye_that_changed_while_we_were_away_is_told_once() -> None:
