@@ -151,17 +151,15 @@ async def test_a_line_that_goes_dead_while_inventorying_is_noticed_by_its_keepal
     server = ScriptedServer()
     async with server.listening():
         proxy = FaultProxy("127.0.0.1", server.port)
-        caller = Caller(await proxy.start(), {"keepalive_s": 0.1})
+        caller = Caller(await proxy.start(), {"keepalive_s": 0.5})
         async with caller.running():
             await until(lambda: caller.states() == [ON])
-            for _ in range(5):
-                await asyncio.sleep(0.08)
-                server.say(Message("KEEPALIVE", 1))
+            await asyncio.sleep(1.5)
             assert caller.states() == [ON]
             proxy.stall()
             began = asyncio.get_running_loop().time()
             await until(lambda: len(caller.states()) == 2)
-            assert asyncio.get_running_loop().time() - began < 2
+            assert asyncio.get_running_loop().time() - began < 3
             proxy.heal()
             await until(lambda: caller.states()[:3] == [ON, frozenset(), ON])
         await proxy.stop()

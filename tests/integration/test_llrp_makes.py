@@ -143,7 +143,7 @@ async def test_a_make_without_block_writes_says_so() -> None:
 
 @pytest.fixture
 async def bench() -> AsyncIterator[Bench]:
-    bench = Bench("speedway-r420", {"keepalive_s": 0.2})
+    bench = Bench("speedway-r420", {"keepalive_s": 0.5})
     async with connected(await bench.driver()):
         await until(lambda: len(bench.rows()) > 10)
         yield bench
