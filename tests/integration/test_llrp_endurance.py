@@ -64,11 +64,16 @@ async def until(is_so: Callable[[], Any], seconds: float = 20.0) -> None:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reconnect at once, and give up an answer after a moment: the real times are tested by themselves."""
+    """Reconnect at once: the real waits are tested by themselves."""
     monkeypatch.setattr(client, "Backoff", lambda chance: Backoff(chance, 0.01, 0.02))
-    steps = {phase: replace(step, patience_s=0.15) for phase, step in connection.STEPS.items()}
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give an answer up after a moment: how long a session really waits is tested by itself."""
+    steps = {phase: replace(step, patience_s=0.3) for phase, step in connection.STEPS.items()}
     monkeypatch.setattr(connection, "STEPS", steps)
-    monkeypatch.setattr(connection, "ANSWER_TIMEOUT_S", 0.15)
+    monkeypatch.setattr(connection, "ANSWER_TIMEOUT_S", 0.3)
 
 
 @pytest.fixture
@@ -118,6 +123,7 @@ async def break_at(number: int, fault: str, logged: Callable[[], tuple[int, int]
     return logged()[0] - warnings, logged()[1] - infos
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("fault", ["cut", "refuse", "stall"])
 async def test_a_line_that_breaks_at_any_message_of_the_handshake_is_made_again(
     fault: str, logged: Callable[[], tuple[int, int]]
@@ -270,6 +276,7 @@ async def test_a_reader_is_reached_by_tls(certificates: Path, wants_client: bool
             await until(lambda: caller.states() == [ON, frozenset(), ON])
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("wrong", ["authority", "name", "plain reader", "plain client", "no client certificate"])
 async def test_a_reader_that_is_not_who_it_should_be_hears_nothing(
     certificates: Path, wrong: str, caplog: pytest.LogCaptureFixture
