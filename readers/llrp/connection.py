@@ -34,8 +34,8 @@ of ours for another plan goes to CLEARING, an active one of a stranger to CLEARI
 In every phase: KEEPALIVE is acknowledged; reports and events are passed on; a message that does not decode costs itself
 and is counted, and refuses the request whose answer it is; an answer nobody waits for is dropped; ERROR_MESSAGE with
 the id of the request refuses it. From CAPABILITIES on others may `ask` beside the phases (exchange.py), and once the
-inventory is set up work on tags (access.py). A header that cannot be true, silence beyond the watchdog (two keepalive
-periods), half a message for FRAME_PATIENCE_S, an answer that does not come in time and the reader's own
+inventory is set up work on tags (access_desk.py). A header that cannot be true, silence beyond the watchdog (two
+keepalive periods), half a message for FRAME_PATIENCE_S, an answer that does not come in time and the reader's own
 ConnectionCloseEvent end the session: `failure` says why. A session serves one connection; nothing of it, no half
 message either, is carried into the next but what `Memory` holds.
 """
@@ -50,7 +50,8 @@ from typing import Final
 
 from readers.errors import DecodeError, EncodeError, FrameError, LinkLostError, ReaderError, ReaderRefusedError
 from readers.llrp import requests
-from readers.llrp.access import AccessDesk, AccessJob, AccessOutcome
+from readers.llrp.access import AccessJob, AccessOutcome
+from readers.llrp.access_desk import AccessDesk
 from readers.llrp.antennas import Antennas
 from readers.llrp.codec import Framer, Header, decode, encode, read_header
 from readers.llrp.delivery import Delivery, Memory
