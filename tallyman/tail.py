@@ -64,9 +64,10 @@ class TagLine:
     """Of each second with reads: the second, how many, the strongest RSSI."""
 
     def rate(self, now_us: int) -> float:
-        """Reads a second over the last whole RATE_S seconds."""
+        """Reads a second over the last whole RATE_S seconds, or since the tag was first seen."""
         now_s = now_us // 1_000_000
-        return sum(count for second, count, _ in self.seconds if now_s - RATE_S <= second < now_s) / RATE_S
+        counted = sum(count for second, count, _ in self.seconds if now_s - RATE_S <= second < now_s)
+        return counted / max(1, min(RATE_S, now_s - self.first_us // 1_000_000))
 
     def spark(self, now_us: int) -> str:
         """A mark for each of the last SPARK_S seconds, blank where it was not read."""
@@ -190,7 +191,7 @@ class View:
 
     def _table(self, rows: int) -> Table:
         now_us = self.now_us()
-        table = Table(expand=True, box=None, padding=(0, 1), header_style="bold cyan", row_styles=("", "on grey7"))
+        table = Table(expand=True, box=None, padding=(0, 1), header_style="bold cyan")
         table.add_column("tag", ratio=1, no_wrap=True, overflow="ellipsis")
         table.add_column("reader", no_wrap=True)
         table.add_column("ant", justify="right")

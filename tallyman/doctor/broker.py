@@ -22,6 +22,9 @@ ANSWER_S: Final = 6.0
 DELIVERY_S: Final = 2.0
 """For a message to come back; brokers at the other side of the world take tenths."""
 
+LOOK_S: Final = 0.02
+"""Between two looks at a link that is coming up."""
+
 EXPIRY_DAYS: Final = 21
 """A certificate that ends sooner needs somebody now: renewals take working days."""
 
@@ -50,7 +53,7 @@ async def check_reach(subject: BrokerSubject) -> list[Finding]:
         return [fail("broker", f"{broker}: {error.strerror or error}", mend)]
     async with _link(subject) as link:
         if not await _comes_up(link):
-            said = f"{broker} opens the connection, but: {link.down_reason or 'no answer'}"
+            said = f"{broker} opens the connection, but: {link.down_reason or f'silent for {ANSWER_S:g} s'}"
             return [fail("broker", said, "check user, password and certificates in the URL, and the broker's log")]
     return [ok("broker", f"{broker} lets us in")]
 
@@ -120,9 +123,11 @@ async def check_shared(subject: BrokerSubject) -> list[Finding]:
     return [ok("  $share", said)]
 
 
+WITHOUT_LINK: Final = (Check("reach", check_reach), Check("TLS", check_tls))
+"""What is looked at whether or not the broker lets us in."""
+
 BROKER_CHECKS: Final = (
-    Check("reach", check_reach),
-    Check("TLS", check_tls),
+    *WITHOUT_LINK,
     Check("QoS 1", check_delivery),
     Check("retained", check_retained),
     Check("$share", check_shared),
@@ -130,13 +135,15 @@ BROKER_CHECKS: Final = (
 
 
 async def check_broker(subject: BrokerSubject) -> list[Finding]:
-    """Every row; after one that fails to connect the others have nothing to say."""
+    """Every row; where the broker does not let us in, those of WITHOUT_LINK."""
     try:
         parse_url(subject.url)
     except LinkError as error:
         return [fail("broker", str(error), "correct the URL")]
     findings: list[Finding] = []
     for check in BROKER_CHECKS:
+        if check not in WITHOUT_LINK and not findings[0].is_ok:
+            break
         try:
             findings += await check.look(subject)
         except LinkError as error:
@@ -185,12 +192,12 @@ def _link(subject: BrokerSubject) -> MqttLink:
 
 
 async def _comes_up(link: MqttLink) -> bool:
-    try:
+    """Whether the first attempt succeeds; a link would try for ever."""
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(ANSWER_S):
-            await link.wait_connected()
-    except TimeoutError:
-        return False
-    return True
+            while not (link.connected or link.down_reason):
+                await asyncio.sleep(LOOK_S)
+    return link.connected
 
 
 def _token() -> str:

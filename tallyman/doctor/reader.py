@@ -16,7 +16,7 @@ from readers.driver import find_driver
 from readers.errors import DriverNotFoundError, ProtocolError, ReaderError
 from readers.llrp import requests
 from readers.llrp.client import parse_address
-from readers.llrp.codec import Framer, decode, encode
+from readers.llrp.codec import VERSIONS, Framer, decode, encode, read_header
 from readers.llrp.message import Message
 from readers.llrp.requests import Capabilities
 from tallyman.attach import Attached
@@ -90,13 +90,17 @@ class _Conversation:
         self._incoming, self._outgoing = incoming, outgoing
         self._framer = Framer()
         self._heard: list[bytes] = []
+        self.version = 0
+        """Of the last message, as its header tells."""
 
     async def hear(self, *names: str) -> Message:
         """The next message of one of these names. Raises EOFError, TimeoutError, ProtocolError."""
         async with asyncio.timeout(ANSWER_S):
             while True:
                 while self._heard:
-                    message = decode(self._heard.pop(0))
+                    frame = self._heard.pop(0)
+                    self.version = read_header(frame).version
+                    message = decode(frame)
                     if message.name in names:
                         return message
                 data = await self._incoming.read(1 << 16)
@@ -111,9 +115,11 @@ class _Conversation:
 
 
 async def _converse(found: Examined, talk: _Conversation) -> None:
-    hello = await talk.hear("READER_EVENT_NOTIFICATION")
+    try:
+        hello = await talk.hear("READER_EVENT_NOTIFICATION")
+    finally:
+        found.version = talk.version
     now_s = time.time()
-    found.version = hello.version
     data = hello.find("ReaderEventNotificationData")
     stamp = data.find("UTCTimestamp") if data else None
     attempt = data.find("ConnectionAttemptEvent") if data else None
@@ -145,11 +151,10 @@ async def check_version(found: Examined) -> list[Finding]:
     """Which LLRP does it speak?"""
     if not found.version:
         return []
-    version = LLRP_VERSIONS.get(found.version)
-    if version is None or found.version > 2:
-        said = f"speaks version {version or found.version} of the protocol"
+    said = LLRP_VERSIONS.get(found.version, f"version number {found.version}, which nobody knows")
+    if found.version not in VERSIONS:
         return [fail("  LLRP version", said, "set the reader to LLRP 1.0.1 or 1.1")]
-    return [ok("  LLRP version", version)]
+    return [ok("  LLRP version", said)]
 
 
 async def check_clock(found: Examined) -> list[Finding]:
