@@ -7,8 +7,6 @@ import time
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from backend.ingest.service import IngestService
 from backend.store.database import Database
 from bench.chain import gateway_config, reader_names
@@ -16,7 +14,7 @@ from bench.restless import TAGS, Handed, RestlessTags
 from gateway.pipeline import Pipeline
 from readers.llrp.report import ReportDecoder
 from readers.read import EpcTable, ReadBatch, ReaderState
-from simulators.llrp_report import RecordEncoder, ReportContent, TagBuffer, report_frame
+from simulators.llrp.report import RecordEncoder, ReportContent, TagBuffer, report_frame
 from wire.clock import Clock
 from wire.events import Movement, ReceivedBatch
 
@@ -46,7 +44,7 @@ def judged(
     began_s = time.perf_counter()
     for at_us, by_reader in zip(ticks, frames, strict=True):
         batches = [
-            ReadBatch(name, np.concatenate([decoder.decode(frame) for frame in reports]), at_us)
+            ReadBatch(name, decoder.decode_all(reports)[0], at_us)
             for name, decoder, reports in zip(names, decoders, by_reader, strict=True)
             if reports
         ]

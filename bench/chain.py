@@ -31,7 +31,7 @@ from bench.restless import GTIN, TAGS, Handed, Key, RestlessTags
 from gateway.app import GatewayStats, run_gateway
 from gateway.config import GatewayConfig
 from readers.read import to_us
-from simulators.llrp_reader import SimulatedReader
+from simulators.llrp.reader import SimulatedReader
 from tallyman.embedded.broker import Broker
 from tallyman.embedded.postgres import EmbeddedPostgres
 from wire.ack import Ack

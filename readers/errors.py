@@ -8,6 +8,8 @@ ReaderError
 ├── LinkLostError              the connection closed, reset, or fell silent beyond the watchdog
 ├── ReaderRefusedError         the reader answered the connection and refused it
 ├── ReaderStatusError          the reader answered a request with a status other than success
+├── NoAnswerError              the reader did not answer a request in time; the link stands
+├── MissingExtraError          a driver needs a package that an extra of the distribution brings; names the extra
 ├── RecordingError             a recording cannot be read or written; names file and line or byte
 │   └── TapeDamagedError       bytes of a tape are no block; says where
 └── DriverNotFoundError        no installed package offers the driver a configuration names
@@ -78,6 +80,14 @@ class ReaderStatusError(ReaderError):
         self.status_code = status_code
 
 
+class NoAnswerError(ReaderError):
+    """A request was not answered. Whether it was carried out is not known."""
+
+    def __init__(self, request: str, waited_s: float) -> None:
+        super().__init__(f"{request} was not answered within {waited_s:.0f} s")
+        self.request = request
+
+
 class RecordingError(ReaderError):
     """A recording cannot be read or written."""
 
@@ -92,3 +102,7 @@ class TapeDamagedError(RecordingError):
 
 class DriverNotFoundError(ReaderError):
     """The configuration names a driver that no installed package offers."""
+
+
+class MissingExtraError(ReaderError):
+    """A driver needs a package that is not installed. Names the extra that brings it."""

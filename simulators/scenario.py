@@ -18,6 +18,7 @@ from gs1 import checkdigit
 from gs1.errors import Gs1Error
 from simulators.errors import ScenarioError
 from simulators.geometry import Area, Doorway, Floor, Xy
+from simulators.llrp.fault_plan import ReaderFault
 from wire.events import Name, explain
 
 SCENARIOS: Final = Path(__file__).parent / "scenarios"
@@ -278,6 +279,7 @@ class Scenario(Strict):
     sites: Annotated[tuple[Site, ...], Field(min_length=1)]
     flow: Flow = Flow()
     outages: tuple[Outage, ...] = ()
+    faults: tuple[ReaderFault, ...] = ()
 
     @model_validator(mode="after")
     def _agrees(self) -> Scenario:
@@ -291,6 +293,10 @@ class Scenario(Strict):
         for outage in self.outages:
             if outage.site not in codes:
                 raise ValueError(f"an outage names site {outage.site}, which is not in the file")
+        readers = {f"{site.code.lower()}-{reader.name}" for site in self.sites for reader in self.plan_of(site).readers}
+        for fault in self.faults:
+            if fault.reader not in readers:
+                raise ValueError(f"a fault names reader {fault.reader}, known are {', '.join(sorted(readers))}")
         try:
             checkdigit.require(self.asset_type, 13, "asset_type")
         except Gs1Error as error:

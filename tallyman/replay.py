@@ -7,7 +7,7 @@ a gateway is; an event's `decided_at` is the watermark at which it was decided a
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,8 @@ def replay(recording: Path, config: GatewayConfig, out: Path, pace: Pace = at_on
     reads = foreign = late = movements = 0
     try:
         with out.open("w", encoding="utf-8") as lines:
-            for result in _steps(recording, config, pace):
+            epcs = EpcTable()
+            for _, result in steps(recording, config, epcs, Pipeline(config, epcs), pace):
                 reads, foreign, late = reads + result.reads, foreign + result.foreign, late + result.late
                 for movement in result.movements:
                     lines.write(json.dumps(event_line(movement, config.site)) + "\n")
@@ -86,19 +87,21 @@ def event_line(movement: Movement, site: str) -> dict[str, Any]:
     return {**head, **fields}
 
 
-def _steps(recording: Path, config: GatewayConfig, pace: Pace) -> Iterator[StepResult]:
-    epcs = EpcTable()
-    pipeline = Pipeline(config, epcs)
+def steps(
+    recording: Path, config: GatewayConfig, epcs: EpcTable, pipeline: Pipeline, pace: Pace = at_once
+) -> Iterator[tuple[Sequence[ReaderEvent], StepResult]]:
+    """Hand `recording` to `pipeline` as a gateway would: what each step was given, and what it decided."""
     readers = _ReaderNames(recording, config)
     newest_us = 0
     for event in read_events(recording, epcs):
         if isinstance(event, TapeOpened):
-            yield pipeline.step(readers.broken_off(newest_us), newest_us)
-            continue
-        newest_us = max(newest_us, event.received_at_us if isinstance(event, ReadBatch) else event.at_us)
-        pace(newest_us)
-        yield pipeline.step(readers.rename(event), newest_us)
-    yield pipeline.step([], newest_us + config.rules.reorder_ms * 1000)
+            events = readers.broken_off(newest_us)
+        else:
+            newest_us = max(newest_us, event.received_at_us if isinstance(event, ReadBatch) else event.at_us)
+            pace(newest_us)
+            events = readers.rename(event)
+        yield events, pipeline.step(events, newest_us)
+    yield [], pipeline.step([], newest_us + config.rules.reorder_ms * 1000)
 
 
 class _ReaderNames:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from readers.read import EpcTable
 from readers.recording import read_recording
-from simulators.llrp_reader import SimulatedReader
+from simulators.llrp.reader import SimulatedReader
 from simulators.recorded import RecordedSource
 from tallyman.errors import ReplayError
 from wire.clock import Clock

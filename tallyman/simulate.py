@@ -1,10 +1,18 @@
-"""`tallyman simulate`: a scenario's LLRP readers on printed ports, for a gateway of the engineer's own."""
+"""`tallyman simulate`: LLRP readers on printed ports, for a gateway or a client of the engineer's own: those of a
+scenario, or many without one, each with a steady stream of tags.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import ssl
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
@@ -12,30 +20,112 @@ from rich.table import Table
 from readers.read import to_us
 from simulators.catalog_files import catalog_files, stock_files
 from simulators.gateway_files import gateway_settings, to_toml
+from simulators.llrp.models import DEFAULT_MODEL, load_model
+from simulators.llrp.reader import SimulatedReader
+from simulators.llrp.steady import SteadyTags
 from simulators.scenario import Scenario, load
+from simulators.ticker import Ticker
 from simulators.world import World
 from tallyman.demo.evidence import EvidenceLog
 from tallyman.demo.stage import LiveStage, opened
-from wire.clock import ScaledClock
+from tallyman.errors import SimulateError
+from wire.clock import Clock, ScaledClock, SystemClock
 
 DEFAULT_BROKER = "mqtt://127.0.0.1:1883"
 """Written into the gateway files; an engineer puts in the broker's real address."""
 
+PARTS: Final = 5
+"""Many readers take turns within a slice, so that their reports do not come all at once."""
 
-async def run_simulation(scenario_name: str, speed: float, seed: int, files: Path | None, stop: asyncio.Event) -> int:
-    """Serve until stopped. With `files`, also write a gateway.toml for each site and the catalog as CSV there."""
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """How readers are served: on which address, as which model, with TLS if there is a certificate, and how the list
+    of their addresses is printed.
+    """
+
+    host: str = "127.0.0.1"
+    first_port: int = 0
+    model: str = DEFAULT_MODEL
+    tls: Path | None = None
+    as_json: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Many readers without a scenario: each sees `tags` tags of its own, `rate_hz` reads a second altogether; a report
+    holds `report_every_n` tags, or as many as the client asks for.
+    """
+
+    readers: int
+    tags: int = 200
+    rate_hz: float = 200.0
+    report_every_n: int | None = None
+
+
+async def run_simulation(
+    scenario_name: str, speed: float, seed: int, files: Path | None, serving: Serving, stop: asyncio.Event
+) -> int:
+    """Serve a scenario's readers until stopped. With `files`, also write a gateway.toml for each site and the catalog
+    as CSV there.
+    """
     scenario = load(scenario_name)
     clock = ScaledClock(datetime.now(UTC), speed)
     stage = LiveStage(World(scenario, seed, to_us(clock.now())))
-    async with opened(stage, clock, EvidenceLog()) as addresses:
+    model, tls = load_model(serving.model), tls_context(serving.tls)
+    async with opened(stage, clock, EvidenceLog(), model, serving.host, tls) as addresses:
         if files is not None:
             await asyncio.to_thread(write_files, stage.world, scenario, addresses, files)
-        _print(stage.world, addresses)
+        if serving.as_json:
+            _print_json(addresses)
+        else:
+            _print(stage.world, addresses)
         await stage.play(clock, stop)
     return 0
 
 
-def write_files(world: World, scenario: Scenario, addresses: dict[str, str], folder: Path) -> None:
+async def run_load(load: Load, serving: Serving, stop: asyncio.Event) -> int:
+    """Serve many readers with steady tags until stopped."""
+    async with AsyncExitStack() as stack:
+        addresses = await open_load(load, serving, SystemClock(), stack)
+        if serving.as_json:
+            _print_json(addresses)
+        else:
+            for name, address in addresses.items():
+                print(f"{address}  {name}", flush=True)
+        await stop.wait()
+    return 0
+
+
+async def open_load(load: Load, serving: Serving, clock: Clock, stack: AsyncExitStack) -> dict[str, str]:
+    """Start the readers of a load; reader name → address. The stack ends them."""
+    model, tls, ticker = load_model(serving.model), tls_context(serving.tls), Ticker(clock, PARTS)
+    addresses = {}
+    for number in range(load.readers):
+        name = f"reader-{number + 1:03}"
+        tags = SteadyTags(load.tags, load.rate_hz, model.antennas, number * load.tags)
+        every_n = load.report_every_n
+        reader = SimulatedReader(name, tags, clock, model.antennas, model, ticker=ticker, report_every_n=every_n)
+        port = await reader.start(serving.host, serving.first_port and serving.first_port + number, tls)
+        stack.push_async_callback(reader.stop)
+        addresses[name] = f"{serving.host}:{port}"
+    return addresses
+
+
+def tls_context(certificate: Path | None) -> ssl.SSLContext | None:
+    """A server's context from a PEM file with a certificate and its key; None for None. Raises SimulateError."""
+    if certificate is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate)
+    except (OSError, ssl.SSLError) as error:
+        raise SimulateError(f"{certificate}: not a PEM file with a certificate and its key: {error}") from error
+    return context
+
+
+def write_files(world: World, scenario: Scenario, addresses: Mapping[str, str], folder: Path) -> None:
     """A gateway.toml for each site, and what the backend must import, as files in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     for site in scenario.sites:
@@ -47,9 +137,13 @@ def write_files(world: World, scenario: Scenario, addresses: dict[str, str], fol
         (folder / f"{kind}.csv").write_text(text, encoding="utf-8")
 
 
-def _print(world: World, addresses: dict[str, str]) -> None:
+def _print(world: World, addresses: Mapping[str, str]) -> None:
     table = Table("site", "reader", "kind", "antennas", "LLRP address", title=f"Readers of {world.scenario.name}")
     for reader in world.readers:
         ports = ", ".join(str(port) for port in sorted(reader.antennas))
         table.add_row(reader.site, reader.name, reader.kind, ports, addresses[reader.name])
     Console().print(table)
+
+
+def _print_json(addresses: Mapping[str, str]) -> None:
+    print(json.dumps(addresses), flush=True)

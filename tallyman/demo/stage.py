@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -11,10 +12,14 @@ from typing import Final, Protocol
 from readers.read import to_us
 from simulators.catalog_files import catalog_files, stock_files
 from simulators.gateway_files import reader_name
-from simulators.llrp_reader import SimulatedReader
+from simulators.llrp.fault_plan import play_faults
+from simulators.llrp.models import ReaderModel
+from simulators.llrp.reader import SimulatedReader
 from simulators.recorded import RecordedSource, registered
 from simulators.scenario import Scenario
 from simulators.sighting import TagSource
+from simulators.tag_memory import TagMemories
+from simulators.ticker import Ticker
 from simulators.world import Outage, World
 from tallyman.demo.compare import BalanceKey, Place
 from tallyman.demo.evidence import EvidenceLog, Witnessed
@@ -154,14 +159,23 @@ def make_stage(scenario: Scenario, *, seed: int, start_us: int, recording: Path 
 
 
 @asynccontextmanager
-async def opened(stage: Stage, clock: Clock, log: EvidenceLog) -> AsyncIterator[dict[str, str]]:
-    """Serve every reader of a stage over LLRP; yields reader name → `host:port`."""
-    witnessed = Witnessed(stage.source, log)
+async def opened(
+    stage: Stage,
+    clock: Clock,
+    log: EvidenceLog,
+    model: ReaderModel | None = None,
+    host: str = "127.0.0.1",
+    tls: ssl.SSLContext | None = None,
+) -> AsyncIterator[dict[str, str]]:
+    """Serve every reader of a stage over LLRP, with the faults its scenario plans; yields reader name → `host:port`."""
+    witnessed, memories, ticker = Witnessed(stage.source, log), TagMemories(), Ticker(clock)
     async with AsyncExitStack() as stack:
-        addresses = {}
+        addresses, readers = {}, {}
         for name, antennas in stage.antennas.items():
-            reader = SimulatedReader(name, witnessed, clock, max(antennas))
-            port = await reader.start()
+            reader = SimulatedReader(name, witnessed, clock, max(antennas), model, ticker=ticker, memories=memories)
+            port = await reader.start(host, tls=tls)
             stack.push_async_callback(reader.stop)
-            addresses[name] = f"127.0.0.1:{port}"
+            addresses[name], readers[name] = f"{host}:{port}", reader
+        faults = asyncio.create_task(play_faults(stage.scenario.faults, readers, clock), name="faults of readers")
+        stack.callback(faults.cancel)
         yield addresses

@@ -8,9 +8,9 @@ import secrets
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
+from tallyman.doctor.certificate import expiry
 from tallyman.doctor.finding import Check, Finding, fail, ok
 from wire.errors import LinkError
 from wire.mqtt import Broker, Handler, InboundMessage, MqttLink, parse_url
@@ -24,9 +24,6 @@ DELIVERY_S: Final = 2.0
 
 LOOK_S: Final = 0.02
 """Between two looks at a link that is coming up."""
-
-EXPIRY_DAYS: Final = 21
-"""A certificate that ends sooner needs somebody now: renewals take working days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +61,7 @@ async def check_tls(subject: BrokerSubject) -> list[Finding]:
     if broker.tls is None:
         return [ok("  TLS", "not used (mqtt://)")]
     try:
-        return [_expiry("  TLS", await _certificate_end(broker))]
+        return [expiry("  TLS", "the broker's certificate", await _certificate(broker))]
     except ssl.SSLCertVerificationError as error:
         mend = "renew the broker's certificate, or give its CA as ?ca=FILE in the URL"
         return [fail("  TLS", f"the broker's certificate is not trusted: {error.verify_message}", mend)]
@@ -72,22 +69,14 @@ async def check_tls(subject: BrokerSubject) -> list[Finding]:
         return [fail("  TLS", f"no handshake: {error or 'no answer'}", "check that the port speaks TLS 1.2 or newer")]
 
 
-async def _certificate_end(broker: Broker) -> datetime:
+async def _certificate(broker: Broker) -> dict[str, Any]:
     async with asyncio.timeout(ANSWER_S):
         _, outgoing = await asyncio.open_connection(broker.host, broker.port, ssl=broker.tls)
-    certificate = outgoing.get_extra_info("peercert")
+    certificate: dict[str, Any] = outgoing.get_extra_info("peercert")
     outgoing.close()
     with contextlib.suppress(OSError):
         await outgoing.wait_closed()
-    return datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC)
-
-
-def _expiry(subject: str, end: datetime) -> Finding:
-    left = end - datetime.now(UTC)
-    said = f"the broker's certificate holds until {end:%Y-%m-%d}, {left.days} days"
-    if left < timedelta(days=EXPIRY_DAYS):
-        return fail(subject, said, "renew the broker's certificate now")
-    return ok(subject, said)
+    return certificate
 
 
 async def check_delivery(subject: BrokerSubject) -> list[Finding]:

@@ -8,22 +8,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 import time
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from readers.driver import find_driver
 from readers.errors import DriverNotFoundError, ProtocolError, ReaderError
 from readers.llrp import requests
-from readers.llrp.client import parse_address
+from readers.llrp.client import LlrpOptions
 from readers.llrp.codec import VERSIONS, Framer, decode, encode, read_header
+from readers.llrp.endpoint import LLRP_PORT, LLRP_TLS_PORT, Address, parse_address
 from readers.llrp.message import Message
 from readers.llrp.requests import Capabilities
+from readers.read import EpcTable
 from tallyman.attach import Attached
+from tallyman.doctor.certificate import expiry
 from tallyman.doctor.finding import Check, Finding, fail, ok
+from wire.clock import SystemClock
 
 ANSWER_S: Final = 5.0
 """For the connection and for each answer; a reader on the site's network needs milliseconds."""
+
+VERSION_PATIENCE_S: Final = 3.0
+"""A reader of LLRP 1.0.1 may swallow the question for 1.1 without an answer."""
+
+DEFAULT_PORTS: Final = {"http": 80, "https": 443, "mqtt": 1883, "mqtts": 8883}
+"""Of readers that speak something else."""
 
 MAX_SKEW_S: Final = 2.0
 """Drivers map a reader's clock to ours; beyond this its own log and ours can no longer be laid side by side."""
@@ -47,6 +59,9 @@ class Examined:
     failure: str = ""
     is_busy: bool = False
     version: int = 0
+    newest_version: int = 0
+    certificate: dict[str, Any] | None = None
+    """The reader's, over TLS."""
     skew_s: float | None = None
     capabilities: Message | None = None
     antennas: dict[int, bool] = field(default_factory=dict)
@@ -55,21 +70,22 @@ class Examined:
 async def examine(reader: Attached, *, held_by_gateway: bool) -> Examined:
     """Ask one LLRP reader everything; never raises for what the reader does."""
     found = Examined(reader, held_by_gateway)
+    options = LlrpOptions.model_validate(dict(reader.settings.options))
     try:
-        address = parse_address(reader.settings.address)
+        address = parse_address(reader.settings.address, LLRP_TLS_PORT if options.tls else LLRP_PORT)
         found.address = f"{address.host}:{address.port}"
-        began_s = time.monotonic()
-        async with asyncio.timeout(ANSWER_S):
-            incoming, outgoing = await asyncio.open_connection(address.host, address.port)
-        found.connect_ms = (time.monotonic() - began_s) * 1000
+        incoming, outgoing = await _connected(found, address, options)
     except TimeoutError:
         found.failure = f"{found.address} does not answer within {ANSWER_S:g} s"
+        return found
+    except ssl.SSLCertVerificationError as error:
+        found.failure = f"{found.address}: its certificate is not trusted: {error.verify_message}"
         return found
     except (OSError, ReaderError) as error:
         found.failure = f"{found.address or reader.settings.address}: {error}"
         return found
     try:
-        await _converse(found, _Conversation(incoming, outgoing))
+        await _converse(found, _Conversation(incoming, outgoing), may_speak_1_1=options.version == "auto")
     except TimeoutError:
         found.failure = f"connected, but gave no LLRP answer within {ANSWER_S:g} s"
     except EOFError:
@@ -81,6 +97,21 @@ async def examine(reader: Attached, *, held_by_gateway: bool) -> Examined:
         with contextlib.suppress(OSError):
             await outgoing.wait_closed()
     return found
+
+
+async def _connected(
+    found: Examined, address: Address, options: LlrpOptions
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    began_s = time.monotonic()
+    tls = options.tls
+    name = (tls.server_name or address.host) if tls else None
+    async with asyncio.timeout(ANSWER_S):
+        incoming, outgoing = await asyncio.open_connection(
+            address.host, address.port, ssl=tls.context() if tls else None, server_hostname=name
+        )
+    found.connect_ms = (time.monotonic() - began_s) * 1000
+    found.certificate = outgoing.get_extra_info("peercert")
+    return incoming, outgoing
 
 
 class _Conversation:
@@ -114,7 +145,7 @@ class _Conversation:
         return await self.hear(f"{request.name}_RESPONSE", "ERROR_MESSAGE")
 
 
-async def _converse(found: Examined, talk: _Conversation) -> None:
+async def _converse(found: Examined, talk: _Conversation, *, may_speak_1_1: bool) -> None:
     try:
         hello = await talk.hear("READER_EVENT_NOTIFICATION")
     finally:
@@ -128,11 +159,22 @@ async def _converse(found: Examined, talk: _Conversation) -> None:
     if attempt is not None and attempt.fields["Status"] in BUSY:
         found.is_busy = True
         return
+    if may_speak_1_1:
+        found.newest_version = await _newest_version(talk)
     found.capabilities = await talk.ask(requests.get_capabilities(1))
     antennas = await talk.ask(requests.get_antennas(2))
     for one in antennas.every("AntennaProperties"):
         found.antennas[one.fields["AntennaID"]] = bool(one.fields["AntennaConnected"])
     await talk.ask(Message("CLOSE_CONNECTION", 3))
+
+
+async def _newest_version(talk: _Conversation) -> int:
+    """What the reader says it speaks; 0 where it refuses the question, or swallows it, as one of 1.0.1 may."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(VERSION_PATIENCE_S):
+            answer = await talk.ask(requests.get_supported_version(4))
+            return int(answer.fields.get("SupportedVersion", 0))
+    return 0
 
 
 async def check_reach(found: Examined) -> list[Finding]:
@@ -151,16 +193,24 @@ async def check_version(found: Examined) -> list[Finding]:
     """Which LLRP does it speak?"""
     if not found.version:
         return []
-    said = LLRP_VERSIONS.get(found.version, f"version number {found.version}, which nobody knows")
+    newest = max(found.version, found.newest_version)
+    said = LLRP_VERSIONS.get(newest, f"version number {newest}, which nobody knows")
     if found.version not in VERSIONS:
         return [fail("  LLRP version", said, "set the reader to LLRP 1.0.1 or 1.1")]
     return [ok("  LLRP version", said)]
 
 
+async def check_tls(found: Examined) -> list[Finding]:
+    """How long does its certificate hold?"""
+    if found.certificate is None:
+        return []
+    return [expiry("  TLS", "the reader's certificate", found.certificate)]
+
+
 async def check_clock(found: Examined) -> list[Finding]:
     """Does its clock agree with this machine's?"""
     if found.skew_s is None:
-        return []
+        return [ok("  clock", "tells its uptime alone; reads take this machine's time")] if found.version else []
     said = f"{found.skew_s:+.3f} s against this machine"
     if abs(found.skew_s) > MAX_SKEW_S:
         return [fail("  clock", said, "set an NTP server on the reader, and check that this machine keeps time")]
@@ -212,6 +262,7 @@ async def check_firmware(found: Examined) -> list[Finding]:
 
 READER_CHECKS: Final = (
     Check("reach", check_reach),
+    Check("TLS", check_tls),
     Check("LLRP version", check_version),
     Check("clock", check_clock),
     Check("antennas", check_antennas),
@@ -221,20 +272,38 @@ READER_CHECKS: Final = (
 
 
 async def check_readers(readers: list[Attached], *, held_by_gateway: bool) -> list[Finding]:
-    """All readers at once; one whose driver does not speak LLRP only has its driver looked up."""
-    llrp = [reader for reader in readers if reader.driver == "llrp"]
-    examined = await asyncio.gather(*(examine(reader, held_by_gateway=held_by_gateway) for reader in llrp))
-    findings = [finding for found in examined for check in READER_CHECKS for finding in await check.look(found)]
-    return findings + [_driver(reader) for reader in readers if reader.driver != "llrp"]
+    """All readers at once: the driver's word on its options first, then LLRP readers in full, others by their door."""
+    examinations = (_check_reader(reader, held_by_gateway=held_by_gateway) for reader in readers)
+    return [finding for findings in await asyncio.gather(*examinations) for finding in findings]
 
 
-def _driver(reader: Attached) -> Finding:
+async def _check_reader(reader: Attached, *, held_by_gateway: bool) -> list[Finding]:
     name = f"reader {reader.settings.name}"
     try:
-        find_driver(reader.driver)
+        find_driver(reader.driver)(reader.settings, EpcTable(), SystemClock(), lambda _: None)
     except DriverNotFoundError as error:
-        return fail(name, str(error), "install the package that brings the driver, or correct `driver`")
-    return ok(name, f"driver {reader.driver} is installed; only LLRP readers are examined further")
+        return [fail(name, str(error), "install the package that brings the driver, or correct `driver`")]
+    except ReaderError as error:
+        return [fail(name, str(error), "correct this reader's `address` and `options` in the configuration")]
+    if reader.driver != "llrp":
+        return [await _check_door(name, reader)]
+    found = await examine(reader, held_by_gateway=held_by_gateway)
+    return [finding for check in READER_CHECKS for finding in await check.look(found)]
+
+
+async def _check_door(name: str, reader: Attached) -> Finding:
+    """A reader that speaks something else: does its address, or its broker's, accept a connection?"""
+    parts = urlsplit(reader.settings.address if "://" in reader.settings.address else f"//{reader.settings.address}")
+    port = parts.port or DEFAULT_PORTS.get(parts.scheme, LLRP_PORT)
+    where = f"{parts.hostname}:{port}"
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            _, outgoing = await asyncio.open_connection(parts.hostname, port)
+    except (OSError, TimeoutError) as error:
+        said = f"{where}: {error or f'no answer within {ANSWER_S:g} s'}"
+        return fail(name, said, "check its power, its cable and `address` in the configuration")
+    outgoing.close()
+    return ok(name, f"{where} accepts a connection; the {reader.driver} driver says the rest once it runs")
 
 
 def _ports(ports: list[int] | tuple[int, ...]) -> str:

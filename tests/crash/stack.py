@@ -18,7 +18,7 @@ import asyncpg
 
 from readers.read import to_us
 from simulators.gateway_files import to_toml
-from simulators.llrp_reader import SimulatedReader
+from simulators.llrp.reader import SimulatedReader
 from tallyman.embedded.postgres import EmbeddedPostgres
 from tests.crash.hopping import GTIN, HoppingTags
 from tests.crash.programs import POLL_S, Journal, Position, Program, run, run_tallyman

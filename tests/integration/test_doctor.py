@@ -10,6 +10,7 @@ import re
 import shutil
 import socket
 import sqlite3
+import ssl
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -22,9 +23,9 @@ from rich.console import Console
 
 from gateway.config import JournalSettings
 from gateway.journal import JournalFile
-from simulators.llrp_device import ReaderModel
-from simulators.llrp_reader import SimulatedReader
-from simulators.llrp_session import attempt_event
+from simulators.llrp.models import load_model
+from simulators.llrp.reader import SimulatedReader
+from simulators.llrp.session import attempt_event
 from simulators.sighting import Sightings, no_sightings
 from tallyman.doctor import edge, store
 from tallyman.doctor import reader as reader_checks
@@ -50,10 +51,11 @@ async def make_reader() -> AsyncIterator[Callable[..., Any]]:
     """Starts simulated readers, and stops them all afterwards."""
     made: list[SimulatedReader] = []
 
-    async def make(ahead_s: float = 0, model: ReaderModel | None = None) -> SimulatedReader:
+    async def make(ahead_s: float = 0, tls: ssl.SSLContext | None = None, **facts: Any) -> SimulatedReader:
         clock = ScaledClock(datetime.now(UTC) + timedelta(seconds=ahead_s))
+        model = load_model().model_copy(update=facts)
         made.append(SimulatedReader("door-1", Nothing(), clock, 4, model))
-        await made[-1].start()
+        await made[-1].start(tls=tls)
         return made[-1]
 
     yield make
@@ -134,7 +136,7 @@ async def test_a_reader_that_is_not_there(broker: Any, tmp_path: Path) -> None:
 async def test_a_reader_whose_clock_is_wrong_and_whose_cable_is_loose(
     make_reader: Any, broker: Any, tmp_path: Path
 ) -> None:
-    reader = await make_reader(ahead_s=90, model=ReaderModel(firmware=""))
+    reader = await make_reader(ahead_s=90, firmware="")
     reader.set_antenna(2, is_connected=False)
     findings = await found(gateway_toml(tmp_path, f"127.0.0.1:{reader.port}", broker.url))
     assert failing(findings) == {"clock", "antennas", "firmware"}
@@ -144,17 +146,45 @@ async def test_a_reader_whose_clock_is_wrong_and_whose_cable_is_loose(
     assert absent["antennas"].said == "7 of 1, 7 not on this reader, which has 4"
 
 
-async def test_a_reader_without_a_region(
-    make_reader: Any, broker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from simulators import llrp_device
-
-    rules = llrp_device._regulatory()
-    rules.fields["CountryCode"] = 0
-    monkeypatch.setattr(llrp_device, "_regulatory", lambda: rules)
-    reader = await make_reader()
+async def test_a_reader_without_a_region_or_a_clock(make_reader: Any, broker: Any, tmp_path: Path) -> None:
+    reader = await make_reader(country_code=0, has_utc_clock=False, max_version=2)
     findings = await found(gateway_toml(tmp_path, f"127.0.0.1:{reader.port}", broker.url))
     assert failing(findings) == {"region"}
+    assert "uptime alone" in findings["clock"].said
+    assert findings["LLRP version"].said == "1.1"
+
+
+async def certificate(folder: Path, days: int) -> tuple[Path, Path]:
+    """A certificate of its own for this machine, and its key."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not on the PATH")
+    made, key = folder / f"cert-{days}.pem", folder / f"key-{days}.pem"
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    new = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", str(days), *names]
+    line = [*new, "-keyout", key, "-out", made]
+    await asyncio.to_thread(subprocess.run, line, check=True, capture_output=True)
+    return made, key
+
+
+@pytest.mark.parametrize(("days", "is_ok"), [(2, False), (400, True)])
+async def test_a_reader_over_tls(make_reader: Any, broker: Any, tmp_path: Path, days: int, is_ok: bool) -> None:
+    made, key = await certificate(tmp_path, days)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made, key)
+    reader = await make_reader(tls=context)
+    path = gateway_toml(tmp_path, f"127.0.0.1:{reader.port}", broker.url)
+    plain = path.read_text()
+    path.write_text(plain.replace("[journal]", f'[readers.options.tls]\nca_file = "{made}"\n[journal]'))
+    findings = [finding async for finding in examine(path)]
+    tls = next(finding for finding in findings if finding.subject == "  TLS")
+    assert f"{days - 1} days" in tls.said
+    assert [finding for finding in findings if not finding.is_ok] == ([] if is_ok else [tls])
+    if is_ok:
+        path.write_text(plain.replace("[journal]", "[readers.options.tls]\n[journal]"))
+        findings = [finding async for finding in examine(path)]
+        (bad,) = [finding for finding in findings if not finding.is_ok]
+        assert "not trusted" in bad.said
 
 
 async def test_a_reader_that_serves_another(make_reader: Any, broker: Any, tmp_path: Path) -> None:
@@ -220,6 +250,30 @@ async def test_things_that_are_no_good_reader(
     findings = await found(gateway_toml(tmp_path, f"127.0.0.1:{port}", broker.url))
     assert {"reader door-1", subject} <= failing(findings)
     assert says in findings[subject].said
+
+
+async def test_options_that_the_driver_refuses(broker: Any, tmp_path: Path) -> None:
+    path = gateway_toml(tmp_path, "127.0.0.1", broker.url)
+    path.write_text(path.read_text().replace("[journal]", "options = { speling = 1 }\n[journal]"))
+    findings = await found(path)
+    assert failing(findings) == {"reader door-1"}
+    assert "speling" in findings["reader door-1"].said
+
+
+async def test_a_reader_that_speaks_something_else(broker: Any, tmp_path: Path) -> None:
+    path = gateway_toml(tmp_path, broker.url, broker.url)
+    path.write_text(
+        path.read_text().replace(
+            'name = "door-1"', 'name = "door-1"\ndriver = "zebra-iot"\noptions = { data_topic = "a" }'
+        )
+    )
+    findings = await found(path)
+    assert failing(findings) == set()
+    assert "accepts a connection" in findings["reader door-1"].said
+    path.write_text(
+        path.read_text().replace(f'address = "{broker.url}"', f'address = "mqtt://127.0.0.1:{free_port()}"')
+    )
+    assert failing(await found(path)) == {"reader door-1"}
 
 
 async def test_a_driver_that_nobody_installed(broker: Any, tmp_path: Path) -> None:
@@ -369,18 +423,11 @@ async def test_what_brokers_grant_and_do_not_do(mosquitto: Any, tmp_path: Path) 
 
 @pytest.mark.parametrize(("days", "is_ok"), [(2, False), (400, True)])
 async def test_certificates(make_broker: Any, tmp_path: Path, days: int, is_ok: bool) -> None:
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl is not on the PATH")
-    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    new = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", str(days), *names]
-    make = [*new, "-keyout", key, "-out", certificate]
-    await asyncio.to_thread(subprocess.run, make, check=True, capture_output=True)
-    made = make_broker(listener={"ssl": True, "certfile": str(certificate), "keyfile": str(key)})
+    signed, key = await certificate(tmp_path, days)
+    made = make_broker(listener={"ssl": True, "certfile": str(signed), "keyfile": str(key)})
     await made.start()
     url = f"mqtts://127.0.0.1:{made.port}"
-    findings = by_subject(await check_broker(BrokerSubject(f"{url}?ca={certificate}", "g")))
+    findings = by_subject(await check_broker(BrokerSubject(f"{url}?ca={signed}", "g")))
     assert findings["TLS"].is_ok == is_ok
     assert f"{days - 1} days" in findings["TLS"].said
     assert failing(findings) == (set() if is_ok else {"TLS"})

@@ -16,8 +16,8 @@ from readers.llrp import requests
 from readers.llrp.codec import Framer, decode, encode
 from readers.llrp.message import Message
 from readers.llrp.requests import Capabilities, InventoryPlan
-from simulators import llrp_reader
-from simulators.llrp_reader import SimulatedReader
+from simulators.llrp import reader as llrp_reader
+from simulators.llrp.reader import SimulatedReader
 from simulators.sighting import Sightings
 from wire.clock import ScaledClock
 

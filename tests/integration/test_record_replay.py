@@ -20,7 +20,7 @@ from readers.errors import ReaderError
 from readers.read import EpcTable, ReadBatch, ReaderState, empty_reads
 from readers.recording import TapeFile, read_events, read_recording
 from readers.tape import TapeOpened, TapeReader
-from simulators.llrp_reader import SimulatedReader
+from simulators.llrp.reader import SimulatedReader
 from simulators.recorded import RecordedSource
 from tallyman.attach import chosen
 from tallyman.errors import ReplayError, SourceError

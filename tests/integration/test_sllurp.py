@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from simulators.llrp_reader import SimulatedReader
+from simulators.llrp.reader import SimulatedReader
 from simulators.sighting import Sightings
 from wire.clock import ScaledClock
 

@@ -1,0 +1,1 @@
+"""A simulated LLRP reader: protocol and radio without I/O in the core, a socket around it."""
