@@ -94,7 +94,17 @@ async def _keep_flushing(tape: TapeFile, status: RecordStatus, stop: asyncio.Eve
                 await stop.wait()
         except TimeoutError:
             pass
-        tape.flush()
+        await _store(tape)
         now_s = loop.time()
         status.rate = (status.reads - seen) / max(now_s - seen_s, 1e-3)
         status.bytes, seen, seen_s = tape.size, status.reads, now_s
+
+
+async def _store(tape: TapeFile) -> None:
+    """Write off the event loop; also when cancelled not before it is done, for what comes next must stand behind it."""
+    writing = asyncio.ensure_future(asyncio.to_thread(tape.write, tape.gather()))
+    try:
+        await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        await writing
+        raise

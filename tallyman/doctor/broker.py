@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tallyman.doctor.certificate import expiry
-from tallyman.doctor.finding import Check, Finding, fail, ok
+from tallyman.doctor.finding import Check, Finding, fail, ok, reason
 from wire.errors import LinkError
 from wire.mqtt import Broker, Handler, InboundMessage, MqttLink, parse_url
 from wire.topics import probe, shared
@@ -47,7 +47,7 @@ async def check_reach(subject: BrokerSubject) -> list[Finding]:
     except TimeoutError:
         return [fail("broker", f"{broker} does not answer within {ANSWER_S:g} s", mend)]
     except OSError as error:
-        return [fail("broker", f"{broker}: {error.strerror or error}", mend)]
+        return [fail("broker", f"{broker}: {reason(error)}", mend)]
     async with _link(subject) as link:
         if not await _comes_up(link):
             said = f"{broker} opens the connection, but: {link.down_reason or f'silent for {ANSWER_S:g} s'}"
@@ -65,8 +65,10 @@ async def check_tls(subject: BrokerSubject) -> list[Finding]:
     except ssl.SSLCertVerificationError as error:
         mend = "renew the broker's certificate, or give its CA as ?ca=FILE in the URL"
         return [fail("  TLS", f"the broker's certificate is not trusted: {error.verify_message}", mend)]
-    except (OSError, TimeoutError) as error:
-        return [fail("  TLS", f"no handshake: {error or 'no answer'}", "check that the port speaks TLS 1.2 or newer")]
+    except TimeoutError:
+        return [fail("  TLS", f"no handshake within {ANSWER_S:g} s", "check that the port speaks TLS 1.2 or newer")]
+    except OSError as error:
+        return [fail("  TLS", f"no handshake: {reason(error)}", "check that the port speaks TLS 1.2 or newer")]
 
 
 async def _certificate(broker: Broker) -> dict[str, Any]:

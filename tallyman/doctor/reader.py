@@ -25,7 +25,7 @@ from readers.llrp.requests import Capabilities
 from readers.read import EpcTable
 from tallyman.attach import Attached
 from tallyman.doctor.certificate import expiry
-from tallyman.doctor.finding import Check, Finding, fail, ok
+from tallyman.doctor.finding import Check, Finding, fail, ok, reason
 from wire.clock import SystemClock
 
 ANSWER_S: Final = 5.0
@@ -43,6 +43,8 @@ MAX_SKEW_S: Final = 2.0
 LLRP_VERSIONS: Final = {1: "1.0.1", 2: "1.1", 3: "2.0"}
 VENDORS: Final = {25_882: "Impinj", 161: "Motorola/Zebra", 10_642: "Zebra", 26_554: "ThingMagic", 22_695: "Alien"}
 """Manufacturers by their IANA enterprise number."""
+
+REACH_MEND: Final = "check its power, its cable and `address` in the configuration"
 
 BUSY: Final = frozenset({1, 2})
 """ConnectionAttemptStatus: another client, whoever began it, has the reader."""
@@ -81,8 +83,11 @@ async def examine(reader: Attached, *, held_by_gateway: bool) -> Examined:
     except ssl.SSLCertVerificationError as error:
         found.failure = f"{found.address}: its certificate is not trusted: {error.verify_message}"
         return found
-    except (OSError, ReaderError) as error:
-        found.failure = f"{found.address or reader.settings.address}: {error}"
+    except OSError as error:
+        found.failure = f"{found.address}: {reason(error)}"
+        return found
+    except ReaderError as error:
+        found.failure = str(error)
         return found
     try:
         await _converse(found, _Conversation(incoming, outgoing), may_speak_1_1=options.version == "auto")
@@ -181,8 +186,7 @@ async def check_reach(found: Examined) -> list[Finding]:
     """Does it answer, and has it time for us?"""
     name = f"reader {found.reader.settings.name}"
     if found.failure:
-        mend = "check its power, its cable and `address` in the configuration; LLRP listens on port 5084"
-        return [fail(name, found.failure, mend)]
+        return [fail(name, found.failure, REACH_MEND)]
     if found.is_busy and not found.held_by_gateway:
         return [fail(name, "serves another client", "find what else connects to it and stop that: a reader serves one")]
     said = f"{found.address} answers in {found.connect_ms:.0f} ms"
@@ -299,9 +303,10 @@ async def _check_door(name: str, reader: Attached) -> Finding:
     try:
         async with asyncio.timeout(ANSWER_S):
             _, outgoing = await asyncio.open_connection(parts.hostname, port)
-    except (OSError, TimeoutError) as error:
-        said = f"{where}: {error or f'no answer within {ANSWER_S:g} s'}"
-        return fail(name, said, "check its power, its cable and `address` in the configuration")
+    except TimeoutError:
+        return fail(name, f"{where} does not answer within {ANSWER_S:g} s", REACH_MEND)
+    except OSError as error:
+        return fail(name, f"{where}: {reason(error)}", REACH_MEND)
     outgoing.close()
     return ok(name, f"{where} accepts a connection; the {reader.driver} driver says the rest once it runs")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import random
 import struct
 import zlib
@@ -187,6 +188,28 @@ def test_events_keep_their_place_among_reads(tmp_path: Path) -> None:
     read = EpcTable()
     assert [plain(event, read) for event in read_events(path, read)][1:] == [plain(event, epcs) for event in events]
     assert [len(one.reads) for one in read_recording(path, EpcTable())] == [1, 1]
+
+
+def test_a_disk_that_is_full_costs_what_it_would_not_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "run.tape"
+    epcs = EpcTable()
+    tape = TapeFile(path, READERS, epcs, AT_US)
+    kept, lost = batch(epcs, "door-1", [1]), batch(epcs, "door-1", [2])
+    tape.take(kept)
+    tape.flush()
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", full)
+        tape.take(lost)
+        with pytest.raises(RecordingError, match="No space left"):
+            tape.flush()
+    tape.take(batch(epcs, "door-1", [2, 3]))
+    tape.close()
+    assert path.stat().st_size == tape.size
+    assert [len(one.reads) for one in read_recording(path, EpcTable())] == [1]
 
 
 def test_two_programs_cannot_record_to_one_tape(tmp_path: Path) -> None:
