@@ -16,6 +16,7 @@ from readers.read import EpcTable, ReadBatch, ReaderEvent, ReaderState, to_us
 from readers.recording import TapeFile
 from readers.tape import TapeReader
 from tallyman.attach import Attached, attached
+from tallyman.log_lines import log_shown
 from wire.clock import Clock
 
 FLUSH_S: Final = 1.0
@@ -73,7 +74,8 @@ async def record(
 
     try:
         async with attached(readers, epcs, clock, take):
-            with Live(status, console=console, refresh_per_second=4, transient=True):
+            live = Live(status, console=console, refresh_per_second=4, transient=True)
+            with live, log_shown(lambda line: console.print(line, style="yellow")):
                 await _keep_flushing(tape, status, stop, for_s)
     finally:
         tape.close()

@@ -26,6 +26,7 @@ from readers.read import EpcTable, ReadBatch, ReaderEvent, ReaderNotice, ReaderS
 from readers.recording import read_events
 from readers.tape import TapeOpened
 from tallyman.attach import Attached, attached
+from tallyman.log_lines import log_shown
 from wire.clock import Clock, ScaledClock
 
 RATE_S: Final = 5
@@ -169,13 +170,13 @@ class View:
     now_us: Callable[[], int]
     source: str
     readers: tuple[str, ...] = ()
+    log: deque[str] = field(default_factory=lambda: deque(maxlen=2))
+    """The program's own last words, such as why a reader is not reached."""
 
     def __rich_console__(self, console: Console, options: Any) -> Iterator[Any]:
         """A table as high as the screen, what it is of above it."""
-        height = options.height or console.height
-        yield Group(
-            self._head(), self._table(max(3, height - _FRAME_LINES - len(self.board.notices))), *self._notices()
-        )
+        height, notices = options.height or console.height, self._notices()
+        yield Group(self._head(), self._table(max(3, height - _FRAME_LINES - len(notices))), *notices)
 
     def _head(self) -> Text:
         board = self.board
@@ -222,7 +223,7 @@ class View:
         return [
             Text(f"{_clock(notice.at_us)} {notice.reader}: {notice.kind} {notice.detail}", style="yellow")
             for notice in self.board.notices
-        ]
+        ] + [Text(line, style="yellow", no_wrap=True, overflow="ellipsis") for line in self.log]
 
 
 def named(epc: bytes) -> str:
@@ -320,7 +321,7 @@ async def _show(
     end_s = None if for_s is None else loop.time() + for_s
     live = Live(view, console=console, auto_refresh=False, screen=True) if console.is_terminal else None
     async with running:
-        with live or nullcontext():
+        with log_shown(view.log.append), live or nullcontext():
             while not stop.is_set() and (end_s is None or loop.time() < end_s):
                 if live is not None:
                     live.refresh()

@@ -102,7 +102,9 @@ async def test_a_live_reader_goes_onto_a_tape_whole(
 async def test_a_reader_that_is_not_there_is_told_by_the_exit_code(tmp_path: Path) -> None:
     readers = chosen(None, None, "127.0.0.1:9", "llrp", "1")
     out = tmp_path / "none.tape"
-    assert await record(readers, out, SystemClock(), asyncio.Event(), for_s=0.3, console=quiet()) == 1
+    console = quiet()
+    assert await record(readers, out, SystemClock(), asyncio.Event(), for_s=0.3, console=console) == 1
+    assert "cannot connect to 127.0.0.1:9" in said(console)
     assert list(read_recording(out, EpcTable())) == []
 
 
@@ -139,6 +141,14 @@ async def test_each_reader_of_a_recording_is_served_by_itself(tmp_path: Path) ->
     with pytest.raises(ReplayError, match="cannot listen"):
         await serve(path, SystemClock(), stop, port=port, console=console)
     busy.close()
+
+
+async def test_the_tail_of_a_reader_that_is_not_there_says_why() -> None:
+    console = quiet()
+    readers = chosen(None, "door-1", "127.0.0.1:9", "llrp", "1")
+    assert await tail_live(readers, SystemClock(), asyncio.Event(), for_s=0.3, console=console) == 1
+    assert "door-1 connecting" in said(console)
+    assert "cannot connect to 127.0.0.1:9" in said(console)
 
 
 async def test_the_tail_of_a_live_reader(reader: tuple[str, RecordedSource]) -> None:
