@@ -12,7 +12,6 @@ import ssl
 import time
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from readers.driver import find_driver
 from readers.errors import DriverNotFoundError, ProtocolError, ReaderError
@@ -25,6 +24,7 @@ from readers.llrp.requests import Capabilities
 from readers.read import EpcTable
 from tallyman.attach import Attached
 from tallyman.doctor.certificate import expiry
+from tallyman.doctor.door import REACH_MEND, check_door
 from tallyman.doctor.finding import Check, Finding, fail, ok, reason
 from wire.clock import SystemClock
 
@@ -34,17 +34,12 @@ ANSWER_S: Final = 5.0
 VERSION_PATIENCE_S: Final = 3.0
 """A reader of LLRP 1.0.1 may swallow the question for 1.1 without an answer."""
 
-DEFAULT_PORTS: Final = {"http": 80, "https": 443, "mqtt": 1883, "mqtts": 8883}
-"""Of readers that speak something else."""
-
 MAX_SKEW_S: Final = 2.0
 """Drivers map a reader's clock to ours; beyond this its own log and ours can no longer be laid side by side."""
 
 LLRP_VERSIONS: Final = {1: "1.0.1", 2: "1.1", 3: "2.0"}
 VENDORS: Final = {25_882: "Impinj", 161: "Motorola/Zebra", 10_642: "Zebra", 26_554: "ThingMagic", 22_695: "Alien"}
 """Manufacturers by their IANA enterprise number."""
-
-REACH_MEND: Final = "check its power, its cable and `address` in the configuration"
 
 BUSY: Final = frozenset({1, 2})
 """ConnectionAttemptStatus: another client, whoever began it, has the reader."""
@@ -290,25 +285,9 @@ async def _check_reader(reader: Attached, *, held_by_gateway: bool) -> list[Find
     except ReaderError as error:
         return [fail(name, str(error), "correct this reader's `address` and `options` in the configuration")]
     if reader.driver != "llrp":
-        return [await _check_door(name, reader)]
+        return [await check_door(name, reader.settings.address, reader.driver)]
     found = await examine(reader, held_by_gateway=held_by_gateway)
     return [finding for check in READER_CHECKS for finding in await check.look(found)]
-
-
-async def _check_door(name: str, reader: Attached) -> Finding:
-    """A reader that speaks something else: does its address, or its broker's, accept a connection?"""
-    parts = urlsplit(reader.settings.address if "://" in reader.settings.address else f"//{reader.settings.address}")
-    port = parts.port or DEFAULT_PORTS.get(parts.scheme, LLRP_PORT)
-    where = f"{parts.hostname}:{port}"
-    try:
-        async with asyncio.timeout(ANSWER_S):
-            _, outgoing = await asyncio.open_connection(parts.hostname, port)
-    except TimeoutError:
-        return fail(name, f"{where} does not answer within {ANSWER_S:g} s", REACH_MEND)
-    except OSError as error:
-        return fail(name, f"{where}: {reason(error)}", REACH_MEND)
-    outgoing.close()
-    return ok(name, f"{where} accepts a connection; the {reader.driver} driver says the rest once it runs")
 
 
 def _ports(ports: list[int] | tuple[int, ...]) -> str:

@@ -16,8 +16,9 @@ from rich.text import Text
 from gateway.config import GatewayConfig
 from gateway.config import load as load_gateway
 from gateway.errors import ConfigError as GatewayConfigError
-from tallyman.attach import chosen
+from tallyman.attach import readers_of
 from tallyman.doctor.broker import BrokerSubject, check_broker
+from tallyman.doctor.door import check_scanner
 from tallyman.doctor.edge import EDGE_CHECKS, is_running
 from tallyman.doctor.finding import Finding, fail, ok
 from tallyman.doctor.reader import check_readers
@@ -81,7 +82,9 @@ async def _gateway(path: Path) -> AsyncIterator[Finding]:
         return
     yield _summary(path, config)
     running = config.journal is not None and is_running(config.journal)
-    for finding in await check_readers(chosen(path, None, None, "", ""), held_by_gateway=running):
+    for finding in await check_readers(readers_of(config), held_by_gateway=running):
+        yield finding
+    for finding in await asyncio.gather(*map(check_scanner, config.scanners)):
         yield finding
     if config.mqtt is None:
         yield fail("broker", "none configured", 'add [mqtt] with url = "mqtt://host"')
@@ -97,7 +100,12 @@ async def _gateway(path: Path) -> AsyncIterator[Finding]:
 
 
 def _summary(path: Path, config: GatewayConfig) -> Finding:
-    counts = (("readers", config.readers), ("portals", config.portals), ("zones", config.zones))
+    counts = (
+        ("readers", config.readers),
+        ("scanners", config.scanners),
+        ("portals", config.portals),
+        ("zones", config.zones),
+    )
     has = ", ".join(f"{name} {len(some)}" for name, some in counts)
     return ok("configuration", f"{path}: gateway {config.gateway} at {config.site} ({has})")
 

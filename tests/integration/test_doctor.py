@@ -276,6 +276,28 @@ async def test_a_reader_that_speaks_something_else(broker: Any, tmp_path: Path) 
     assert failing(await found(path)) == {"reader door-1"}
 
 
+async def test_scanners(broker: Any, tmp_path: Path) -> None:
+    path = tmp_path / "gateway.toml"
+    device = tmp_path / "ttyUSB0"
+    device.touch()
+    rows = [
+        ("here", "serial", str(device), ""),
+        ("unplugged", "serial", str(tmp_path / "ttyUSB1"), ""),
+        ("far", "tcp", f"127.0.0.1:{free_port()}", ""),
+        ("near", "tcp", f"127.0.0.1:{broker.port}", ""),
+        ("caller", "tcp", "127.0.0.1:0", "options = { listen = true }"),
+        ("strange", "nobodys", "x", ""),
+    ]
+    scanners = "".join(
+        f'[[scanners]]\nname = "{name}"\ndriver = "{driver}"\naddress = "{address}"\n{more}\n'
+        for name, driver, address, more in rows
+    )
+    path.write_text(f'site = "S"\ngateway = "g"\n{scanners}')
+    findings = await found(path)
+    assert failing(findings) == {"scanner unplugged", "scanner far", "scanner strange", "broker", "journal"}
+    assert "calls in" in findings["scanner caller"].said
+
+
 async def test_a_driver_that_nobody_installed(broker: Any, tmp_path: Path) -> None:
     path = gateway_toml(tmp_path, "x", broker.url)
     path.write_text(path.read_text().replace('name = "door-1"', 'name = "door-1"\ndriver = "nobodys"'))
