@@ -221,7 +221,10 @@ class View:
 
     def _notices(self) -> list[Text]:
         return [
-            Text(f"{_clock(notice.at_us)} {notice.reader}: {notice.kind} {notice.detail}", style="yellow")
+            Text(
+                f"{_clock(notice.at_us)} {notice.reader}: {notice.kind.replace('_', ' ')}: {notice.detail}",
+                style="yellow",
+            )
             for notice in self.board.notices
         ] + [Text(line, style="yellow", no_wrap=True, overflow="ellipsis") for line in self.log]
 
@@ -326,5 +329,5 @@ async def _show(
                 if live is not None:
                     live.refresh()
                 await asyncio.sleep(REFRESH_S)
-    console.print(view)
+        console.print(view)  # while the readers are still on
     return 0 if view.board.reads else 1

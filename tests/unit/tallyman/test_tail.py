@@ -83,7 +83,7 @@ def test_the_screen_tells_who_is_on_and_keeps_to_its_height() -> None:
     assert len(text.splitlines()) <= 20
     assert "● door-1  ● door-2 connecting" in text
     assert "40 tags  40 reads" in text
-    assert "antenna_lost antenna 2" in text
+    assert "antenna lost: antenna 2" in text
     board.take(ReaderState("door-1", frozenset(), BEGIN_US))
     assert "● door-1 off" in shown(board, epcs)
 
