@@ -147,7 +147,7 @@ async def test_the_tail_of_a_reader_that_is_not_there_says_why() -> None:
     console = quiet()
     readers = chosen(None, "door-1", "127.0.0.1:9", "llrp", "1")
     assert await tail_live(readers, SystemClock(), asyncio.Event(), for_s=0.3, console=console) == 1
-    assert "door-1 connecting" in said(console)
+    assert "door-1 off" in said(console)
     assert "cannot connect to 127.0.0.1:9" in said(console)
 
 
