@@ -32,7 +32,22 @@ from readers.llrp.table import (
     in_version,
 )
 
-__all__ = ["HEADER", "TLV_HEADER", "VERSIONS", "Framer", "Header", "decode", "encode", "read_header"]
+__all__ = [
+    "HEADER",
+    "MAX_DEPTH",
+    "MAX_FRAME_BYTES",
+    "MAX_PARAMETERS",
+    "TLV_HEADER",
+    "VERSIONS",
+    "Framer",
+    "Header",
+    "decode",
+    "decode_vendor_message",
+    "decode_vendor_parameter",
+    "encode",
+    "encode_vendor_parameter",
+    "read_header",
+]
 
 HEADER: Final = Struct("!HII")
 """Reserved (3 bits), version (3), type (10); length including this header; message id (LLRP 1.0.1 §16.1)."""
