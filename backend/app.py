@@ -19,19 +19,28 @@ from aiohttp import web
 
 import backend.alerts.routes
 import backend.catalog.routes
+import backend.channels.routes
+import backend.documents.routes
+import backend.ingest.departure_routes
 import backend.ingest.routes
+import backend.orders.routes
+import backend.returns.routes
 import backend.stock.routes
 from backend.api.guard import Guard
 from backend.api.idempotency import KeyStore
 from backend.api.routing import Route
 from backend.api.server import Check, Served, make_app
 from backend.config import BackendConfig, HttpSettings
+from backend.documents import service as documents
 from backend.errors import ConfigError, SchemaError
 from backend.ingest.listener import IngestListener
 from backend.ingest.service import IngestService
 from backend.live.hub import Hub
 from backend.live.routes import LiveRoute
 from backend.metrics import BackendMetrics
+from backend.orders import service as orders
+from backend.orders.granter import Granter
+from backend.returns import service as returns
 from backend.store.database import UNAVAILABLE, Database
 from backend.store.migrate import ensure_partitions, read_migrations
 from wire.clock import Clock
@@ -71,8 +80,9 @@ async def run_backend(
         metrics.show_ingest(lambda: asdict(service.stats))
         link = await stack.enter_async_context(_ingest(service, config.mqtt_url))
         hub = Hub(database, metrics.live)
+        granter = await stack.enter_async_context(Granter(database, clock).running())
         served = Served(
-            routes=all_routes(database, replica, service, clock),
+            routes=all_routes(database, replica, service, granter, clock),
             guard=Guard(config.http.token.get_secret_value() if config.http.token else None),
             keys=keys,
             metrics=metrics,
@@ -82,7 +92,14 @@ async def run_backend(
         LiveRoute(hub, metrics.live).mount(app)
         url = await stack.enter_async_context(_listening(app, config.http))
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(hub.run()), group.create_task(_keep_up(database, keys, clock))]
+            running = (
+                hub.run(),
+                _keep_up(database, keys, clock),
+                orders.keep_up(database, clock),
+                documents.keep_up(database, clock),
+                returns.keep_up(database, clock),
+            )
+            tasks = [group.create_task(one) for one in running]
             logger.info("serving url=%s", url)
             if ready is not None:
                 ready(url)
@@ -91,13 +108,20 @@ async def run_backend(
                 task.cancel()
 
 
-def all_routes(database: Database, replica: Database, service: IngestService, clock: Clock) -> list[Route]:
+def all_routes(
+    database: Database, replica: Database, service: IngestService, granter: Granter, clock: Clock
+) -> list[Route]:
     """Every route of the API: what is read from the replica, what is read from or written to the primary."""
     return [
         *backend.catalog.routes.routes(replica),
         *backend.stock.routes.routes(replica),
         *backend.ingest.routes.routes(database, service, clock),
         *backend.alerts.routes.routes(database),
+        *backend.channels.routes.routes(database, clock),
+        *backend.orders.routes.routes(database, replica, granter, clock),
+        *backend.documents.routes.routes(database, replica, clock),
+        *backend.ingest.departure_routes.routes(clock),
+        *backend.returns.routes.routes(replica, clock),
     ]
 
 

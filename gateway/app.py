@@ -1,14 +1,15 @@
 """The gateway program: everything is made and joined here, and nowhere else.
 
 drivers ──reads──▶ supervisor (pipeline, each tick) ──▶ journal ──▶ publisher ──▶ MQTT
-                                                          ▲             │ Ack
-                                    handhelds ──▶ scans ──┘◀────────────┘
+   ▲                          │                           ▲             │ Ack
+   └────── lights ◀───────────┘     handhelds ──▶ scans ──┘◀────────────┘
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -17,6 +18,7 @@ from gateway.config import GatewayConfig, JournalSettings, MqttSettings
 from gateway.errors import ConfigError, JournalError
 from gateway.health import serving
 from gateway.journal import Journal
+from gateway.lights import Lights
 from gateway.pipeline import Pipeline
 from gateway.publisher import Publisher
 from gateway.scans import ScanDesk
@@ -25,6 +27,7 @@ from gateway.supervisor import Supervisor
 from readers.driver import Driver, ReaderSettings, find_driver
 from readers.read import EpcTable, to_us
 from wire.clock import Clock
+from wire.events import Movement
 from wire.mqtt import MqttLink
 
 __all__ = ["GatewayStats", "run_gateway"]
@@ -63,10 +66,16 @@ async def run_gateway(
         publisher = Publisher(config, mqtt, journal, link, clock, stats)
         desk = ScanDesk(config.site, journal, link, stats, publisher.wake)
         publisher.on_outcomes(desk.tell)
-        supervisor = Supervisor(Pipeline(config, epcs), journal, clock, config.rules.tick_ms, stats, publisher.wake)
+
+        def decided(movements: Sequence[Movement]) -> None:
+            publisher.wake()
+            lights.show(movements)
+
+        supervisor = Supervisor(Pipeline(config, epcs), journal, clock, config.rules.tick_ms, stats, decided)
         drivers = _drivers(config, epcs, clock, supervisor)
+        lights = Lights(config.portals, drivers)
         async with serving(config, stats, CollectorRegistry()), link:
-            await _run_together(drivers, supervisor, publisher, journal, clock, stop)
+            await _run_together(drivers, lights, supervisor, publisher, journal, clock, stop)
     except* JournalError as group:  # whichever task met it first; the others were cancelled for it
         raise _first(group) from None
     finally:
@@ -75,6 +84,7 @@ async def run_gateway(
 
 async def _run_together(
     drivers: dict[str, Driver],
+    lights: Lights,
     supervisor: Supervisor,
     publisher: Publisher,
     journal: Journal,
@@ -87,8 +97,11 @@ async def _run_together(
         sending = group.create_task(publisher.run())
         trimming = group.create_task(_keep_trimmed(journal, clock))
         judging = group.create_task(supervisor.run(readers_gone))
+        lighting = group.create_task(lights.run())
         driving = [group.create_task(supervisor.drive(name, driver)) for name, driver in drivers.items()]
         await stop.wait()
+        lighting.cancel()
+        await asyncio.wait([lighting])
         for task in driving:
             task.cancel()
         await asyncio.wait(driving)

@@ -36,12 +36,22 @@ class Zone(Strict):
     name: str = ""
 
 
+class Light(Strict):
+    """A lamp at a door, wired to an output of a reader: lit for a moment when something crossed that way."""
+
+    reader: Name
+    gpo: Annotated[int, Field(ge=1, le=65535)]
+    on: Literal["crossed_in", "crossed_out"]
+    for_s: Annotated[float, Field(gt=0, le=60)] = 3.0
+
+
 class Portal(Strict):
     """A door with antennas on both sides. `inside_zone` is where a tag is after it crossed inwards."""
 
     code: Name
     inside_zone: Name
     name: str = ""
+    lights: tuple[Light, ...] = ()
 
 
 class Antenna(Strict):
@@ -140,6 +150,12 @@ class GatewayConfig(Strict):
         names = [reader.name for reader in self.readers]
         if len(set(names)) != len(names):
             raise ValueError("two readers have the same name")
+        for portal in self.portals:
+            for light in portal.lights:
+                if light.reader not in names:
+                    raise ValueError(
+                        f"portal {portal.code}: a light at reader {light.reader}, which is not in this file"
+                    )
         for reader in self.readers:
             for antenna in reader.antennas:
                 if antenna.zone is not None and antenna.zone not in zones:
@@ -150,8 +166,9 @@ class GatewayConfig(Strict):
 
     @property
     def hash(self) -> str:
-        """SHA-256 (hex) of everything that decides how reads are judged; where the journal and broker are does not."""
-        judged = self.model_dump_json(exclude={"journal", "mqtt", "health"})
+        """SHA-256 (hex) of everything that decides how reads are judged; journal, broker and lamps do not."""
+        lamps = {"__all__": {"lights"}}
+        judged = self.model_dump_json(exclude={"journal": True, "mqtt": True, "health": True, "portals": lamps})
         return hashlib.sha256(judged.encode()).hexdigest()
 
 

@@ -23,7 +23,7 @@ from readers.backoff import Backoff
 from readers.driver import Driver
 from readers.read import ReadBatch, ReaderEvent, ReaderNotice, ReaderState, from_us, to_us
 from wire.clock import Clock
-from wire.events import ReaderHealth
+from wire.events import Movement, ReaderHealth
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,9 @@ class _Tick:
 
 
 class Supervisor:
-    """Runs the judgement of one gateway. `decided` is called whenever the journal has something new to send."""
+    """Runs the judgement of one gateway. `decided` is called, with the movements in it, whenever the journal has
+    something new to send.
+    """
 
     def __init__(
         self,
@@ -68,7 +70,7 @@ class Supervisor:
         clock: Clock,
         tick_ms: int,
         stats: GatewayStats,
-        decided: Callable[[], None],
+        decided: Callable[[Sequence[Movement]], None],
     ) -> None:
         self._pipeline = pipeline
         self._journal = journal
@@ -165,7 +167,7 @@ class Supervisor:
             if isinstance(event, ReaderNotice):
                 health.append(_as_health(event.reader, event.kind, event))
             elif isinstance(event, ReaderState):
-                up = bool(event.antennas)
+                up = bool(event.antennas) or event.idle
                 if self._stats.readers.get(event.reader, False) != up:
                     health.append(_as_health(event.reader, "connected" if up else "lost", event))
                 self._stats.readers[event.reader] = up
@@ -192,7 +194,7 @@ class Supervisor:
         self._stats.judging = True
         self._stats.movements += len(step.movements)
         if step.movements or tick.health:
-            self._decided()
+            self._decided(step.movements)
 
 
 def _as_health(reader: str, state: str, event: ReaderState | ReaderNotice) -> ReaderHealth:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol, cast, runtime_checkable
 
 from readers.errors import DriverNotFoundError
 from readers.read import EpcTable, ReaderEvent
@@ -38,6 +38,14 @@ class Driver(Protocol):
         Delivers a ReaderState with antennas when inventory begins and one without when the link is lost. Logs once
         when the link drops and once when it is back. Raises only for a configuration that can never work.
         """
+
+
+@runtime_checkable
+class SetsOutputs(Protocol):
+    """What a driver offers beside whose reader has outputs (GPO), for lamps and the like."""
+
+    async def set_gpo(self, port: int, high: bool) -> None:
+        """Set an output. Raises ReaderError when the reader is away, refuses, or does not answer."""
 
 
 class DriverFactory(Protocol):

@@ -8,6 +8,7 @@ ReaderError
 ├── LinkLostError              the connection closed, reset, or fell silent beyond the watchdog
 ├── ReaderRefusedError         the reader answered the connection and refused it
 ├── ReaderStatusError          the reader answered a request with a status other than success
+├── NoAnswerError              the reader did not answer a request in time; the link stands
 ├── RecordingError             a recording cannot be read; names file and line
 └── DriverNotFoundError        no installed package offers the driver a configuration names
 """
@@ -75,6 +76,14 @@ class ReaderStatusError(ReaderError):
         super().__init__(f"{request} was answered with status {status_code}: {description or 'no description'}")
         self.request = request
         self.status_code = status_code
+
+
+class NoAnswerError(ReaderError):
+    """A request was not answered. Whether it was carried out is not known."""
+
+    def __init__(self, request: str, waited_s: float) -> None:
+        super().__init__(f"{request} was not answered within {waited_s:.0f} s")
+        self.request = request
 
 
 class RecordingError(ReaderError):

@@ -104,13 +104,15 @@ class ReadBatch:
 class ReaderState:
     """A reader began or ceased to see: from `at_us` on its antennas are on (`antennas` ports) or off (empty).
 
-    Silence of a reader is not absence of tags: presence windows count only the time an antenna was on.
+    Silence of a reader is not absence of tags: presence windows count only the time an antenna was on. `idle` says that
+    a reader whose antennas are off is well, and waits for its trigger (a photo-eye) to begin.
     """
 
     reader: str
     antennas: frozenset[int]
     at_us: int
     detail: str = ""
+    idle: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,22 +16,22 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-import backend.alerts.routes
-import backend.catalog.routes
-import backend.ingest.routes
-import backend.stock.routes
 from backend.api.guard import Guard
 from backend.api.idempotency import KeyStore
 from backend.api.server import Served, make_app
+from backend.app import all_routes
 from backend.catalog.model import PortalSpec, SiteSpec, SkuSpec, ZoneSpec
-from backend.catalog.service import put_site, put_skus
+from backend.catalog.service import put_site, put_skus, read_places
 from backend.ingest.service import IngestService
+from backend.ledger.model import Cause, Slot, Transfer
 from backend.live.hub import Hub
 from backend.live.routes import LiveRoute
 from backend.metrics import BackendMetrics
+from backend.orders.granter import Granter
+from backend.stock.promises import post
 from backend.store.database import Database
 from tests.postgres import START
-from wire.clock import ScaledClock
+from wire.clock import Clock, ScaledClock
 
 EPOCH = "00000000000000aa"
 
@@ -68,33 +68,17 @@ class House:
     ) -> None:
         """Take units from the supplier and give them to a zone, observed so many seconds after the beginning."""
         async with self.database.transaction() as connection:
-            taken = await self._balance(connection, site, "supplier", sku, -units, condition)
-            given = await self._balance(connection, site, zone, sku, units, condition)
-            taken, given = (taken, given) if units > 0 else (given, taken)
-            await connection.execute(
-                "INSERT INTO posting (recorded_at, observed_at, from_balance_id, to_balance_id, quantity, reason,"
-                " actor, role) VALUES ($1, $1, $2, $3, $4, 'test', 'test', 'test')",
-                at(seconds),
-                taken,
-                given,
-                abs(units),
+            places = await read_places(connection)
+            goods = await connection.fetchrow(
+                "SELECT sku_id, lot_id FROM sku JOIN lot USING (sku_id) WHERE sku.code = $1 AND lot.code = ''", sku
             )
-            await self.tell(connection, "stock", f"{site}/{zone}/{sku}", {"site": site, "zone": zone, "sku": sku})
-
-    async def _balance(self, connection: Any, site: str, zone: str, sku: str, units: int, condition: str) -> int:
-        return await connection.fetchval(
-            "INSERT INTO balance (site_id, zone_id, sku_id, lot_id, condition, net)"
-            " SELECT site_id, zone_id, sku_id, lot_id, $5, $4"
-            " FROM site JOIN zone USING (site_id), sku JOIN lot USING (sku_id)"
-            " WHERE site.code = $1 AND zone.code = $2 AND sku.code = $3 AND lot.code = ''"
-            " ON CONFLICT (site_id, zone_id, sku_id, lot_id, condition) DO UPDATE SET net = balance.net + excluded.net"
-            " RETURNING balance_id",
-            site,
-            zone,
-            sku,
-            units,
-            condition,
-        )
+            taken, given = (
+                Slot(places.by_code[site].zones[code].zone_id, goods["sku_id"], goods["lot_id"], condition)
+                for code in (("supplier", zone) if units > 0 else (zone, "supplier"))
+            )
+            cause = Cause("test", "test", "test")
+            await post(connection, places, [Transfer(at(seconds), taken, given, abs(units), None, cause)], at(seconds))
+            await connection.execute("NOTIFY tallyman_outbox")
 
     async def tell(self, connection: Any, kind: str, key: str, payload: dict[str, Any]) -> None:
         """An outbox row, and the notification that wakes its readers."""
@@ -163,17 +147,15 @@ class Serving:
 
 
 @contextlib.asynccontextmanager
-async def serving(database: Database, guard: Guard | None = None, port: int = 0) -> AsyncIterator[Serving]:
+async def serving(
+    database: Database, guard: Guard | None = None, port: int = 0, clock: Clock | None = None
+) -> AsyncIterator[Serving]:
     """Serve a database's house on a loopback port; 0: a free one."""
     metrics = BackendMetrics()
     hub = Hub(database, metrics.live)
-    clock = ScaledClock(START)
-    routes = [
-        *backend.catalog.routes.routes(database),
-        *backend.stock.routes.routes(database),
-        *backend.ingest.routes.routes(database, IngestService(database, clock), clock),
-        *backend.alerts.routes.routes(database),
-    ]
+    clock = clock or ScaledClock(START)
+    granter = Granter(database, clock)
+    routes = all_routes(database, database, IngestService(database, clock), granter, clock)
     app = make_app(Served(routes, guard or Guard(), KeyStore(database, clock), metrics, {}))
     LiveRoute(hub, metrics.live).mount(app)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
@@ -181,7 +163,8 @@ async def serving(database: Database, guard: Guard | None = None, port: int = 0)
     await web.TCPSite(runner, "127.0.0.1", port).start()
     running = asyncio.create_task(hub.run())
     try:
-        yield Serving(f"http://127.0.0.1:{runner.addresses[0][1]}", House(database), hub, metrics)
+        async with granter.running():
+            yield Serving(f"http://127.0.0.1:{runner.addresses[0][1]}", House(database), hub, metrics)
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

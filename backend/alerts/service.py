@@ -20,19 +20,29 @@ AlertKind = Literal[
     "reader_overflow",
     "reader_fault",
     "antenna_lost",
+    "short",
+    "unexpected_departure",
+    "transfer_late",
+    "transfer_missing",
+    "inspection_overdue",
 ]
 """Why somebody should look, and what the key names:
 
-| kind            | stands while                                                    | key                    |
-|-----------------|-----------------------------------------------------------------|------------------------|
-| owed            | a real zone gave more of something than it had                  | balance                |
-| lost_range      | events of a gateway exist nowhere any more: until a person acts | gateway/epoch/from_seq |
-| unknown_place   | a gateway names a zone or portal that the catalog lacks         | gateway/site/what/code |
-| gateway_offline | a gateway has no connection to the broker                       | gateway                |
-| reader_lost     | a gateway cannot reach a reader                                 | gateway/reader         |
-| reader_overflow | a reader dropped reads since it was last connected              | gateway/reader         |
-| reader_fault    | a reader reports a fault of its own since then                  | gateway/reader         |
-| antenna_lost    | a reader misses an antenna                                      | gateway/reader         |
+| kind                 | stands while                                                    | key                    |
+|----------------------|-----------------------------------------------------------------|------------------------|
+| owed                 | a real zone gave more of something than it had                  | balance                |
+| lost_range           | events of a gateway exist nowhere any more: until a person acts | gateway/epoch/from_seq |
+| unknown_place        | a gateway names a zone or portal that the catalog lacks         | gateway/site/what/code |
+| gateway_offline      | a gateway has no connection to the broker                       | gateway                |
+| reader_lost          | a gateway cannot reach a reader                                 | gateway/reader         |
+| reader_overflow      | a reader dropped reads since it was last connected              | gateway/reader         |
+| reader_fault         | a reader reports a fault of its own since then                  | gateway/reader         |
+| antenna_lost         | a reader misses an antenna                                      | gateway/reader         |
+| short                | promised goods are gone: until the promise is settled           | allocation             |
+| unexpected_departure | things left by a door and no document there explained it        | portal's number        |
+| transfer_late        | a transfer has not come when it was promised                    | document               |
+| transfer_missing     | a transfer ended with things that never came: until settled     | document               |
+| inspection_overdue   | returned goods wait longer than their site allows               | site                   |
 """
 
 AlertName = tuple[AlertKind, str]

@@ -6,6 +6,9 @@ import hashlib
 from typing import Final
 
 from aiohttp import web
+from pydantic import BaseModel
+
+from backend.api.problems import ProblemError
 
 DIGEST_BYTES: Final = 12
 """96 bits: two different answers of one address never meet."""
@@ -27,3 +30,15 @@ def respond(request: web.Request, body: bytes, content_type: str = "application/
     response.etag = mark
     response.headers["Cache-Control"] = "private, no-cache"
     return response
+
+
+def require_match(if_match: str | None, model: BaseModel) -> None:
+    """Guard a change with the tag of what the caller had read; without If-Match nothing is guarded.
+
+    Raises ProblemError when `model`, as it stands now, is not what the caller's tag was made of.
+    """
+    if if_match is None or if_match.strip() == "*":
+        return
+    mark = tag(model.model_dump_json().encode())
+    if mark not in [one.strip().removeprefix("W/").strip('"') for one in if_match.split(",")]:
+        raise ProblemError("changed-meanwhile", "it is not any more what the If-Match tag was made of")

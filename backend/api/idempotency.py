@@ -57,6 +57,15 @@ class JoinedDatabase(Database):
     snapshot = transaction
 
 
+def require_key(key: str | None) -> str:
+    """The key that a request came with. Raises ProblemError for none, and for one that is too long to keep."""
+    if not key:
+        raise ProblemError("key-missing", "the request has no Idempotency-Key header")
+    if len(key) > MAX_KEY_CHARS:
+        raise ProblemError("invalid-request", f"Idempotency-Key is longer than {MAX_KEY_CHARS} characters")
+    return key
+
+
 class KeyStore:
     """Runs each keyed request once, with its work and its answer in one transaction."""
 
@@ -77,10 +86,7 @@ class KeyStore:
         self, actor: str, key: str | None, digest: bytes, work: Callable[[Database], Awaitable[Answer]]
     ) -> Answer:
         """The answer of `work`, done now or when the key was first seen. Raises ProblemError as the table says."""
-        if not key:
-            raise ProblemError("key-missing", "the request has no Idempotency-Key header")
-        if len(key) > MAX_KEY_CHARS:
-            raise ProblemError("invalid-request", f"Idempotency-Key is longer than {MAX_KEY_CHARS} characters")
+        key = require_key(key)
         async with self._database.transaction() as connection:
             lock = int.from_bytes(self.digest(actor, key)[:8], signed=True)
             if not await connection.fetchval(SQL["try_key_lock"], lock):

@@ -17,10 +17,18 @@ class Permission(StrEnum):
     CATALOG_IMPORT = "catalog.import"
     STOCK_READ = "stock.read"
     STOCK_IMPORT = "stock.import"
+    STOCK_INSPECT = "stock.inspect"
     ITEMS_READ = "items.read"
     MOVEMENTS_READ = "movements.read"
     QUARANTINE_READ = "quarantine.read"
     QUARANTINE_REPLAY = "quarantine.replay"
+    CHANNELS_READ = "channels.read"
+    CHANNELS_WRITE = "channels.write"
+    ORDERS_READ = "orders.read"
+    ORDERS_RESERVE = "orders.reserve"
+    ORDERS_CHANGE = "orders.change"
+    DOCUMENTS_READ = "documents.read"
+    DOCUMENTS_CHANGE = "documents.change"
     GATEWAYS_READ = "gateways.read"
     ALERTS_READ = "alerts.read"
     LIVE_READ = "live.read"
@@ -32,10 +40,18 @@ MEANING: dict[Permission, str] = {
     Permission.CATALOG_IMPORT: "Add and change sites, zones, portals and SKUs by file",
     Permission.STOCK_READ: "See quantities and where they are, now and at any past instant",
     Permission.STOCK_IMPORT: "Announce receipts and write opening stock by file",
+    Permission.STOCK_INSPECT: "Decide what becomes of goods that came back or broke",
     Permission.ITEMS_READ: "See single things by their EPC and their history",
     Permission.MOVEMENTS_READ: "See what the portals and readers decided",
     Permission.QUARANTINE_READ: "See events that were set aside, and why",
     Permission.QUARANTINE_REPLAY: "Send events that were set aside through again",
+    Permission.CHANNELS_READ: "See channels, their rules and what each may promise",
+    Permission.CHANNELS_WRITE: "Define channels, their rules, and lanes to regions",
+    Permission.ORDERS_READ: "See orders, what they are promised and what waits",
+    Permission.ORDERS_RESERVE: "Reserve stock for an order",
+    Permission.ORDERS_CHANGE: "Confirm, ship and cancel orders",
+    Permission.DOCUMENTS_READ: "See receipts, shipments, transfers, returns, and what left without one",
+    Permission.DOCUMENTS_CHANGE: "Make documents, open doors for them, settle what left without one",
     Permission.GATEWAYS_READ: "See gateways, their state and configuration",
     Permission.ALERTS_READ: "See standing and past alerts",
     Permission.LIVE_READ: "Follow stock and movements as they happen",

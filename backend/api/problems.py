@@ -51,6 +51,20 @@ KINDS: Final[Mapping[str, Kind]] = {
     "key-in-progress": Kind(
         409, "The same request is being worked on", "Wait a moment, then repeat it with the same key."
     ),
+    "code-taken": Kind(
+        409,
+        "The code belongs to something else",
+        "Take another code, or ask for exactly what the first request asked for.",
+    ),
+    "not-available": Kind(
+        409,
+        "There is not enough to promise",
+        "`errors` says for each line what is lacking and why: ask for less, allow a back-order, or come again later.",
+    ),
+    "wrong-state": Kind(409, "It is not in a state in which that can be done", "Read `detail`, and look at it again."),
+    "changed-meanwhile": Kind(
+        412, "Somebody changed it meanwhile", "Read it again, and send the change with its new ETag."
+    ),
     "too-large": Kind(413, "The body is too large", "Send it in parts; `limit_bytes` is the most that one may have."),
     "wrong-media-type": Kind(415, "The body's media type is not accepted", "Send the type that `expected` names."),
     "key-reused": Kind(

@@ -19,7 +19,7 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from backend.api import etag, guard, problems
-from backend.api.idempotency import Answer, KeyStore
+from backend.api.idempotency import Answer, KeyStore, require_key
 from backend.api.permissions import Permission, Principal
 from backend.api.problems import ProblemError
 from backend.errors import StoreUnavailableError
@@ -40,16 +40,20 @@ KEYS: Final = web.AppKey("keys", KeyStore)
 class Call:
     """One request after every check. `params` and `body` are instances of the models that the route names.
 
-    A POST gets a database whose one transaction also keeps its answer: what it changes, it changes there.
+    A POST gets a database whose one transaction also keeps its answer: what it changes, it changes there. One of a
+    grouped route gets its key instead, and keeps its answer itself.
     """
 
     principal: Principal
     params: Any
     body: Any = None
     database: Database | None = None
+    key: str = ""
+    digest: bytes = b""
+    if_match: str | None = None
 
 
-Handler = Callable[[Call], Awaitable[BaseModel]]
+Handler = Callable[[Call], Awaitable[BaseModel | Answer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class Route:
     `params` holds path and query parameters alike: a field named in the path comes from there. `body` is a model for
     JSON, or `str` for a CSV file handed to the handler as text. A route that changes anything is a POST, and every POST
     needs an Idempotency-Key. `problems` are the kinds (problems.KINDS) it may answer beyond those that any route may.
+    A `grouped` POST shares its transaction with other requests and keeps its answer under its key itself.
     """
 
     method: Literal["GET", "POST"]
@@ -72,6 +77,7 @@ class Route:
     body: type[BaseModel | str] | None = None
     problems: tuple[str, ...] = ()
     tag: str = ""
+    grouped: bool = False
     path_names: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -91,17 +97,24 @@ def _serve(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
         params = _params(route, request)
         if route.method == "GET":
             model = await route.handler(Call(principal, params))
+            assert isinstance(model, BaseModel)
             return etag.respond(request, model.model_dump_json().encode())
         raw = await request.read()
         key = request.headers.get("Idempotency-Key")
         digest = KeyStore.digest(route.method, request.path_qs, request.content_type, raw)
         body = _body(route, request, raw)
 
-        async def work(database: Database) -> Answer:
-            model = await route.handler(Call(principal, params, body, database))
-            return Answer(200, model.model_dump_json())
+        if_match = request.headers.get("If-Match")
 
-        answer = await request.app[KEYS].once(principal.actor, key, digest, work)
+        async def work(database: Database | None) -> Answer:
+            answer = await route.handler(Call(principal, params, body, database, key or "", digest, if_match))
+            return answer if isinstance(answer, Answer) else Answer(200, answer.model_dump_json())
+
+        if route.grouped:
+            require_key(key)
+            answer = await work(None)
+        else:
+            answer = await request.app[KEYS].once(principal.actor, key, digest, work)
         return web.Response(text=answer.body, status=answer.status, content_type=JSON)
 
     return serve

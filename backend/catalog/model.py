@@ -12,7 +12,7 @@ from gs1 import checkdigit
 from gs1.errors import IdentityError
 
 REAL_KINDS: Final = ("receiving", "storage", "pick_face", "packing", "staging", "dock", "quarantine", "returns")
-VIRTUAL_KINDS: Final = ("supplier", "customer", "in_transit", "scrap", "count_difference", "unknown")
+VIRTUAL_KINDS: Final = ("supplier", "customer", "vendor", "in_transit", "scrap", "count_difference", "unknown")
 """Every site has one zone of each virtual kind, coded as the kind, so each posting has two ends."""
 
 CONDITIONS: Final = ("sellable", "damaged", "quarantined", "returned", "refurbishing")

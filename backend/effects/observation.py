@@ -31,7 +31,8 @@ class Observation(NamedTuple):
     `place_id`: it is in this zone. `unknown_id`: the unknown of the site that says so, where its units came from if
     nothing ever says better. `lingers`: a zone's read, which does not count just after it left. `leaves`: the place is
     outside, in transit. `present`: readers see it, or no longer do. `condition`, `goods`, `origin_id`: a person or a
-    document says what state it is in, what it is, and where its units came from.
+    document says what state it is in, what it is, and where its units came from; `first_origin_id`: where they came
+    from if nothing has said so yet.
     """
 
     key: Key
@@ -43,3 +44,4 @@ class Observation(NamedTuple):
     condition: str | None = None
     goods: Goods | None = None
     origin_id: int | None = None
+    first_origin_id: int | None = None

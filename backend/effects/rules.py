@@ -50,22 +50,47 @@ class Held(NamedTuple):
     units: int
 
 
-def moved(kind: str, direction: str | None, key: Key, place_id: int | None, unknown_id: int) -> Observation:
-    """A gateway's movement. `place_id` is the zone for `arrived` and `moved`, the zone behind the door or the transit
-    for `crossed`; of a `departed` it is not asked, for that is presence alone."""
+def moved(
+    kind: str,
+    direction: str | None,
+    key: Key,
+    place_id: int | None,
+    unknown_id: int,
+    condition: str | None = None,
+    origin_id: int | None = None,
+) -> Observation:
+    """A gateway's movement. `place_id` is the zone for `arrived` and `moved`; for `crossed` it is what the crossing
+    meant, as are `condition` and `origin_id` (crossing.py); a `departed` is presence alone."""
     if kind == "departed":
         return Observation(key, present=False)
     if kind == "crossed":
         out = direction == "out"
-        return Observation(key, place_id, unknown_id, leaves=out, present=not out)
+        return Observation(
+            key, place_id, unknown_id, leaves=out, present=not out, condition=condition, first_origin_id=origin_id
+        )
     return Observation(key, place_id, unknown_id, lingers=True, present=True)
 
 
-def target(rule: ScanRule, site: Site, zone: Zone | None) -> Zone | None:
-    """Where a scan puts goods; None: nowhere else."""
+def target(rule: ScanRule, site: Site, zone: Zone | None, kind: str | None = None) -> Zone | None:
+    """Where a scan puts goods; None: nowhere else. `kind`: of the document that the scan names, None without one; what
+    leaves under a shipment is the customer's."""
     if rule.to == "zone":
         return zone
+    if rule.to == "in_transit" and kind == "shipment":
+        return site.virtual("customer")
     return site.virtual(rule.to) if rule.to is not None else None
+
+
+def source_kind(kind: str | None) -> str:
+    """The kind of the virtual zone that goods are received from, by the kind of the document that the scan names."""
+    return RECEIVED_FROM.get(kind or "", "supplier")
+
+
+RECEIVED_FROM: Final = {"return": "customer", "transfer": "in_transit"}
+"""Anything else comes from the supplier."""
+
+RECEIVED_AS: Final = {"return": "returned"}
+"""The condition of goods received under a kind of document; anything else is unchanged."""
 
 
 def scanned(key: Key, place_id: int | None, unknown_id: int, *, leaves: bool, condition: str | None) -> Observation:
@@ -138,6 +163,8 @@ def impossible_date(observed_at: datetime, earliest: datetime, latest: datetime)
     return None
 
 
-def bound(key: Key, goods: Goods, origin_id: int | None, place_id: int | None, condition: str | None) -> Observation:
+def bound(
+    key: Key, goods: Goods | None, origin_id: int | None, place_id: int | None, condition: str | None
+) -> Observation:
     """A document's word: what the item is, where its units came from, and perhaps where and in what state it is."""
     return Observation(key, place_id, origin_id, condition=condition, goods=goods, origin_id=origin_id)

@@ -58,7 +58,7 @@ def step(state: State, seen: Observation) -> State:
         left_at = seen.key[0] if seen.leaves else None
     origin_id = state.origin_id if seen.origin_id is None else seen.origin_id
     if origin_id is None and place_id is not None:
-        origin_id = seen.unknown_id
+        origin_id = seen.unknown_id if seen.first_origin_id is None else seen.first_origin_id
     return State(
         place_id,
         state.goods if seen.goods is None else seen.goods,

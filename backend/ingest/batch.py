@@ -17,12 +17,22 @@ from pydantic_core import to_json
 
 from backend.alerts.service import Alert, AlertKind, AlertName, clear_alerts, raise_alerts
 from backend.catalog.model import Places, Site
+from backend.documents.model import Left
+from backend.documents.service import (
+    Crossed,
+    fulfilments,
+    note_arrived,
+    note_crossings,
+    read_doors,
+    tell_departures,
+)
 from backend.effects import rules
+from backend.effects.crossing import INSIDE, DoorBook, Opening
 from backend.effects.observation import Key
 from backend.ingest.items import SQL, Admitted, Item, admit, fold
 from backend.ingest.scans import ScanWork
 from backend.ledger.model import Balance, Cause, Transfer
-from backend.ledger.service import post
+from backend.stock.promises import post
 from backend.store.database import Connection
 from wire.events import BadEvent, Movement, ReaderHealth, Scan
 
@@ -52,6 +62,9 @@ MOVEMENT_COLUMNS: Final = (
     "decided_at",
     "confidence",
     "detail",
+    "document_id",
+    "condition",
+    "origin_id",
 )
 
 HEALTH_ALERTS: Final[dict[str, tuple[AlertKind | None, tuple[AlertKind, ...]]]] = {
@@ -85,7 +98,8 @@ class Fault(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """A movement whose zone or portal is known. `place_id`: where it puts the item by itself."""
+    """A movement whose zone or portal is known. `place_id`: where it puts the item by itself; a crossing also has its
+    meaning, and the document that stood open at the door."""
 
     seq: int
     movement: Movement
@@ -94,6 +108,10 @@ class Seen(NamedTuple):
     zone_id: int | None
     portal_id: int | None
     place_id: int | None
+    opening: Opening | None = None
+    condition: str | None = None
+    origin_id: int | None = None
+    unassigned: bool = False
 
 
 @dataclass(slots=True)
@@ -115,19 +133,20 @@ class BatchWork:
             reason = f"no site {self.stream.site!r} in the catalog: import it with its zones and portals"
             self.faults += (Fault(seq, one, f"unknown_site:{self.stream.site}", reason) for seq, one in numbered)
             return
+        doors = await self._doors(site, [event for _, event in numbered if isinstance(event, Movement)])
         seen: list[Seen] = []
         scans: list[tuple[int, Scan]] = []
         health: list[tuple[int, ReaderHealth]] = []
         for seq, event in numbered:
             if isinstance(event, Movement):
-                self._resolve(site, seq, event, seen)
+                self._resolve(site, doors, seq, event, seen)
             elif isinstance(event, Scan):
                 scans.append((seq, event))
             elif isinstance(event, ReaderHealth):
                 health.append((seq, event))
             else:
                 self.faults.append(Fault(seq, event, "unreadable", event.reason))
-        scan_work = ScanWork(self.connection, site, self.stream.gateway, self.stream.epoch, self.now)
+        scan_work = ScanWork(self.connection, self.places, site, self.stream.gateway, self.stream.epoch, self.now)
         await scan_work.claim(scans)
         admitted = await admit(self.connection, self.places, site, {one.epc for one in seen}, scan_work.named)
         seen = self._observe(site, seen, admitted)
@@ -137,19 +156,48 @@ class BatchWork:
         await self._write_movements(site, seen, admitted)
         await self._note_health(site, health)
 
-    def _resolve(self, site: Site, seq: int, movement: Movement, seen: list[Seen]) -> None:
+    async def _doors(self, site: Site, movements: Sequence[Movement]) -> DoorBook:
+        """What stood open at the doors that were crossed, when they were."""
+        crossed = [one for one in movements if one.portal in site.portals]
+        if not crossed:
+            return DoorBook()
+        portals = {site.portals[one.portal].portal_id for one in crossed if one.portal is not None}
+        times = [one.observed_at for one in crossed]
+        return await read_doors(self.connection, site.site_id, portals, min(times), max(times))
+
+    def _resolve(self, site: Site, doors: DoorBook, seq: int, movement: Movement, seen: list[Seen]) -> None:
         """Put codes into numbers, or the event among the faults."""
         wrong = rules.impossible_date(movement.observed_at, EARLIEST, self.now + MAX_SKEW)
         if wrong is not None:
             self.faults.append(Fault(seq, movement, "clock_skew", wrong))
             return
-        portal = zone = place = None
+        key = (movement.observed_at, self.stream.gateway, self.stream.epoch, seq)
+        zone = place = None
         if movement.portal is not None:
             portal = site.portals.get(movement.portal)
             if portal is None:
                 self.faults.append(_unknown(seq, movement, site, "portal", movement.portal))
                 return
-            place = portal.inside if movement.direction == "in" else site.virtual("in_transit")
+            opening = doors.open_at(portal.portal_id, movement.observed_at)
+            meaning = doors.meaning(movement.direction or "", opening)
+            place = portal.inside if meaning.place == INSIDE else site.virtual(meaning.place)
+            origin = None if meaning.origin is None else site.virtual(meaning.origin).zone_id
+            seen.append(
+                Seen(
+                    seq,
+                    movement,
+                    bytes.fromhex(movement.epc),
+                    key,
+                    None,
+                    portal.portal_id,
+                    place.zone_id,
+                    opening,
+                    meaning.condition,
+                    origin,
+                    meaning.unassigned,
+                )
+            )
+            return
         if movement.zone is not None:
             zone = site.real_zone(movement.zone)
             if zone is None:
@@ -162,9 +210,9 @@ class BatchWork:
                 seq,
                 movement,
                 bytes.fromhex(movement.epc),
-                (movement.observed_at, self.stream.gateway, self.stream.epoch, seq),
+                key,
                 zone and zone.zone_id,
-                portal and portal.portal_id,
+                None,
                 place and place.zone_id,
             )
         )
@@ -180,18 +228,66 @@ class BatchWork:
                 self.faults.append(Fault(one.seq, one.movement, fault.cause, fault.reason))
                 continue
             movement = one.movement
-            item.fresh.append(rules.moved(movement.kind, movement.direction, one.key, one.place_id, unknown_id))
+            item.fresh.append(
+                rules.moved(
+                    movement.kind,
+                    movement.direction,
+                    one.key,
+                    one.place_id,
+                    unknown_id,
+                    one.condition,
+                    one.origin_id,
+                )
+            )
             applied.append(one)
         return applied
 
     async def _post(self, admitted: Admitted, seen: Iterable[Seen], scan_work: ScanWork) -> None:
         gateway, epoch = self.stream.gateway, self.stream.epoch
-        causes = {one.key: Cause(one.movement.kind, gateway, "gateway", None, gateway, epoch, one.seq) for one in seen}
+        causes = {
+            one.key: Cause(
+                one.movement.kind, gateway, "gateway", one.opening and one.opening.code, gateway, epoch, one.seq
+            )
+            for one in seen
+        }
         causes.update(scan_work.causes)
         transfers = await item_transfers(self.connection, self.places, admitted.all.values(), causes)
         transfers += await scan_work.transfers()
-        balances = await post(self.connection, self.places, transfers, self.now)
+        await self._note_crossings(admitted, seen)
+        await scan_work.count()
+        documents = {one.seq: one.opening.document_id for one in seen if one.opening is not None} | scan_work.documents
+        kept = await fulfilments(self.connection, left_under(self.places, transfers, documents))
+        balances = await post(self.connection, self.places, transfers, self.now, kept)
         await note_owed(self.connection, self.places, balances, self.now)
+        lone = {one.portal_id for one in seen if one.unassigned and one.portal_id is not None}
+        if lone:
+            await tell_departures(self.connection, lone, self.now)
+
+    async def _note_crossings(self, admitted: Admitted, seen: Iterable[Seen]) -> None:
+        """Count what crossed with its document, and what a transfer's site has seen of it."""
+        crossed: list[Crossed] = []
+        here: list[tuple[int, datetime]] = []
+        for one in seen:
+            item_id, movement = admitted.by_epc[one.epc].item_id, one.movement
+            if one.portal_id is not None and movement.direction is not None:
+                document_id = None if one.opening is None or one.unassigned else one.opening.document_id
+                crossed.append(
+                    Crossed(
+                        one.seq,
+                        item_id,
+                        one.portal_id,
+                        movement.direction,
+                        movement.observed_at,
+                        document_id,
+                        one.unassigned,
+                    )
+                )
+            if movement.direction != "out" and movement.kind != "departed":
+                here.append((item_id, movement.observed_at))
+        await note_crossings(self.connection, self.stream.gateway, self.stream.epoch, crossed)
+        site = self.places.by_code[self.stream.site]
+        away = {item.item_id for item in admitted.all.values() if item.was_away}
+        await note_arrived(self.connection, site.site_id, [one for one in here if one[0] in away])
 
     async def _write_movements(self, site: Site, seen: Sequence[Seen], admitted: Admitted) -> None:
         if not seen:
@@ -217,6 +313,9 @@ class BatchWork:
                     one.movement.decided_at,
                     one.movement.confidence,
                     _detail(one.movement),
+                    one.opening and one.opening.document_id,
+                    one.condition,
+                    one.origin_id,
                 )
                 for one in seen
             ],
@@ -301,6 +400,17 @@ async def item_transfers(
         Transfer(change.at, change.taken, change.given, change.quantity, item.item_id, causes[change.key])
         for item, change in await fold(connection, places, items)
     ]
+
+
+def left_under(places: Places, transfers: Iterable[Transfer], documents: Mapping[int, int]) -> list[Left]:
+    """Units that leave a site under a document. `documents`: number of the event → document."""
+    left = []
+    for one in transfers:
+        document_id = documents.get(one.cause.seq) if one.cause.seq is not None else None
+        taken, given = places.zone_by_id[one.taken.zone_id], places.zone_by_id[one.given.zone_id]
+        if document_id is not None and taken.is_real and not given.is_real:
+            left.append(Left(document_id, taken.site_id, one.taken.sku_id, one.taken.lot_id, one.quantity))
+    return left
 
 
 async def note_owed(connection: Connection, places: Places, balances: Iterable[Balance], now: datetime) -> None:

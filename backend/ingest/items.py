@@ -35,6 +35,7 @@ class Item:
     sku: str | None
     state: State
     unplaced_in: int
+    was_away: bool = False
     fresh: list[Observation] = field(default_factory=list)
 
 
@@ -158,7 +159,13 @@ async def lock(connection: Connection, places: Places, item_ids: Iterable[int]) 
     rows = await connection.fetch(SQL["lock_items"], sorted(set(item_ids)))
     return {
         row["item_id"]: Item(
-            row["item_id"], row["epc"], row["identity"], row["sku"], state_of(places, row), row["zone_id"]
+            row["item_id"],
+            row["epc"],
+            row["identity"],
+            row["sku"],
+            state_of(places, row),
+            row["zone_id"],
+            was_away=not places.zone_by_id[row["zone_id"]].is_real,
         )
         for row in rows
     }
@@ -241,7 +248,15 @@ async def read_histories(
     unknowns = {site_id: site.virtual("unknown").zone_id for site_id, site in places.site_by_id.items()}
     for row in await connection.fetch(SQL["item_movements"], item_ids):
         key = (row["observed_at"], row["gateway"], row["epoch"], row["seq"])
-        seen = rules.moved(row["kind"], row["direction"], key, row["place_id"], unknowns[row["site_id"]])
+        seen = rules.moved(
+            row["kind"],
+            row["direction"],
+            key,
+            row["place_id"],
+            unknowns[row["site_id"]],
+            row["condition"],
+            row["origin_id"],
+        )
         known[row["item_id"]].append(seen)
     for row in await connection.fetch(SQL["item_scans"], item_ids):
         key = (row["observed_at"], row["gateway"], row["epoch"], row["seq"])
@@ -252,7 +267,7 @@ async def read_histories(
     for row in await connection.fetch(SQL["item_bindings"], item_ids):
         seen = rules.bound(
             (row["bound_at"], "", "", row["binding_id"]),
-            Goods(row["sku_id"], row["lot_id"], row["quantity"]),
+            None if row["sku_id"] is None else Goods(row["sku_id"], row["lot_id"], row["quantity"]),
             row["origin_zone_id"],
             row["zone_id"],
             row["condition"],

@@ -71,7 +71,7 @@ FROM item WHERE item_id = ANY ($1::bigint[])
 
 -- name: item_movements
 -- Movements of items, as observations.
-SELECT item_id, observed_at, gateway, epoch, seq, kind, direction, place_id, site_id
+SELECT item_id, observed_at, gateway, epoch, seq, kind, direction, place_id, site_id, condition, origin_id
 FROM movement WHERE item_id = ANY ($1::bigint[])
 
 -- name: item_scans
@@ -184,6 +184,13 @@ SELECT item_id, $1, sku_id, lot_id, quantity, origin_id, zone_id, condition, doc
 FROM unnest($3::bigint[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[], $9::text[], $10::text[])
     AS b (item_id, sku_id, lot_id, quantity, origin_id, zone_id, condition, document)
 RETURNING binding_id, item_id
+
+-- name: add_words
+-- A person's words on things, by parallel arrays of item, instant, zone and condition.
+INSERT INTO binding (item_id, bound_at, zone_id, condition, document, actor)
+SELECT item_id, bound_at, zone_id, condition, $2, $1
+FROM unnest($3::bigint[], $4::timestamptz[], $5::int[], $6::text[]) AS w (item_id, bound_at, zone_id, condition)
+RETURNING binding_id, item_id, bound_at
 
 -- name: name_documents
 -- The document and the pallet that items came with, by parallel arrays.

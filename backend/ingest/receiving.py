@@ -24,7 +24,7 @@ from backend.ingest.documents import Announced, Standing, Tagged
 from backend.ingest.items import SQL as ITEMS_SQL
 from backend.ingest.items import Item, NewItem, lock, make
 from backend.ledger.model import SELLABLE, Cause, Slot, Transfer
-from backend.ledger.service import post
+from backend.stock.promises import post
 from backend.store.database import Connection, Queries
 
 SQL: Final = Queries(Path(__file__).with_name("receiving.sql"))

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
-from backend.catalog.model import Site, Zone
+from backend.catalog.model import Places, Site, Zone
 from backend.catalog.service import Goods, goods_of, lot_ids
+from backend.documents.model import AT_DOOR
+from backend.documents.service import SQL as DOCUMENTS
 from backend.effects import rules
 from backend.effects.identity import Named, of_scan
 from backend.effects.observation import Goods as ItemGoods
@@ -20,15 +23,27 @@ from backend.effects.rules import Held, ScanRule
 from backend.errors import CatalogError
 from backend.ingest.items import SQL, Admitted, Item
 from backend.ledger.model import SELLABLE, Cause, Slot, Transfer
+from backend.orders.model import after
+from backend.orders.reserving import SQL as ORDERS
+from backend.orders.service import note_picked
 from backend.store.database import Connection
 from gs1.element import ScannedCode, parse_scan
 from gs1.errors import ScanError
 from wire.events import Scan
 
 
+class Document(NamedTuple):
+    """A document that a scan names."""
+
+    document_id: int
+    kind: str
+    site_id: int
+
+
 @dataclass(slots=True)
 class Claimed:
-    """A scan that is new, and what became of it so far. A reason means: refused."""
+    """A scan that is new, and what became of it so far. A reason means: refused. `units`: SKU, lot and units that it
+    moves without serial numbers."""
 
     seq: int
     scan: Scan
@@ -41,14 +56,18 @@ class Claimed:
     leaves: bool = False
     condition: str | None = None
     reason: str = ""
+    document: Document | None = None
+    order_id: int | None = None
+    units: list[tuple[int, int, int]] = field(default_factory=list)
     bindings: list[Key] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class ScanWork:
-    """The scans of one transaction. Call claim, observe, transfers, settle in this order."""
+    """The scans of one transaction. Call claim, observe, transfers, count, settle in this order."""
 
     connection: Connection
+    places: Places
     site: Site
     gateway: str
     epoch: str
@@ -100,6 +119,7 @@ class ScanWork:
         )
         new = {row["seq"] for row in rows}
         self.claimed = [self._read(seq, scan) for seq, scan in scans if seq in new]
+        await self._name_documents()
         again = [(seq, scan) for seq, scan in scans if seq not in new]
         if again:
             await self.connection.execute(
@@ -128,6 +148,26 @@ class ScanWork:
             one.reason = one.reason or f"{scan.intent} needs the zone that the goods are put in"
         return one
 
+    async def _name_documents(self) -> None:
+        """Find the documents and orders that scans name; one that is not open refuses its scans. A name that nobody
+        made a document of is a remark."""
+        codes = sorted({one.scan.document for one in self.claimed if one.scan.document is not None})
+        if not codes:
+            return
+        documents = {row["code"]: row for row in await self.connection.fetch(DOCUMENTS["named_documents"], codes)}
+        orders = {row["code"]: row for row in await self.connection.fetch(ORDERS["orders_by_code"], codes)}
+        for one in self.claimed:
+            document, order = documents.get(one.scan.document or ""), orders.get(one.scan.document or "")
+            if document is not None:
+                if document["status"] not in AT_DOOR[document["kind"]]:
+                    said = f"{document['kind']} {document['code']!r} is {document['status']}"
+                    one.reason = one.reason or f"{said}: open it, or name another document"
+                one.document = Document(document["document_id"], document["kind"], document["site_id"])
+            elif order is not None and one.scan.intent in ("pick", "pack"):
+                if after(order["status"], "pick") is None and order["status"] != "packed":
+                    one.reason = one.reason or f"order {order['code']!r} is {order['status']}: nothing is picked for it"
+                one.order_id = order["order_id"]
+
     async def observe(self, admitted: Admitted, latest: datetime, earliest: datetime) -> None:
         """Give each scan of one thing to its item as an observation."""
         unknown_id = self.site.virtual("unknown").zone_id
@@ -141,10 +181,12 @@ class ScanWork:
             if one.item is None:
                 one.reason = admitted.faults[one.name.identity].reason
                 continue
-            to = rules.target(one.rule, self.site, one.zone)
+            to = rules.target(one.rule, self.site, one.zone, one.document and one.document.kind)
             one.place_id = None if to is None else to.zone_id
             one.leaves = to is not None and not to.is_real
             one.condition = one.rule.condition
+            if one.document is not None and one.scan.intent == "receive":
+                one.condition = rules.RECEIVED_AS.get(one.document.kind)
             if one.rule.changes_stock:
                 key = self._key(one)
                 one.item.fresh.append(
@@ -225,10 +267,16 @@ class ScanWork:
         quantity = one.scan.quantity * goods.quantity * ((one.code and one.code.count) or 1)
         lot = _lot_code(one)
         lot_id = goods.lot_id if lot is None else lots[goods.sku_id, lot]
-        to = rules.target(one.rule, self.site, one.zone)
+        kind = one.document and one.document.kind
+        to = rules.target(one.rule, self.site, one.zone, kind)
+        condition = one.rule.condition or SELLABLE
         heaps: list[Held] = []
         if one.scan.intent == "receive":
-            source = self.site.virtual("supplier")
+            sender = self.site
+            if one.document is not None and kind == "transfer":
+                sender = self.places.site_by_id[one.document.site_id]
+            source = sender.virtual(rules.source_kind(kind))
+            condition = rules.RECEIVED_AS.get(kind or "", SELLABLE)
         elif one.scan.intent == "damage":
             if one.zone is None:
                 one.reason = "damage to goods without a serial number needs the zone they are in"
@@ -241,12 +289,52 @@ class ScanWork:
         if to is None:
             return []
         owing = Slot(source.zone_id, goods.sku_id, lot_id, SELLABLE)
-        moves = rules.take(quantity, heaps, owing, to.zone_id, one.rule.condition or SELLABLE)
+        moves = rules.take(quantity, heaps, owing, to.zone_id, condition)
+        one.units = [(move.taken.sku_id, move.taken.lot_id, move.quantity) for move in moves]
         for move in moves:
             if move.taken in held:
                 held[move.taken] = held[move.taken]._replace(units=held[move.taken].units - move.quantity)
         cause = self._cause(one)
         return [Transfer(one.scan.observed_at, *move, None, cause) for move in moves]
+
+    @property
+    def documents(self) -> dict[int, int]:
+        """The documents under which scans let goods leave, by the number of the scan."""
+        return {
+            one.seq: one.document.document_id
+            for one in self.claimed
+            if one.document is not None and one.scan.intent == "ship" and not one.reason
+        }
+
+    async def count(self) -> None:
+        """Count what applied scans moved under documents and picked for orders."""
+        counted: list[tuple[int, int, int, int, int, int]] = []
+        things: dict[str, list[tuple[int, int, datetime]]] = {"note_gone": [], "note_come": []}
+        picked: list[tuple[int, int, int]] = []
+        for one in self.claimed:
+            if one.reason:
+                continue
+            intent, goods = one.scan.intent, None if one.item is None else one.item.state.goods
+            if one.order_id is not None and intent == "pick":
+                units = [goods] if isinstance(goods, ItemGoods) else [ItemGoods(*each) for each in one.units]
+                picked += ((one.order_id, each.sku_id, each.quantity) for each in units)
+            if one.document is None or intent not in COUNTED:
+                continue
+            column = COUNTED[intent]
+            for sku_id, lot_id, units_moved in one.units:
+                numbers = [units_moved if name == column else 0 for name in ("gone", "come", "damaged")]
+                counted.append((one.document.document_id, sku_id, lot_id, numbers[0], numbers[1], numbers[2]))
+            if one.item is not None and column in ("gone", "come"):
+                things[f"note_{column}"].append((one.document.document_id, one.item.item_id, one.scan.observed_at))
+        for name, rows in things.items():
+            if rows:
+                await self.connection.execute(DOCUMENTS[name], *(list(column) for column in zip(*rows, strict=True)))
+        if counted:
+            await self.connection.execute(
+                DOCUMENTS["count_units"], *(list(column) for column in zip(*counted, strict=True))
+            )
+        if picked:
+            await note_picked(self.connection, picked, self.now)
 
     async def _held(self, sku_ids: set[int]) -> dict[Slot, Held]:
         if not sku_ids:
@@ -271,6 +359,9 @@ class ScanWork:
             [one.condition for one in self.claimed],
         )
 
+
+COUNTED = {"ship": "gone", "receive": "come", "damage": "damaged"}
+"""Which column of a document's line an intent counts in."""
 
 MAX_REASON_CHARS = 500
 """What wire.ack.ScanOutcome carries to the device."""

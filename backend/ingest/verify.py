@@ -2,6 +2,7 @@
 differs.
 
 balance, posting, item   the ledger's own sums (backend/ledger/verify.py)
+availability             what sites hold and promised follows from balances and allocations (backend/stock/promises.py)
 place                    each item is what the fold over its observations says
 cursor                   each number 1 … through of an epoch stands in the store exactly once
 """
@@ -16,6 +17,7 @@ from backend.catalog.service import read_places
 from backend.effects.timeline import State, fold
 from backend.ingest.items import read_histories, state_of
 from backend.ledger.verify import CHECK_TIMEOUT_S, MAX_FINDINGS, Finding, ledger_findings
+from backend.stock.promises import promise_findings
 from backend.store.database import Connection, Database, Queries, Record
 
 SQL: Final = Queries(Path(__file__).with_name("verify.sql"))
@@ -35,6 +37,7 @@ async def verify(database: Database) -> list[Finding]:
     """Everything that differs, as of one instant; empty when all is well."""
     async with database.snapshot() as connection:
         findings = await ledger_findings(connection)
+        findings += await promise_findings(connection)
         findings += await _cursor_findings(connection)
         findings += await _place_findings(connection)
     return findings

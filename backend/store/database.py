@@ -1,8 +1,9 @@
 """The pool of connections, SQL by name, and the store's identity.
 
 Locks are taken in one order by everybody, so that no two transactions wait for each other: cursor row · scans by
-(device, scan_id) · new items by EPC · items by item_id · balances by (site, zone, SKU, lot, condition) · alerts by
-(kind, key). A transaction may leave steps out, never turn back.
+(device, scan_id) · new items by EPC · items by item_id · balances by (site, zone, SKU, lot, condition) ·
+availabilities by (site, SKU, lot, condition), which also guard their allocations · alerts by (kind, key). A transaction
+may leave steps out, never turn back.
 """
 
 from __future__ import annotations

@@ -1,7 +1,15 @@
-"""The LLRP driver: one reader over TCP on the event loop, connected again whenever the link drops.
+"""The LLRP driver: one reader over TCP or TLS on the event loop, connected again whenever the link drops.
 
 The protocol is connection.py; here are the socket, the timers and the waits between attempts. Timers run on the loop's
-own clock (real time), what is delivered carries the clock the driver was given.
+own clock (real time), what is delivered carries the clock the driver was given. A name is looked up anew for each
+connection, and both of its address families are tried.
+
+Beside the inventory, a program may ask the same reader for more, while `run` runs:
+
+    settings = ReaderSettings("bench", "10.1.0.40", antennas=(1,))
+    async with connected(LlrpDriver(settings, EpcTable(), SystemClock(), deliver)) as reader:
+        outcome = await reader.access(AccessJob((Write(Bank.EPC, 2, new_epc),), TagMask(old_epc)))
+        await reader.set_gpo(1, outcome.accesses != () and outcome.accesses[0].ok)
 """
 
 from __future__ import annotations
@@ -10,24 +18,27 @@ import asyncio
 import contextlib
 import logging
 import random
-from dataclasses import dataclass
-from typing import Annotated, Final
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from readers.backoff import Backoff
 from readers.driver import Deliver, ReaderSettings
 from readers.errors import LinkLostError, ReaderError
-from readers.llrp.connection import ClientSession, Phase
+from readers.llrp import requests
+from readers.llrp.access import AccessJob, AccessOutcome
+from readers.llrp.connection import ClientSession, SessionEvent
+from readers.llrp.delivery import Memory
+from readers.llrp.endpoint import LLRP_PORT, LLRP_TLS_PORT, TlsOptions, parse_address
+from readers.llrp.exchange import Answer
+from readers.llrp.message import Message
 from readers.llrp.report import ReportDecoder
-from readers.llrp.requests import InventoryPlan
+from readers.llrp.requests import Capabilities, GpiTrigger, InventoryPlan
 from readers.read import EpcTable, ReaderEvent, ReaderState, to_us
 from wire.clock import Clock
 
 logger = logging.getLogger(__name__)
-
-LLRP_PORT: Final = 5084
-"""IANA's port for LLRP without TLS."""
 
 CONNECT_TIMEOUT_S: Final = 10.0
 """A reader on the site's own network answers within milliseconds; the kernel would try for minutes."""
@@ -38,6 +49,25 @@ CLOSE_TIMEOUT_S: Final = 2.0
 STABLE_S: Final = 30.0
 """A link that held this long was a good one: the next wait is the shortest again."""
 
+NEXT_ADDRESS_S: Final = 0.25
+"""A name with several addresses: how long the first may take before the next is tried beside it (RFC 8305)."""
+
+READY_TIMEOUT_S: Final = 20.0
+"""A program that wants one reader now waits so long for its inventory: twice the slowest single answer."""
+
+Result = TypeVar("Result")
+
+PortNumber = Annotated[int, Field(ge=1, le=65535)]
+
+
+class GpiOptions(BaseModel):
+    """An input (photo-eye) that goes high, or low."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    gpi: PortNumber
+    high: bool = True
+
 
 class LlrpOptions(BaseModel):
     """What a configuration may say about one LLRP reader; unknown keys are refused."""
@@ -47,35 +77,48 @@ class LlrpOptions(BaseModel):
     keepalive_s: Annotated[float, Field(ge=0.1, le=3600)] = 5.0
     """A silent reader is noticed after twice this."""
     report_every_n: Annotated[int, Field(ge=1, le=65535)] = 1
-    """Tags in a report. LLRP 1.0.1 has no time limit: the last tags of a report wait until it is full."""
+    """Tags in a report."""
+    report_wait_s: Annotated[float, Field(ge=0.05, le=60)] = 0.5
+    """How long a tag may wait for its report to be full before it is fetched."""
     session: Annotated[int, Field(ge=0, le=3)] = 1
     """Gen2 session. In S1 a tag answers again after 0.5 to 5 s."""
     tag_population: Annotated[int, Field(ge=1, le=65535)] = 32
     tx_power_index: Annotated[int, Field(ge=0, le=65535)] | None = None
     """Index into the reader's own power table; none leaves the reader's setting."""
+    version: Literal["auto", "1.0.1"] = "auto"
+    """`auto` speaks LLRP 1.1 with a reader that does."""
+    start: GpiOptions | None = None
+    """The photo-eye that starts the inventory; without it the reader inventories all the time."""
+    stop: GpiOptions | None = None
+    """The photo-eye that ends what `start` began."""
+    run_s: Annotated[float, Field(gt=0, le=3600)] | None = None
+    """How long an inventory runs at most that `start` began."""
+    tls: TlsOptions | None = None
+    """Present, even empty: the reader is reached by TLS, by default on port 5085."""
 
+    @model_validator(mode="after")
+    def _runs_end(self) -> LlrpOptions:
+        ends = self.stop is not None or self.run_s is not None
+        if (self.start is not None) is not ends:
+            raise ValueError("start, the photo-eye that begins an inventory, goes with stop or run_s, which end it")
+        return self
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a reader listens."""
-
-    host: str
-    port: int
-
-
-def parse_address(text: str, default_port: int = LLRP_PORT) -> Address:
-    """`host`, `host:port`, `[v6]:port`, or a bare IPv6 address. Raises ReaderError."""
-    host, port = text.strip(), str(default_port)
-    if host.startswith("["):
-        host, bracket, rest = host[1:].partition("]")
-        if not bracket or (rest and not rest.startswith(":")):
-            raise ReaderError(f"reader address {text!r}: an IPv6 address with a port is written [address]:port")
-        port = rest[1:] or port
-    elif host.count(":") == 1:
-        host, _, port = host.partition(":")
-    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 1 << 16:
-        raise ReaderError(f"reader address {text!r}: write host, host:port or [address]:port, ports 1-65535")
-    return Address(host, int(port))
+    def plan(self, antennas: tuple[int, ...]) -> InventoryPlan:
+        """What they mean for a reader with these antennas."""
+        run_ms = round((self.run_s or 0) * 1000)
+        return InventoryPlan(
+            antennas=antennas,
+            keepalive_ms=round(self.keepalive_s * 1000),
+            report_every_n=self.report_every_n,
+            report_wait_ms=round(self.report_wait_s * 1000),
+            session=self.session,
+            tag_population=self.tag_population,
+            tx_power_index=self.tx_power_index,
+            may_speak_1_1=self.version == "auto",
+            start=GpiTrigger(self.start.gpi, self.start.high) if self.start else None,
+            stop=GpiTrigger(self.stop.gpi, self.stop.high, run_ms) if self.stop else None,
+            run_ms=run_ms,
+        )
 
 
 class LlrpDriver:
@@ -88,66 +131,123 @@ class LlrpDriver:
             faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
             raise ReaderError(f"reader {settings.name}: options of the llrp driver: {faults}") from error
         self._name = settings.name
-        self._address = parse_address(settings.address)
-        self._plan = InventoryPlan(
-            antennas=settings.antennas,
-            keepalive_ms=round(options.keepalive_s * 1000),
-            report_every_n=options.report_every_n,
-            session=options.session,
-            tag_population=options.tag_population,
-            tx_power_index=options.tx_power_index,
-        )
+        self._address = parse_address(settings.address, LLRP_TLS_PORT if options.tls is not None else LLRP_PORT)
+        self._tls = options.tls.context() if options.tls is not None else None
+        self._server_name = (options.tls.server_name or self._address.host) if options.tls is not None else None
+        self._plan = options.plan(settings.antennas)
         self._reports = ReportDecoder(epcs)
+        self._memory = Memory()
         self._clock = clock
         self._deliver = deliver
         self._backoff = Backoff(random.random)
+        self._link: _Link | None = None
+        self._failure: ReaderError | None = None
+        self._ready = asyncio.Event()
         self._is_on = False
         self._was_lost = False
+
+    # --- what others may ask of the reader ----------------------------------------------------------------------------
+
+    @property
+    def capabilities(self) -> Capabilities | None:
+        """What the reader said it can do; None while it is not connected."""
+        return self._link.session.capabilities if self._link is not None else None
+
+    async def ready(self) -> None:
+        """Wait until the reader inventories, or waits for its photo-eye. Raises LinkLostError after READY_TIMEOUT_S."""
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_S):
+                await self._ready.wait()
+        except TimeoutError:
+            reason = self._failure or "no connection yet"
+            raise LinkLostError(f"reader {self._name}: no inventory within {READY_TIMEOUT_S:.0f} s: {reason}") from None
+
+    async def request(self, message: Message) -> Message:
+        """Ask the reader anything that it answers. The message's id and version are the session's.
+
+        Raises LinkLostError while there is no connection or when it drops before the answer, ReaderStatusError when the
+        reader refuses, NoAnswerError when it is silent, DecodeError for an answer that breaks the protocol, EncodeError
+        for a message that LLRP does not know.
+        """
+        return await self._connected().request(message)
+
+    async def set_gpo(self, port: int, high: bool) -> None:
+        """Set an output, such as a lamp of a stack light. Raises as `request` does."""
+        await self.request(requests.set_output(0, port, high))
+
+    async def access(self, job: AccessJob) -> AccessOutcome:
+        """Work on tags beside the inventory; jobs wait for each other.
+
+        Raises as `request` does when nothing was done; a job that had begun ends with an outcome that holds the error.
+        """
+        outcome = await self._connected().access(job)
+        if outcome.error is not None and not outcome.accesses:
+            raise outcome.error
+        return outcome
+
+    def _connected(self) -> _Link:
+        if self._link is None:
+            raise LinkLostError(f"reader {self._name} is not connected: {self._failure or 'no connection yet'}")
+        return self._link
+
+    # --- the inventory ------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Keep the reader inventorying until cancelled (see readers.driver.Driver)."""
         while True:
-            failure = await self._serve_connection()
+            self._failure = await self._serve_connection()
             if not self._was_lost:
-                logger.warning("reader %s: no inventory: %s", self._name, failure)
+                logger.warning("reader %s: no inventory: %s", self._name, self._failure)
                 self._was_lost = True
             await asyncio.sleep(self._backoff.next_wait_s())
 
     async def _serve_connection(self) -> ReaderError:
         """One connection from the first byte to the last; why it ended."""
         loop = asyncio.get_running_loop()
-        session: list[ClientSession] = []
+        host, port = self._address.host, self._address.port
 
         def make_link() -> _Link:
-            session.append(ClientSession(self._name, self._plan, self._reports, loop.time()))
-            return _Link(session[0], self._clock, self._pass_on)
+            session = ClientSession(self._name, self._plan, self._reports, loop.time(), self._memory)
+            return _Link(session, self._clock, self._pass_on)
 
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                transport, link = await loop.create_connection(make_link, self._address.host, self._address.port)
+                transport, link = await loop.create_connection(
+                    make_link,
+                    host,
+                    port,
+                    ssl=self._tls,
+                    server_hostname=self._server_name,
+                    happy_eyeballs_delay=NEXT_ADDRESS_S,
+                )
         except TimeoutError:
-            return LinkLostError(f"{self._address.host} does not answer within {CONNECT_TIMEOUT_S:.0f} s")
+            return LinkLostError(f"{host}:{port} does not answer within {CONNECT_TIMEOUT_S:.0f} s")
         except OSError as error:
-            return LinkLostError(f"cannot connect to {self._address.host}:{self._address.port}: {error}")
+            return LinkLostError(f"cannot connect to {host}:{port}: {error}")
         connected_s = loop.time()
+        self._link = link
         try:
             await asyncio.shield(link.ended)
         except asyncio.CancelledError:
             await link.leave()
             raise
         finally:
+            self._link = None
+            self._ready.clear()
             transport.abort()
             self._say_off(link)
         if loop.time() - connected_s >= STABLE_S:
             self._backoff.reset()
-        return session[0].failure or LinkLostError("the link was closed")
+        return link.session.failure or LinkLostError("the link was closed")
 
     def _pass_on(self, event: ReaderEvent) -> None:
         if isinstance(event, ReaderState):
-            self._is_on = bool(event.antennas)
-            if self._is_on and self._was_lost:
-                logger.info("reader %s: inventorying again", self._name)
-                self._was_lost = False
+            self._is_on = bool(event.antennas) or event.idle
+            if self._is_on:
+                self._ready.set()
+                if self._was_lost:
+                    logger.info("reader %s: inventorying again", self._name)
+                    self._was_lost = False
         self._deliver(event)
 
     def _say_off(self, link: _Link) -> None:
@@ -158,8 +258,24 @@ class LlrpDriver:
             self._deliver(ReaderState(self._name, frozenset(), link.heard_at_us, detail))
 
 
+@contextlib.asynccontextmanager
+async def connected(driver: LlrpDriver) -> AsyncIterator[LlrpDriver]:
+    """Run a driver while inside, from when its reader is ready; the link is closed cleanly at the end.
+
+    Raises LinkLostError when the reader does not get ready in time.
+    """
+    running = asyncio.create_task(driver.run())
+    try:
+        await driver.ready()
+        yield driver
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+
 class _Link(asyncio.Protocol):
-    """The socket of one session: bytes in, bytes out, and one timer."""
+    """The socket of one session: bytes in, bytes out, one timer, and who waits for which answer."""
 
     def __init__(self, session: ClientSession, clock: Clock, pass_on: Deliver) -> None:
         self.session = session
@@ -170,6 +286,8 @@ class _Link(asyncio.Protocol):
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._answers: dict[int, asyncio.Future[Message]] = {}
+        self._outcomes: dict[int, asyncio.Future[AccessOutcome]] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -181,27 +299,49 @@ class _Link(asyncio.Protocol):
         self._settle(self.session.receive_data(data, self._loop.time(), self.heard_at_us))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.session.connection_lost(f"connection lost ({exc})" if exc else "the reader closed the connection")
-        self._end()
+        reason = f"connection lost ({exc})" if exc else "the reader closed the connection"
+        self._settle(self.session.connection_lost(reason))
+
+    async def request(self, message: Message) -> Message:
+        """Ask, and wait for the answer."""
+        number = self.session.ask(message, self._loop.time())
+        return await self._waited_for(self._answers, number)
+
+    async def access(self, job: AccessJob) -> AccessOutcome:
+        """Hand a job in, and wait for its end."""
+        number = self.session.access(job, self._loop.time())
+        return await self._waited_for(self._outcomes, number)
+
+    async def _waited_for(self, waiting: dict[int, asyncio.Future[Result]], number: int) -> Result:
+        future: asyncio.Future[Result] = self._loop.create_future()
+        waiting[number] = future
+        self._settle(self.session.take_events())
+        return await future
 
     async def leave(self) -> None:
         """Close politely, but not for long."""
         if self.ended.done() or self._transport is None:
             return
         self.session.close(self._loop.time())
-        self._settle([])
+        self._settle(self.session.take_events())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self.ended
 
-    def _settle(self, events: list[ReaderEvent]) -> None:
+    def _settle(self, events: list[SessionEvent]) -> None:
         """After each turn of the session: send, hand on, and see whether it goes on."""
         data = self.session.data_to_send()
         if data and self._transport is not None:
             self._transport.write(data)
         for event in events:
-            self._pass_on(event)
-        if self.session.phase is Phase.CLOSED:
+            match event:
+                case Answer():
+                    _resolve(self._answers.pop(event.request_id, None), event.message, event.error)
+                case AccessOutcome():
+                    _resolve(self._outcomes.pop(event.job_id, None), event, None)
+                case _:
+                    self._pass_on(event)
+        if self.session.closed:
             self._end()
         else:
             self._wait()
@@ -225,3 +365,13 @@ class _Link(asyncio.Protocol):
             self._timer = None
         if not self.ended.done():
             self.ended.set_result(None)
+
+
+def _resolve(future: asyncio.Future[Any] | None, result: object, error: ReaderError | None) -> None:
+    """Wake who waits, unless nobody does any more."""
+    if future is None or future.done():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)

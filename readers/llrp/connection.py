@@ -1,54 +1,69 @@
-"""The client's side of one LLRP connection, without any I/O: bytes and time in, bytes and reader events out.
+"""The client's side of one LLRP connection, without any I/O: bytes and time in, bytes and typed events out.
 
 The reader speaks first (LLRP 1.0.1 §18.1). Until the inventory runs, each phase asks one thing and waits for one
-answer; STEPS below is the whole machine:
+answer; this is the whole machine (steps.py holds it as data):
 
     phase            asks                             success            refused
-    GREETING         nothing: the reader says whether it accepts us      CAPABILITIES | closed (ReaderRefusedError)
+    GREETING         nothing: the reader says whether it accepts us      VERSION | closed (ReaderRefusedError)
+    VERSION          GET_SUPPORTED_VERSION as 1.1     SETTING_VERSION    CAPABILITIES, in 1.0.1; silence the same
+    SETTING_VERSION  SET_PROTOCOL_VERSION             CAPABILITIES       CAPABILITIES, in 1.0.1
     CAPABILITIES     GET_READER_CAPABILITIES          EXTENSIONS         CONFIGURING, taken for the plainest reader
     EXTENSIONS       Impinj's enable-extensions       CONFIGURING        CONFIGURING, without vendor parameters
     CONFIGURING      SET_READER_CONFIG                ANTENNAS           KEEPALIVE
     KEEPALIVE        SET_READER_CONFIG, the least     ANTENNAS           closed
-    ANTENNAS         GET_READER_CONFIG                CLEARING           CLEARING, all antennas believed connected
-    CLEARING         DELETE_ROSPEC ours               ADDING             ADDING: there was none
+    ANTENNAS         GET_READER_CONFIG                INPUTS             INPUTS, all antennas believed connected
+    INPUTS           GET_READER_CONFIG                DISARMING          DISARMING
+    DISARMING        DELETE_ACCESSSPEC ours           LOOKING            LOOKING: there was none
+    LOOKING          GET_ROSPECS                      see below          CLEARING
+    CLEARING         DELETE_ROSPEC, each of ours      ADDING, at last    the same: there was none
     ADDING           ADD_ROSPEC                       ENABLING           CLEARING_ALL
     CLEARING_ALL     DELETE_ROSPEC 0                  ADDING_AGAIN       ADDING_AGAIN
     ADDING_AGAIN     ADD_ROSPEC                       ENABLING           closed
-    ENABLING         ENABLE_ROSPEC                    INVENTORYING       CLEARING_ALL (once, else closed)
-    INVENTORYING     nothing: reports come            STOPPED when the reader says that our ROSpec ended
+    ENABLING         ENABLE_ROSPEC                    ARMED              CLEARING_ALL (once, else closed)
+    ARMED            nothing: the reader's photo-eye starts the ROSpec   INVENTORYING; at once if nothing has to
+    INVENTORYING     nothing: reports come            STOPPED, or ARMED with a trigger, when our ROSpec ended
     STOPPED          nothing, for RESTART_WAIT_S      RESTARTING
     RESTARTING       START_ROSPEC                     INVENTORYING       CLEARING: the reader forgot our ROSpec
     CLOSING          CLOSE_CONNECTION                 CLOSED             CLOSED
 
-In every phase: KEEPALIVE is acknowledged; reports and events are passed on; a message that does not decode costs
-itself and is counted; an answer nobody waits for is dropped; ERROR_MESSAGE with the id of the request refuses it.
-A header that cannot be true, silence beyond the watchdog (two keepalive periods), an answer that does not come within
-ANSWER_TIMEOUT_S and the reader's own ConnectionCloseEvent end the session: `failure` says why. A session serves one
-connection; nothing of it, no half message either, is carried into the next.
+LOOKING finds what an earlier connection left (docs/adr/0016). Our ROSpec for the same plan is adopted as it stands:
+active or waiting for its trigger ARMED, idle RESTARTING, disabled ENABLING. One of ours for another plan goes to
+CLEARING, an active one of a stranger to CLEARING_ALL: it has the radio. Before LOOKING asks, ENABLE_EVENTS_AND_REPORTS
+lets the reader send what it held while we were away, so that its answer is newer than every event it held.
+
+In every phase: KEEPALIVE is acknowledged; reports and events are passed on; a message that does not decode costs itself
+and is counted, and refuses the request whose answer it is; an answer nobody waits for is dropped; ERROR_MESSAGE with
+the id of the request refuses it. From CAPABILITIES on others may `ask` beside the phases (exchange.py), and once the
+inventory is set up work on tags (access.py). A header that cannot be true, silence beyond the watchdog (two keepalive
+periods), half a message for FRAME_PATIENCE_S, an answer that does not come in time and the reader's own
+ConnectionCloseEvent end the session: `failure` says why. A session serves one connection; nothing of it, no half
+message either, is carried into the next but what `Memory` holds.
 """
 
 from __future__ import annotations
 
-import struct
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Final, Literal
+from dataclasses import replace
+from typing import Final
 
-import numpy as np
-
-from readers.errors import DecodeError, FrameError, LinkLostError, ReaderError, ReaderRefusedError, ReaderStatusError
+from readers.errors import DecodeError, EncodeError, FrameError, LinkLostError, ReaderError, ReaderRefusedError
 from readers.llrp import requests
-from readers.llrp.codec import Framer, decode, encode, read_header
-from readers.llrp.message import Message, Parameter
+from readers.llrp.access import AccessDesk, AccessJob, AccessOutcome
+from readers.llrp.antennas import Antennas
+from readers.llrp.codec import Framer, Header, decode, encode, read_header
+from readers.llrp.delivery import Delivery, Memory
+from readers.llrp.exchange import ANSWER_TIMEOUT_S, M_SUCCESS, Answer, Exchange, fault_of, refusal_of
+from readers.llrp.message import Message
 from readers.llrp.report import ReportDecoder
-from readers.llrp.requests import ROSPEC_ID, Capabilities, InventoryPlan
+from readers.llrp.requests import LLRP_1_0_1, Capabilities, InventoryPlan
+from readers.llrp.steps import STEPS, Phase, Step
+from readers.llrp.table import MESSAGES
 from readers.llrp.vendor import IMPINJ
-from readers.read import GpiChange, ReadBatch, ReaderEvent, ReaderNotice, ReaderState, Reads
+from readers.read import ReaderEvent
 
-ANSWER_TIMEOUT_S: Final = 10.0
-"""Readers answer within milliseconds; a busy one that reboots its radio takes a few seconds."""
+MAX_VERSION_LOSSES: Final = 2
+"""After so many connections that ended, or fell silent, when asked for 1.1 the reader is not asked any more."""
 
 RESTART_WAIT_S: Final = 1.0
 """A reader that ends our ROSpec at once each time is not asked more often than this."""
@@ -56,10 +71,14 @@ RESTART_WAIT_S: Final = 1.0
 WATCHDOG_PERIODS: Final = 2
 """So many keepalive periods without a byte mean that the reader is gone (the kernel would take hours to say so)."""
 
-RO_ACCESS_REPORT: Final = 61
-M_SUCCESS: Final = 0
+FRAME_PATIENCE_S: Final = 30.0
+"""A message must be whole this long after its first byte: the longest of any reader takes a second on a slow line,
+and one that trickles for ever would never trip the watchdog."""
 
-NoticeKind = Literal["overflow", "antenna_lost", "antenna_back", "fault"]
+RO_ACCESS_REPORT: Final = 61
+
+SessionEvent = ReaderEvent | Answer | AccessOutcome
+"""What a session gives its owner: what the reader saw, and the ends of what others asked of it."""
 
 REFUSALS: Final[Mapping[int, str]] = {
     1: "a connection that the reader made exists already",
@@ -69,140 +88,73 @@ REFUSALS: Final[Mapping[int, str]] = {
 }
 """ConnectionAttemptStatusType other than success."""
 
-
-class Phase(StrEnum):
-    """Where the session stands; the table at the top says what each means."""
-
-    GREETING = "greeting"
-    CAPABILITIES = "capabilities"
-    EXTENSIONS = "extensions"
-    CONFIGURING = "configuring"
-    KEEPALIVE = "keepalive"
-    ANTENNAS = "antennas"
-    CLEARING = "clearing"
-    ADDING = "adding"
-    CLEARING_ALL = "clearing all"
-    ADDING_AGAIN = "adding again"
-    ENABLING = "enabling"
-    INVENTORYING = "inventorying"
-    STOPPED = "stopped"
-    RESTARTING = "restarting"
-    CLOSING = "closing"
-    CLOSED = "closed"
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One row of the table: `otherwise` None ends the session when the reader refuses."""
-
-    request: Callable[[ClientSession, int], Message]
-    answer: str
-    then: Phase
-    otherwise: Phase | None
-
-
-def _add(session: ClientSession, message_id: int) -> Message:
-    return requests.add_rospec(message_id, session.plan, session.capabilities, session.usable_antennas())
-
-
-STEPS: Final[Mapping[Phase, Step]] = {
-    Phase.CAPABILITIES: Step(
-        lambda _, number: requests.get_capabilities(number),
-        "GET_READER_CAPABILITIES_RESPONSE",
-        Phase.EXTENSIONS,
-        Phase.CONFIGURING,
-    ),
-    Phase.EXTENSIONS: Step(
-        lambda _, number: requests.enable_impinj_extensions(number),
-        "CUSTOM_MESSAGE",
-        Phase.CONFIGURING,
-        Phase.CONFIGURING,
-    ),
-    Phase.CONFIGURING: Step(
-        lambda session, number: requests.set_config(number, session.plan, session.capabilities),
-        "SET_READER_CONFIG_RESPONSE",
-        Phase.ANTENNAS,
-        Phase.KEEPALIVE,
-    ),
-    Phase.KEEPALIVE: Step(
-        lambda session, number: requests.set_keepalive(number, session.plan),
-        "SET_READER_CONFIG_RESPONSE",
-        Phase.ANTENNAS,
-        None,
-    ),
-    Phase.ANTENNAS: Step(
-        lambda _, number: requests.get_antennas(number),
-        "GET_READER_CONFIG_RESPONSE",
-        Phase.CLEARING,
-        Phase.CLEARING,
-    ),
-    Phase.CLEARING: Step(
-        lambda _, number: requests.rospec_request("DELETE_ROSPEC", number),
-        "DELETE_ROSPEC_RESPONSE",
-        Phase.ADDING,
-        Phase.ADDING,
-    ),
-    Phase.ADDING: Step(_add, "ADD_ROSPEC_RESPONSE", Phase.ENABLING, Phase.CLEARING_ALL),
-    Phase.CLEARING_ALL: Step(
-        lambda _, number: requests.rospec_request("DELETE_ROSPEC", number, 0),
-        "DELETE_ROSPEC_RESPONSE",
-        Phase.ADDING_AGAIN,
-        Phase.ADDING_AGAIN,
-    ),
-    Phase.ADDING_AGAIN: Step(_add, "ADD_ROSPEC_RESPONSE", Phase.ENABLING, None),
-    Phase.ENABLING: Step(
-        lambda _, number: requests.rospec_request("ENABLE_ROSPEC", number),
-        "ENABLE_ROSPEC_RESPONSE",
-        Phase.INVENTORYING,
-        Phase.CLEARING_ALL,
-    ),
-    Phase.RESTARTING: Step(
-        lambda _, number: requests.rospec_request("START_ROSPEC", number),
-        "START_ROSPEC_RESPONSE",
-        Phase.INVENTORYING,
-        Phase.CLEARING,
-    ),
-    Phase.CLOSING: Step(
-        lambda _, number: Message("CLOSE_CONNECTION", number),
-        "CLOSE_CONNECTION_RESPONSE",
-        Phase.CLOSED,
-        Phase.CLOSED,
-    ),
-}
-
-QUIET: Final = frozenset({Phase.CLEARING, Phase.CLEARING_ALL, Phase.ADDING, Phase.RESTARTING, Phase.CLOSING})
-"""Phases whose refusal is part of the plan and worth no notice."""
+MESSAGE_TYPES: Final[Mapping[str, int]] = {entry.name: entry.type for entry in MESSAGES}
 
 
 class ClientSession:
     """One connection's state. `now_s` is any monotonic clock, `at_us` the gateway's UTC in microseconds.
 
     After each call the owner sends `data_to_send()`, hands on the returned events, and closes the transport once
-    `phase` is CLOSED; `failure` is then None after a clean close.
+    `closed`; `failure` is then None after a clean close. `next_deadline_s` is None only then.
     """
 
-    def __init__(self, reader: str, plan: InventoryPlan, reports: ReportDecoder, now_s: float) -> None:
+    def __init__(
+        self, reader: str, plan: InventoryPlan, reports: ReportDecoder, now_s: float, memory: Memory | None = None
+    ) -> None:
         self.plan: InventoryPlan = plan
         self.capabilities: Capabilities = Capabilities()
+        self.version = LLRP_1_0_1
         self.phase = Phase.GREETING
         self.failure: ReaderError | None = None
         self.damaged = 0
         """Messages that did not decode."""
-        self._reader = reader
-        self._reports = reports
-        reports.reset()
+        self.memory = memory if memory is not None else Memory()
+        antennas = Antennas(plan.antennas, self.memory.lost_antennas)
+        self.delivery = Delivery(reader, antennas, reports, self.memory, now_s)
+        self._exchange = Exchange()
+        self._access = AccessDesk(self._ask)
         self._framer = Framer()
         self._out = bytearray()
-        self._events: list[ReaderEvent] = []
-        self._reads: list[Reads] = []
-        self._last_id = 0
-        self._awaited_id = 0
+        self._ended: list[SessionEvent] = []
+        self._now_s = now_s
+        self._last_id = self._awaited_id = self._polled_id = self._enabled_id = 0
+        self._asked = ""
         self._heard_s = now_s
-        self._answer_due_s: float | None = now_s + ANSWER_TIMEOUT_S
-        self._watching = False
+        self._half_since_s: float | None = None
+        self._phase_due_s: float | None = now_s + ANSWER_TIMEOUT_S
+        self._poll_due_s: float | None = None
+        self._polls = plan.report_every_n > 1
+        self.watching = False
+        """Keepalives are on their way."""
+        self.hears_events = False
+        """The reader tells of its ROSpecs."""
+        self.is_running = False
+        """Our ROSpec is active."""
+        self.to_clear: list[int] = []
+        """ROSpecs of ours that are not this plan's."""
         self._refusals: Counter[Phase] = Counter()
-        self._lost_antennas: set[int] = set()
-        self._uptime_offset_us: int | None = None
+
+    # --- what the owner asks ------------------------------------------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session is over, well or not."""
+        return self.phase is Phase.CLOSED
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether everything is set up: the reader inventories, or will when its trigger says so."""
+        return self.phase in (Phase.ARMED, Phase.INVENTORYING)
+
+    @property
+    def rospec_id(self) -> int:
+        """The number of our ROSpec for this plan on this reader."""
+        return requests.rospec_id(self.plan, self.capabilities, self.antennas.usable)
+
+    @property
+    def antennas(self) -> Antennas:
+        """Which antennas of the plan the reader has, and which are connected."""
+        return self.delivery.antennas
 
     def data_to_send(self) -> bytes:
         """Bytes for the reader since the last call."""
@@ -211,21 +163,14 @@ class ClientSession:
         return data
 
     def next_deadline_s(self) -> float | None:
-        """When `handle_timeout` wants to be called; None while nothing can time out."""
-        if self.closed:
-            return None
-        watchdog_s = self._heard_s + self._patience_s if self._watching else None
-        return min((due for due in (self._answer_due_s, watchdog_s) if due is not None), default=None)
+        """When `handle_timeout` wants to be called; None once closed."""
+        return min((due_s for due_s, _ in self._timers()), default=None)
 
-    def usable_antennas(self) -> tuple[int, ...]:
-        """The planned antennas that the reader has; all of them when it does not say how many it has."""
-        most = self.capabilities.antennas
-        return tuple(port for port in self.plan.antennas if not most or port <= most)
-
-    def receive_data(self, data: bytes, now_s: float, at_us: int) -> list[ReaderEvent]:
+    def receive_data(self, data: bytes, now_s: float, at_us: int) -> list[SessionEvent]:
         """Take bytes from the reader. Reads of one call come as one ReadBatch unless an event lies between them."""
         if self.phase is Phase.CLOSED:
             return []
+        self._tell_time(now_s, at_us)
         self._heard_s = now_s
         broken: FrameError | None = None
         try:
@@ -233,274 +178,333 @@ class ClientSession:
         except FrameError as error:
             frames, broken = list(error.frames), error
         for frame in frames:
-            self._receive_frame(frame, now_s, at_us)
+            self._receive_frame(frame)
             if self.closed:
                 break
         if broken is not None and not self.closed:
-            self._fail(broken)
-        return self._take_events(at_us)
+            self.fail(broken)
+        if not self._framer.pending:
+            self._half_since_s = None
+        elif frames or self._half_since_s is None:
+            self._half_since_s = now_s
+        return self.take_events()
 
-    def connection_lost(self, reason: str) -> None:
+    def handle_timeout(self, now_s: float, at_us: int) -> list[SessionEvent]:
+        """Time has passed: whatever was due by `now_s` happens."""
+        self._tell_time(now_s, at_us)
+        for due_s, happen in self._timers():
+            if due_s <= now_s and not self.closed:
+                happen()
+        return self.take_events()
+
+    def take_events(self) -> list[SessionEvent]:
+        """What happened since the last call that returned events; for calls that return none."""
+        events: list[SessionEvent] = [*self.delivery.take(), *self._ended, *self._access.take_outcomes()]
+        self._ended = []
+        return events
+
+    def _tell_time(self, now_s: float, at_us: int) -> None:
+        self._now_s = now_s
+        self.delivery.at(now_s, at_us)
+
+    def connection_lost(self, reason: str) -> list[SessionEvent]:
         """The transport is gone. A half message that it left dies with this session."""
+        if self.phase is Phase.VERSION:
+            self.memory.version_losses += 1
         if self.phase is Phase.CLOSING:
-            self.phase = Phase.CLOSED
+            self._end(None)
         elif not self.closed:
-            self._fail(LinkLostError(f"{reason} while {self.phase}"))
-
-    def handle_timeout(self, now_s: float, at_us: int) -> list[ReaderEvent]:
-        """Time has passed: notice a silent reader or a missing answer, restart a stopped inventory."""
-        if self.closed:
-            return []
-        if self._watching and now_s >= self._heard_s + self._patience_s:
-            self._fail(LinkLostError(f"nothing heard for {now_s - self._heard_s:.1f} s, two keepalives missed"))
-        elif self._answer_due_s is not None and now_s >= self._answer_due_s:
-            if self.phase is Phase.STOPPED:
-                self._enter(Phase.RESTARTING, now_s, at_us)
-            elif self.phase is Phase.CLOSING:
-                self.phase = Phase.CLOSED
-            else:
-                self._fail(LinkLostError(f"no answer within {ANSWER_TIMEOUT_S:.0f} s while {self.phase}"))
-        return self._take_events(at_us)
+            self.fail(LinkLostError(f"{reason} while {self.phase}"))
+        return self.take_events()
 
     def close(self, now_s: float) -> None:
         """Leave politely: the ROSpec is deleted, so that no antenna radiates for nobody, and the link closed."""
         if self.phase in (Phase.CLOSED, Phase.CLOSING):
             return
-        if self.phase is Phase.GREETING:
-            self.phase = Phase.CLOSED
+        self._now_s = now_s
+        if self.phase in (Phase.GREETING, Phase.VERSION, Phase.SETTING_VERSION):
+            self._end(None)
             return
-        self._send(requests.rospec_request("DELETE_ROSPEC", self._next_id()))
-        self._enter(Phase.CLOSING, now_s, 0)
+        self._send(requests.rospec_request("DELETE_ROSPEC", self._next_id(), self.rospec_id))
+        self._enter(Phase.CLOSING)
 
-    @property
-    def closed(self) -> bool:
-        """Whether the session is over, well or not."""
-        return self.phase is Phase.CLOSED
+    def ask(self, request: Message, now_s: float) -> int:
+        """Send a request of one's own, whose id is replaced; returns the id under which its Answer comes.
+
+        Raises LinkLostError while the reader is not yet, or not any more, there for it, EncodeError for a message that
+        the table forbids or that is no request.
+        """
+        if self.phase in (Phase.GREETING, Phase.VERSION, Phase.SETTING_VERSION, Phase.CLOSING, Phase.CLOSED):
+            raise LinkLostError(f"the reader takes no request while {self.phase}")
+        self._now_s = now_s
+        return self._ask(request)
+
+    def access(self, job: AccessJob, now_s: float) -> int:
+        """Take a job on tags; returns the number under which its AccessOutcome comes. Raises as `ask` does."""
+        if not self.is_ready and self.phase not in (Phase.STOPPED, Phase.RESTARTING):
+            raise LinkLostError(f"the reader works on no tags while {self.phase}")
+        self._now_s = now_s
+        return self._access.submit(job, now_s)
+
+    def _ask(self, request: Message) -> int:
+        if f"{request.name}_RESPONSE" not in MESSAGE_TYPES and request.name != "CUSTOM_MESSAGE":
+            raise EncodeError(f"{request.name} is no request that a reader answers")
+        message = replace(request, id=self._next_id())
+        self._send(message)
+        self._exchange.open(message, self._now_s)
+        return message.id
+
+    # --- time ---------------------------------------------------------------------------------------------------------
+
+    def _timers(self) -> list[tuple[float, Callable[[], None]]]:
+        """Everything that waits for its time, and what happens then."""
+        if self.closed:
+            return []
+        timers = (
+            (self._heard_s + self._patience_s if self.watching else None, self._fell_silent),
+            (self._half_since_s + FRAME_PATIENCE_S if self._half_since_s is not None else None, self._stayed_half),
+            (self._phase_due_s, self._phase_overdue),
+            (self._poll_due_s, self._poll),
+            (self._exchange.due_s, self._expire_requests),
+            (self._access.due_s, lambda: self._access.time_passed(self._now_s)),
+        )
+        return [(due_s, happen) for due_s, happen in timers if due_s is not None]
 
     @property
     def _patience_s(self) -> float:
         return WATCHDOG_PERIODS * self.plan.keepalive_ms / 1000
 
-    # --- what the reader says -------------------------------------------------------------------------------------
+    def _fell_silent(self) -> None:
+        self.fail(LinkLostError(f"nothing heard for {self._now_s - self._heard_s:.1f} s, two keepalives missed"))
 
-    def _receive_frame(self, frame: bytes, now_s: float, at_us: int) -> None:
+    def _stayed_half(self) -> None:
+        self.fail(LinkLostError(f"half a message, and no more of it within {FRAME_PATIENCE_S:.0f} s"))
+
+    def _phase_overdue(self) -> None:
+        step = STEPS.get(self.phase)
+        if self.phase is Phase.STOPPED:
+            self._enter(Phase.RESTARTING)
+        elif self.phase is Phase.CLOSING:
+            self._end(None)
+        elif step is not None and step.silence is not None:
+            self.memory.version_losses += 1
+            self._enter(step.silence)
+        else:
+            patience_s = step.patience_s if step else ANSWER_TIMEOUT_S
+            self.fail(LinkLostError(f"no answer within {patience_s:.0f} s while {self.phase}"))
+
+    def _poll(self) -> None:
+        """Fetch what waits for its report to be full: LLRP 1.0.1 knows no limit of time."""
+        self._polled_id = self._next_id()
+        self._send(Message("GET_REPORT", self._polled_id))
+        self._poll_due_s = self._now_s + self.plan.report_wait_ms / 1000
+
+    def _expire_requests(self) -> None:
+        for answer in self._exchange.expire(self._now_s):
+            self._settle(answer)
+
+    # --- what the reader says -----------------------------------------------------------------------------------------
+
+    def _receive_frame(self, frame: bytes) -> None:
         """One whole message. A damaged one is counted and costs nothing else."""
+        header = read_header(frame)
         try:
-            if read_header(frame).type == RO_ACCESS_REPORT:
-                self._reads.append(self._reports.decode(frame))
+            if header.type == RO_ACCESS_REPORT:
+                self._receive_report(frame)
                 return
             message = decode(frame)
         except DecodeError as error:
-            self.damaged += 1
-            if self.damaged == 1:
-                self._notice("fault", f"a message does not decode (more are only counted): {error}", at_us)
+            self._receive_damaged(header, error)
             return
         if message.name == "KEEPALIVE":
             self._send(Message("KEEPALIVE_ACK", message.id))
         elif message.name == "READER_EVENT_NOTIFICATION":
-            self._receive_event(message, now_s, at_us)
+            self._receive_event(message)
         elif message.name == "ERROR_MESSAGE":
-            self._receive_error(message, now_s, at_us)
+            self._receive_error(message)
         else:
-            self._receive_answer(message, now_s, at_us)
+            self._receive_answer(message)
 
-    def _receive_answer(self, message: Message, now_s: float, at_us: int) -> None:
+    def _receive_report(self, frame: bytes) -> None:
+        reads = self.delivery.decode(frame)
+        if self.phase is Phase.ARMED and not self.hears_events and len(reads):
+            self._enter(Phase.INVENTORYING)
+        self.delivery.add(reads)
+        if self._access.is_working:
+            self._access.take_report(frame, self._now_s)
+
+    def _receive_damaged(self, header: Header, error: DecodeError) -> None:
+        self.damaged += 1
+        if self.damaged == 1:
+            self.delivery.notice("fault", f"a message does not decode (more are only counted): {error}")
+        step = STEPS.get(self.phase)
+        if step is not None and header.id == self._awaited_id and header.type == MESSAGE_TYPES[step.answer]:
+            self._refused(step, error)
+        elif (answer := self._exchange.failed(header.id, error)) is not None:
+            self._settle(answer)
+
+    def _receive_answer(self, message: Message) -> None:
         step = STEPS.get(self.phase)
         if step is None or message.name != step.answer or message.id != self._awaited_id:
+            if (answer := self._exchange.answered(message)) is not None:
+                self._settle(answer)
             return
-        status = message.find("LLRPStatus")
-        if status is not None and status.fields["StatusCode"] != M_SUCCESS:
-            self._refused(step, status, now_s, at_us)
+        fault = fault_of(self._asked, message)
+        if fault is not None:
+            self._refused(step, fault)
             return
-        if self.phase is Phase.EXTENSIONS and not _impinj_success(message):
-            self._refused(step, None, now_s, at_us)
-            return
-        if self.phase is Phase.CAPABILITIES:
-            self._learn_capabilities(message, at_us)
-        elif self.phase is Phase.ANTENNAS:
-            self._learn_antennas(message, at_us)
-        elif self.phase in (Phase.CONFIGURING, Phase.KEEPALIVE):
-            self._watching = True
-        self._enter(step.then, now_s, at_us)
+        learnt = step.learn(self, message) if step.learn is not None else None
+        if not self.closed:
+            self._enter(learnt if learnt is not None else step.then)
 
-    def _receive_error(self, message: Message, now_s: float, at_us: int) -> None:
+    def _receive_error(self, message: Message) -> None:
         step, status = STEPS.get(self.phase), message.find("LLRPStatus")
-        if step is not None and message.id == self._awaited_id:
-            self._refused(step, status, now_s, at_us)
-        else:
-            self._notice("fault", f"the reader complains: {_describe(status)}", at_us)
+        if step is not None and (message.id == self._awaited_id or self.phase is Phase.VERSION):
+            self._refused(step, refusal_of(self._asked, status))
+        elif (answer := self._exchange.answered(message)) is not None:
+            self._settle(answer)
+        elif message.id and message.id == self._polled_id:
+            self._polls, self._poll_due_s = False, None
+            self.delivery.notice("fault", "the reader knows no GET_REPORT: a report's last tags wait until it is full")
+        elif not message.id or message.id != self._enabled_id:
+            self.delivery.notice("fault", f"the reader complains: {refusal_of('a message', status)}")
 
-    def _refused(self, step: Step, status: Parameter | None, now_s: float, at_us: int) -> None:
-        """Go where the table says, or give up; a phase that was refused twice before is not tried for ever."""
+    def _refused(self, step: Step, fault: ReaderError) -> None:
+        """Go where the table says, or give up; a phase that was refused before is not tried for ever."""
         self._refusals[self.phase] += 1
-        request = step.request(self, self._awaited_id).name
         if step.otherwise is None or (self._refusals[self.phase] > 1 and self.phase is Phase.ENABLING):
-            code = status.fields["StatusCode"] if status else -1
-            self._fail(ReaderStatusError(request, code, status.fields["ErrorDescription"] if status else ""))
+            self.fail(fault)
             return
-        if self.phase not in QUIET:
-            self._notice("fault", f"{request} was refused: {_describe(status)}", at_us)
-        self._enter(step.otherwise, now_s, at_us)
+        if not step.quiet:
+            self.delivery.notice("fault", f"refused: {fault}")
+        if self.phase is Phase.EXTENSIONS:
+            self.capabilities = replace(self.capabilities, has_extensions=False)
+        elif self.phase is Phase.VERSION:
+            self.memory.version_losses = 0
+        elif self.phase in (Phase.LOOKING, Phase.RESTARTING):
+            self.to_clear = [self.rospec_id]
+        self._enter(step.otherwise)
 
-    def _learn_capabilities(self, message: Message, at_us: int) -> None:
-        self.capabilities = Capabilities.of(message)
-        usable = self.usable_antennas()
-        missing = sorted(set(self.plan.antennas) - set(usable))
-        if not usable:
-            self._fail(ReaderError(f"the reader has no antenna {missing}, only 1-{self.capabilities.antennas}"))
-        elif missing:
-            self._notice("antenna_lost", f"the reader has no antenna {missing}", at_us)
+    def _settle(self, answer: Answer) -> None:
+        """A request of somebody beside the phases has ended."""
+        if not self._access.answered(answer, self._now_s):
+            self._ended.append(answer)
 
-    def _learn_antennas(self, message: Message, at_us: int) -> None:
-        for properties in message.every("AntennaProperties"):
-            port = properties.fields["AntennaID"]
-            if port in self.plan.antennas and not properties.fields["AntennaConnected"]:
-                self._lost_antennas.add(port)
-                self._notice("antenna_lost", f"antenna {port} is not connected", at_us)
+    # --- events -------------------------------------------------------------------------------------------------------
 
-    # --- events -----------------------------------------------------------------------------------------------------
-
-    def _receive_event(self, message: Message, now_s: float, at_us: int) -> None:
+    def _receive_event(self, message: Message) -> None:
         data = message.find("ReaderEventNotificationData")
         if data is None:
             return
-        event_us = self._event_time(data, at_us)
+        event_us = self.delivery.time_of(data)
         for parameter in data.parameters:
             match parameter.name:
                 case "ConnectionAttemptEvent":
-                    self._attempted(parameter.fields["Status"], now_s, at_us)
+                    self._attempted(parameter.fields["Status"], event_us)
                 case "ConnectionCloseEvent":
-                    self._fail(LinkLostError("the reader closed the connection"))
+                    self.fail(LinkLostError("the reader closed the connection"))
                 case "ROSpecEvent":
-                    self._rospec_event(parameter.fields, now_s, at_us)
-                case "AntennaEvent":
-                    self._antenna_event(parameter.fields["AntennaID"], bool(parameter.fields["EventType"]), at_us)
-                case "GPIEvent":
-                    port, high = parameter.fields["GPIPortNumber"], bool(parameter.fields["GPIEvent"])
-                    self._pass_on(GpiChange(self._reader, port, high, event_us), at_us)
-                case "ReaderExceptionEvent":
-                    self._notice("fault", f"the reader reports: {parameter.fields['Message']}", at_us)
-                case "ReportBufferLevelWarningEvent":
-                    percent = parameter.fields["ReportBufferPercentageFull"]
-                    self._notice("overflow", f"the reader's report buffer is {percent} % full", at_us)
-                case "ReportBufferOverflowErrorEvent":
-                    self._notice("overflow", "the reader's report buffer overflowed; reads are lost", at_us)
+                    self._rospec_event(parameter.fields)
+                case _:
+                    self.delivery.take_event(parameter, event_us)
+            if self.closed:
+                return
 
-    def _event_time(self, data: Parameter, at_us: int) -> int:
-        """The event's time in UTC. A reader without a clock gives uptime, mapped by the smallest delay seen so far."""
-        utc = data.find("UTCTimestamp")
-        if utc is not None:
-            return int(utc.fields["Microseconds"])
-        uptime = data.find("Uptime")
-        if uptime is None:
-            return at_us
-        uptime_us = int(uptime.fields["Microseconds"])
-        offset_us = at_us - uptime_us
-        if self._uptime_offset_us is None or offset_us < self._uptime_offset_us:
-            self._uptime_offset_us = self._reports.uptime_offset_us = offset_us
-        return uptime_us + self._uptime_offset_us
-
-    def _attempted(self, status: int, now_s: float, at_us: int) -> None:
+    def _attempted(self, status: int, event_us: int) -> None:
         """The reader's word on a connection: ours, or (status 4, established) somebody else's."""
         if self.phase is not Phase.GREETING:
             if status != M_SUCCESS:
-                self._notice("fault", f"{REFUSALS.get(status, 'unknown connection event')} (status {status})", at_us)
+                self.delivery.notice("fault", f"{REFUSALS.get(status, 'unknown connection event')} (status {status})")
         elif status == M_SUCCESS:
-            self._enter(Phase.CAPABILITIES, now_s, at_us)
+            self.delivery.check_clock(event_us)
+            self._enter(Phase.VERSION)
         else:
-            self._fail(ReaderRefusedError(status, REFUSALS.get(status, "unknown reason")))
+            self.fail(ReaderRefusedError(status, REFUSALS.get(status, "unknown reason")))
 
-    def _rospec_event(self, fields: Mapping[str, int], now_s: float, at_us: int) -> None:
+    def _rospec_event(self, fields: Mapping[str, int]) -> None:
         """Start is 0; anything else of our own ROSpec (end, preemption) means that the reader stopped seeing."""
-        if fields["ROSpecID"] == ROSPEC_ID and fields["EventType"] != 0 and self.phase is Phase.INVENTORYING:
-            self.phase = Phase.STOPPED
-            self._answer_due_s = now_s + RESTART_WAIT_S
-            self._pass_on(ReaderState(self._reader, frozenset(), at_us, "the reader ended the inventory"), at_us)
-
-    def _antenna_event(self, port: int, connected: bool, at_us: int) -> None:
-        if port not in self.plan.antennas or connected is (port not in self._lost_antennas):
+        if fields["ROSpecID"] != self.rospec_id:
             return
-        if connected:
-            self._lost_antennas.discard(port)
-            detail = f"antenna {port} is connected again"
-        else:
-            self._lost_antennas.add(port)
-            detail = f"antenna {port} is not connected any more"
-        self._notice("antenna_back" if connected else "antenna_lost", detail, at_us)
-        if self.phase is Phase.INVENTORYING:
-            self._say_antennas(at_us, detail)
+        self.is_running = fields["EventType"] == 0
+        if self.is_running and self.phase in (Phase.ARMED, Phase.STOPPED):
+            self._enter(Phase.INVENTORYING)
+        elif not self.is_running and self.phase is Phase.INVENTORYING:
+            self._enter(Phase.ARMED if self.plan.start is not None else Phase.STOPPED)
 
-    # --- moving on --------------------------------------------------------------------------------------------------
+    # --- moving on ----------------------------------------------------------------------------------------------------
 
-    def _enter(self, phase: Phase, now_s: float, at_us: int) -> None:
+    def _enter(self, phase: Phase) -> None:
         """Take up a phase: ask what its step asks, and give the answer its time."""
         if self.closed:
             return
-        if phase is Phase.EXTENSIONS and self.capabilities.vendor != IMPINJ:
-            phase = Phase.CONFIGURING
-        self.phase = phase
+        self.phase = phase = self._skip(phase)
+        self._phase_due_s = self._poll_due_s = None
         step = STEPS.get(phase)
         if step is None:
-            self._answer_due_s = None
-            if phase is Phase.INVENTORYING:
-                self._say_antennas(at_us, "inventorying")
+            self._rest()
             return
-        if phase is Phase.CLEARING and self.capabilities.holds_reports:
-            self._send(Message("ENABLE_EVENTS_AND_REPORTS", self._next_id()))
+        if phase is Phase.LOOKING and self.capabilities.holds_reports is not False:
+            self._enabled_id = self._next_id()
+            self._send(Message("ENABLE_EVENTS_AND_REPORTS", self._enabled_id))
+        elif phase is Phase.CLEARING_ALL:
+            self.to_clear.clear()
+        elif phase in (Phase.ADDING, Phase.ADDING_AGAIN):
+            self.is_running = False
         self._awaited_id = self._next_id()
-        self._answer_due_s = now_s + ANSWER_TIMEOUT_S
-        self._send(step.request(self, self._awaited_id))
+        self._phase_due_s = self._now_s + step.patience_s
+        request = step.request(self, self._awaited_id)
+        self._asked = request.name
+        self._send(request)
 
-    def _say_antennas(self, at_us: int, detail: str) -> None:
-        antennas = frozenset(self.usable_antennas()) - self._lost_antennas
-        self._pass_on(ReaderState(self._reader, antennas, at_us, detail), at_us)
+    def _skip(self, phase: Phase) -> Phase:
+        """Pass over phases that have nothing to ask of this reader."""
+        asks_version = self.plan.may_speak_1_1 and self.memory.version_losses < MAX_VERSION_LOSSES
+        if phase is Phase.VERSION and not asks_version:
+            phase = Phase.CAPABILITIES
+        if phase is Phase.EXTENSIONS and self.capabilities.vendor != IMPINJ:
+            phase = Phase.CONFIGURING
+        if phase is Phase.INPUTS and not self.capabilities.gpis:
+            phase = Phase.DISARMING
+        if phase is Phase.CLEARING and not self.to_clear:
+            phase = Phase.ADDING
+        if phase is Phase.ARMED and (self.is_running or self.plan.start is None):
+            phase = Phase.INVENTORYING
+        return phase
 
-    def _fail(self, error: ReaderError) -> None:
+    def _rest(self) -> None:
+        """A phase that asks nothing: the owner hears what the antennas do, and the reader's word leads on."""
+        match self.phase:
+            case Phase.INVENTORYING:
+                self._poll_due_s = self._now_s + self.plan.report_wait_ms / 1000 if self._polls else None
+                self.delivery.say_on(self.phase)
+            case Phase.ARMED:
+                self.delivery.say_off(self.phase, idle=True)
+            case Phase.STOPPED:
+                self._phase_due_s = self._now_s + RESTART_WAIT_S
+                self.delivery.say_off("the reader ended the inventory")
+            case Phase.CLOSED:
+                self._end(None)
+
+    def fail(self, error: ReaderError) -> None:
+        """End the session, and say why."""
         self.failure = error
+        self._end(error)
+
+    def _end(self, error: ReaderError | None) -> None:
+        """The session is over; whoever waits for an answer hears so."""
         self.phase = Phase.CLOSED
+        self.delivery.release()
+        ended = error or LinkLostError("the connection was closed")
+        own = self._access.asked_id
+        self._access.abandon(ended)
+        for answer in self._exchange.abandon(ended):
+            if answer.request_id != own:
+                self._ended.append(answer)
 
     def _next_id(self) -> int:
-        self._last_id += 1
+        self._last_id = self._last_id % 0xFFFF_FFFF + 1
         return self._last_id
 
     def _send(self, message: Message) -> None:
-        self._out += encode(message)
-
-    def _notice(self, kind: NoticeKind, detail: str, at_us: int) -> None:
-        self._pass_on(ReaderNotice(self._reader, kind, detail, at_us), at_us)
-
-    def _pass_on(self, event: ReaderEvent, at_us: int) -> None:
-        """Keep the order: reads that came before an event are handed on before it."""
-        self._gather_reads(at_us)
-        self._events.append(event)
-
-    def _gather_reads(self, at_us: int) -> None:
-        if not self._reads:
-            return
-        reads = self._reads[0] if len(self._reads) == 1 else np.concatenate(self._reads)
-        self._reads = []
-        if not len(reads):
-            return
-        for port in self._lost_antennas & set(np.unique(reads["antenna"]).tolist()) if self._lost_antennas else ():
-            self._antenna_event(port, True, at_us)
-        self._events.append(ReadBatch(self._reader, reads, at_us))
-
-    def _take_events(self, at_us: int) -> list[ReaderEvent]:
-        self._gather_reads(at_us)
-        events, self._events = self._events, []
-        return events
-
-
-def _describe(status: Parameter | None) -> str:
-    if status is None:
-        return "no status given"
-    return f"status {status.fields['StatusCode']} {status.fields['ErrorDescription']}".rstrip()
-
-
-def _impinj_success(message: Message) -> bool:
-    """Whether a CUSTOM_MESSAGE is Impinj's answer to enable-extensions with M_Success in its LLRPStatus."""
-    fields = message.fields
-    if (fields["VendorIdentifier"], fields["MessageSubtype"]) != (IMPINJ, requests.IMPINJ_ENABLE_EXTENSIONS_RESPONSE):
-        return False
-    data: bytes = fields["Data"]
-    return len(data) >= 6 and struct.unpack_from("!H", data, 4)[0] == M_SUCCESS
+        version = message.version if self.phase in (Phase.VERSION, Phase.SETTING_VERSION) else self.version
+        self._out += encode(replace(message, version=version))

@@ -34,7 +34,7 @@ BALANCES_SQL: Final = """
 SELECT site.code AS site, zone.code AS zone, sku.code AS sku, lot.code AS lot, balance.condition, balance.net
 FROM balance JOIN zone USING (zone_id) JOIN site ON site.site_id = zone.site_id
 JOIN sku USING (sku_id) JOIN lot USING (lot_id)
-WHERE balance.net <> 0 AND zone.kind NOT IN ('supplier', 'customer', 'scrap', 'count_difference', 'unknown')
+WHERE balance.net <> 0 AND zone.kind NOT IN ('supplier', 'customer', 'vendor', 'scrap', 'count_difference', 'unknown')
 """
 
 SETTLED_SQL: Final = """

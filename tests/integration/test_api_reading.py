@@ -45,7 +45,7 @@ async def test_sites_and_zones(api: aiohttp.ClientSession) -> None:
     sites = await get(api, "sites")
     assert [site["code"] for site in sites["rows"]] == ["jakarta", "surabaya"]
     zones = await every_row(api, "zones", 3)
-    assert len(zones) == 16
+    assert len(zones) == 18
     assert sorted(zones, key=lambda zone: (zone["site"], zone["code"])) == zones
     real = [zone["code"] for zone in zones if zone["site"] == "jakarta" and not zone["virtual"]]
     assert real == ["dock", "rack"]

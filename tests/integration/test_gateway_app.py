@@ -226,7 +226,7 @@ async def test_a_site_without_its_broker_loses_nothing(broker: Any, tmp_path: Pa
         ScriptedReader.present = set(range(1, 101))
         await until(lambda: one.stats.movements == 100)
         await until(lambda: one.stats.backlog >= 99)
-        assert not one.stats.online
+        await until(lambda: not one.stats.online)
         await broker.start()
         await until(lambda: len(backend.movements("arrived")) == 100)
         await one.end()

@@ -15,10 +15,11 @@ import pytest
 from readers.backoff import Backoff
 from readers.driver import ReaderSettings, find_driver
 from readers.errors import ReaderError
-from readers.llrp.client import LlrpDriver, parse_address
+from readers.llrp.client import LlrpDriver
 from readers.llrp.codec import Framer, decode, encode
+from readers.llrp.endpoint import parse_address
 from readers.llrp.message import Message
-from readers.read import EpcTable, GpiChange, ReadBatch, ReaderEvent, ReaderNotice, ReaderState
+from readers.read import EpcTable, GpiChange, ReadBatch, ReaderEvent, ReaderNotice, ReaderState, to_us
 from simulators.llrp.reader import SimulatedReader
 from simulators.llrp.session import attempt_event
 from simulators.sighting import Sightings, no_sightings
@@ -200,6 +201,50 @@ async def test_a_reader_that_rebooted_and_forgot_everything_inventories_again(sh
     await second.stop()
 
 
+async def test_what_was_read_while_the_line_was_down_comes_when_it_is_back(
+    reader: SimulatedReader, shelf: Shelf, clock: ScaledClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("readers.llrp.client.Backoff", lambda chance: Backoff(chance, 0.6, 0.6))
+    gateway = Gateway(f"127.0.0.1:{reader.port}", clock=clock)
+    async with running(gateway.driver):
+        await until(lambda: len(gateway.reads()) > 10)
+        reader.cut()
+        await until(lambda: not reader.is_connected)
+        down_us = to_us(clock.now())
+        await asyncio.sleep(0.25)
+        up_us = to_us(clock.now())
+        assert not reader.is_connected
+        await until(lambda: len(gateway.states()) == 3)
+        await until(lambda: gateway.reads()[-1][3] > up_us + 300_000)
+    meanwhile = [row for row in shelf.seen if down_us < row[3] < up_us]
+    assert len(meanwhile) > 5
+    assert set(exact(meanwhile)) <= set(exact(gateway.reads()))
+
+
+async def test_a_photo_eye_starts_and_ends_the_inventory(
+    reader: SimulatedReader, shelf: Shelf, clock: ScaledClock
+) -> None:
+    options = {"start": {"gpi": 1}, "stop": {"gpi": 2, "high": False}, "run_s": 60}
+    gateway = Gateway(f"127.0.0.1:{reader.port}", options, clock)
+    async with running(gateway.driver):
+        await until(lambda: len(gateway.states()) == 1)
+        reader.set_gpi(2, True)
+        await asyncio.sleep(0.2)
+        assert shelf.seen == []
+        reader.set_gpi(1, True)
+        await until(lambda: len(gateway.reads()) > 5)
+        reader.set_gpi(2, False)
+        await until(lambda: len(gateway.states()) == 3)
+        seen = len(shelf.seen)
+        await asyncio.sleep(0.2)
+        assert len(shelf.seen) == seen
+        reader.set_gpi(1, False)
+        reader.set_gpi(1, True)
+        await until(lambda: len(gateway.states()) == 4)
+    assert [bool(antennas) for antennas in gateway.states()] == [False, True, False, True, False]
+    assert exact(gateway.reads()) == exact(shelf.seen)
+
+
 async def test_photo_eyes_and_antennas_are_passed_on(reader: SimulatedReader, clock: ScaledClock) -> None:
     gateway = Gateway(f"127.0.0.1:{reader.port}", clock=clock)
     async with running(gateway.driver):
@@ -214,7 +259,7 @@ async def test_photo_eyes_and_antennas_are_passed_on(reader: SimulatedReader, cl
     assert changes == [(3, True), (3, False)]
     assert gateway.states() == [frozenset({1, 2, 3, 4}), frozenset({1, 3, 4}), frozenset({1, 2, 3, 4}), frozenset()]
     kinds = [event.kind for event in gateway.events if isinstance(event, ReaderNotice)]
-    assert kinds == ["antenna_lost", "antenna_back"]
+    assert kinds == ["antenna_back", "antenna_lost", "antenna_back"]
 
 
 async def test_a_quiet_world_keeps_its_link_by_keepalives(

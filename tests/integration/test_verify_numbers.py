@@ -79,7 +79,14 @@ async def test_everything_adds_up(house: Database) -> None:
 
 async def test_a_balance_is_named_with_both_sums(house: Database) -> None:
     damage = f"UPDATE balance SET net = net + 2 WHERE net = 5 AND sku_id = {NUT}"
-    assert await found(house, damage) == [("balance", "jakarta/rack/NUT//sellable", "7, its postings add up to 5")]
+    assert await found(house, damage) == [
+        ("balance", "jakarta/rack/NUT//sellable", "7, its postings add up to 5"),
+        (
+            "availability",
+            "jakarta/NUT//sellable",
+            "5 on hand, its balances add up to 7; 0 reserved, its allocations hold 0",
+        ),
+    ]
     assert str((await verify(house))[0]) == "balance: jakarta/rack/NUT//sellable: 7, its postings add up to 5"
 
 
@@ -89,7 +96,14 @@ async def test_a_balance_that_no_posting_made(house: Database) -> None:
         " SELECT site_id, zone_id, sku_id, lot_id, 'returned', -1 FROM zone, sku JOIN lot USING (sku_id)"
         " WHERE zone.code = 'dock' AND sku.code = 'NUT'"
     )
-    assert await found(house, damage) == [("balance", "jakarta/dock/NUT//returned", "-1, its postings add up to 0")]
+    assert await found(house, damage) == [
+        ("balance", "jakarta/dock/NUT//returned", "-1, its postings add up to 0"),
+        (
+            "availability",
+            "jakarta/NUT//returned",
+            "0 on hand, its balances add up to -1; 0 reserved, its allocations hold 0",
+        ),
+    ]
 
 
 async def test_a_posting_that_turns_one_sku_into_another(house: Database) -> None:

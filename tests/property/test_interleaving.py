@@ -166,7 +166,7 @@ class Sender:
 async def interleave(database_url: str, found: Streams, chance: random.Random) -> None:
     async with Database.open(database_url, max_connections=4) as database:
         await database.pool.execute(
-            "TRUNCATE item, binding, balance, posting, movement, scan, ingest_cursor, alert, outbox"
+            "TRUNCATE item, binding, balance, availability, posting, movement, scan, ingest_cursor, alert, outbox"
         )
         if not await database.pool.fetchval("SELECT count(*) FROM site"):
             await furnish(database)

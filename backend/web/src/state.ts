@@ -101,6 +101,7 @@ const VIRTUAL = new Set([
   "customer",
   "in_transit",
   "scrap",
+  "vendor",
   "count_difference",
   "unknown",
 ]);

@@ -6,90 +6,29 @@ import numpy as np
 import pytest
 
 from readers.errors import FrameError, LinkLostError, ReaderError, ReaderRefusedError, ReaderStatusError
-from readers.llrp.codec import Framer, decode, encode
-from readers.llrp.connection import ANSWER_TIMEOUT_S, RESTART_WAIT_S, ClientSession, Phase
+from readers.llrp.codec import encode
+from readers.llrp.connection import RESTART_WAIT_S, ClientSession
+from readers.llrp.exchange import ANSWER_TIMEOUT_S
 from readers.llrp.message import Message, Parameter
 from readers.llrp.report import ReportDecoder
-from readers.llrp.requests import ROSPEC_ID, InventoryPlan
+from readers.llrp.requests import InventoryPlan
+from readers.llrp.steps import Phase
 from readers.llrp.vendor import IMPINJ
-from readers.read import EpcTable, GpiChange, ReadBatch, ReaderEvent, ReaderNotice, ReaderState
-from simulators.llrp.models import capabilities, load_model
+from readers.read import EpcTable, GpiChange, ReadBatch, ReaderNotice, ReaderState
+from tests.scripted_reader import (
+    KEEPALIVE_S,
+    NOW_US,
+    OTHER_VENDOR,
+    ScriptedReader,
+    Talk,
+    capabilities_of,
+    reader_event,
+    report,
+    status,
+)
 
-NOW_US = 1_700_000_000_000_000
-KEEPALIVE_S = 5.0
-OTHER_VENDOR = 161
-
-
-class Talk:
-    """A session and the reader's side of the script."""
-
-    def __init__(self, antennas: tuple[int, ...] = (1, 2)) -> None:
-        self.now_s = 100.0
-        self.epcs = EpcTable()
-        plan = InventoryPlan(antennas=antennas, keepalive_ms=int(KEEPALIVE_S * 1000))
-        self.session = ClientSession("door", plan, ReportDecoder(self.epcs), self.now_s)
-        self.events: list[ReaderEvent] = []
-        self.asked: list[Message] = []
-
-    def say(self, *messages: Message | bytes) -> None:
-        data = b"".join(message if isinstance(message, bytes) else encode(message) for message in messages)
-        self.events += self.session.receive_data(data, self.now_s, NOW_US)
-        self._hear()
-
-    def wait(self, seconds: float) -> None:
-        self.now_s += seconds
-        self.events += self.session.handle_timeout(self.now_s, NOW_US)
-        self._hear()
-
-    def _hear(self) -> None:
-        self.asked += [decode(frame) for frame in Framer().feed(self.session.data_to_send())]
-
-    def event(self, name: str, **fields: object) -> None:
-        self.say(reader_event(Parameter(name, dict(fields))))
-
-    def answer(self, code: int = 0, *parts: Parameter) -> None:
-        request = self.asked[-1]
-        if request.name == "CUSTOM_MESSAGE":
-            data = bytes.fromhex("011f0008") + code.to_bytes(2, "big") + bytes(2)
-            fields = {"VendorIdentifier": IMPINJ, "MessageSubtype": 22, "Data": data}
-            self.say(Message("CUSTOM_MESSAGE", request.id, fields))
-        else:
-            self.say(Message(f"{request.name}_RESPONSE", request.id, {}, [status(code), *parts]))
-
-    def greet(self, vendor: int = IMPINJ) -> None:
-        self.event("ConnectionAttemptEvent", Status=0)
-        self.answer(0, *capabilities(load_model().model_copy(update={"vendor": vendor}), 4, 0))
-
-    def begin(self) -> None:
-        self.greet()
-        while self.session.phase is not Phase.INVENTORYING:
-            self.answer()
-
-    def of(self, kind: type) -> list[ReaderEvent]:
-        return [event for event in self.events if isinstance(event, kind)]
-
-
-def status(code: int) -> Parameter:
-    return Parameter("LLRPStatus", {"StatusCode": code, "ErrorDescription": "no" if code else ""})
-
-
-def reader_event(event: Parameter, stamp: str = "UTCTimestamp", at_us: int = NOW_US) -> Message:
-    data = Parameter("ReaderEventNotificationData", {}, [Parameter(stamp, {"Microseconds": at_us}), event])
-    return Message("READER_EVENT_NOTIFICATION", 0, {}, [data])
-
-
-def report(epc: bytes, at_us: int = NOW_US, antenna: int = 1, stamp: str = "UTC") -> Message:
-    tag = Parameter(
-        "TagReportData",
-        {},
-        [
-            Parameter("EPC_96", {"EPC": epc}),
-            Parameter("AntennaID", {"AntennaID": antenna}),
-            Parameter("PeakRSSI", {"PeakRSSI": -60}),
-            Parameter(f"LastSeenTimestamp{stamp}", {"Microseconds": at_us}),
-        ],
-    )
-    return Message("RO_ACCESS_REPORT", 9, {}, [tag])
+ON = ReaderState("door", frozenset({1, 2}), NOW_US, "inventorying")
+ALL_THERE = ReaderNotice("door", "antenna_back", "every planned antenna is connected", NOW_US)
 
 
 def test_the_client_says_nothing_before_the_reader_has_spoken() -> None:
@@ -99,30 +38,26 @@ def test_the_client_says_nothing_before_the_reader_has_spoken() -> None:
     assert talk.asked == []
 
 
-@pytest.mark.parametrize(
-    ("vendor", "expected"),
-    [
-        (IMPINJ, ["CUSTOM_MESSAGE"]),
-        (OTHER_VENDOR, []),
-    ],
-)
+@pytest.mark.parametrize(("vendor", "expected"), [(IMPINJ, ["CUSTOM_MESSAGE"]), (OTHER_VENDOR, [])])
 def test_the_handshake_asks_in_the_order_of_the_table(vendor: int, expected: list[str]) -> None:
-    talk = Talk()
-    talk.greet(vendor)
-    while talk.session.phase is not Phase.INVENTORYING:
-        talk.answer()
+    talk = Talk(reader=ScriptedReader(vendor=vendor, gpis=2))
+    talk.run()
     assert [message.name for message in talk.asked] == [
+        "GET_SUPPORTED_VERSION",
         "GET_READER_CAPABILITIES",
         *expected,
         "SET_READER_CONFIG",
         "GET_READER_CONFIG",
+        "GET_READER_CONFIG",
+        "DELETE_ACCESSSPEC",
         "ENABLE_EVENTS_AND_REPORTS",
-        "DELETE_ROSPEC",
+        "GET_ROSPECS",
         "ADD_ROSPEC",
         "ENABLE_ROSPEC",
     ]
-    assert talk.events == [ReaderState("door", frozenset({1, 2}), NOW_US, "inventorying")]
+    assert talk.events == [ON, ALL_THERE]
     assert len({message.id for message in talk.asked}) == len(talk.asked)
+    assert talk.reader.active == [talk.session.rospec_id]
 
 
 def test_only_an_impinj_reader_is_asked_for_its_own_parameters() -> None:
@@ -150,28 +85,33 @@ REFUSED = [
     (Phase.CAPABILITIES, "SET_READER_CONFIG"),
     (Phase.EXTENSIONS, "SET_READER_CONFIG"),
     (Phase.CONFIGURING, "SET_READER_CONFIG"),
-    (Phase.ANTENNAS, "DELETE_ROSPEC"),
-    (Phase.CLEARING, "ADD_ROSPEC"),
+    (Phase.ANTENNAS, "DELETE_ACCESSSPEC"),
+    (Phase.DISARMING, "GET_ROSPECS"),
+    (Phase.LOOKING, "DELETE_ROSPEC"),
     (Phase.ADDING, "DELETE_ROSPEC"),
     (Phase.ENABLING, "DELETE_ROSPEC"),
 ]
 
 
-@pytest.mark.parametrize("as_error", [False, True], ids=["status", "ERROR_MESSAGE"])
+@pytest.mark.parametrize("form", ["status", "ERROR_MESSAGE", "damaged"])
 @pytest.mark.parametrize(("phase", "asked_next"), REFUSED)
-def test_a_refused_request_goes_where_the_table_says(phase: Phase, asked_next: str, as_error: bool) -> None:
+def test_a_refused_request_goes_where_the_table_says(phase: Phase, asked_next: str, form: str) -> None:
     talk = Talk()
     talk.event("ConnectionAttemptEvent", Status=0)
     while talk.session.phase is not phase:
         is_first = talk.session.phase is Phase.CAPABILITIES
-        talk.answer(0, *(capabilities(load_model(), 4, 0) if is_first else ()))
-    if as_error:
-        talk.say(Message("ERROR_MESSAGE", talk.asked[-1].id, {}, [status(109)]))
+        talk.answer(0, *(capabilities_of(IMPINJ, 4, 0, 0, True) if is_first else ()))
+    asked = talk.asked[-1]
+    if form == "ERROR_MESSAGE":
+        talk.say(Message("ERROR_MESSAGE", asked.id, {}, [status(109)]))
+    elif form == "damaged" and asked.name != "CUSTOM_MESSAGE":
+        whole = encode(Message(f"{asked.name}_RESPONSE", asked.id, {}, [status(0)]))
+        talk.say(whole[:10] + bytes([0xFF]) + whole[11:])
     else:
         talk.answer(101)
     assert talk.asked[-1].name == asked_next
-    while talk.session.phase is not Phase.INVENTORYING:
-        talk.answer()
+    talk.until(Phase.INVENTORYING)
+    assert talk.session.damaged == (form == "damaged" and asked.name != "CUSTOM_MESSAGE")
 
 
 def test_a_reader_that_refuses_our_configuration_still_gets_the_keepalive() -> None:
@@ -186,9 +126,8 @@ def test_a_reader_that_refuses_our_configuration_still_gets_the_keepalive() -> N
 def test_rospecs_of_others_are_cleared_only_when_ours_finds_no_place() -> None:
     talk = Talk()
     talk.greet()
-    while talk.session.phase is not Phase.ADDING:
-        talk.answer()
-    assert talk.asked[-2].fields == {"ROSpecID": ROSPEC_ID}
+    talk.until(Phase.ADDING)
+    assert [message.name for message in talk.asked].count("DELETE_ROSPEC") == 0
     talk.answer(205)
     assert talk.asked[-1].fields == {"ROSpecID": 0}
     talk.answer()
@@ -210,6 +149,7 @@ def test_an_rospec_that_cannot_be_enabled_is_not_tried_for_ever() -> None:
 def test_an_answer_to_another_request_moves_nothing() -> None:
     talk = Talk()
     talk.event("ConnectionAttemptEvent", Status=0)
+    talk.answer()
     talk.say(Message("GET_READER_CAPABILITIES_RESPONSE", talk.asked[-1].id + 7, {}, [status(0)]))
     talk.say(Message("ADD_ROSPEC_RESPONSE", talk.asked[-1].id, {}, [status(0)]))
     assert talk.session.phase is Phase.CAPABILITIES
@@ -218,6 +158,7 @@ def test_an_answer_to_another_request_moves_nothing() -> None:
 def test_an_answer_that_never_comes_ends_the_session_and_names_the_phase() -> None:
     talk = Talk()
     talk.event("ConnectionAttemptEvent", Status=0)
+    talk.answer()
     talk.wait(ANSWER_TIMEOUT_S + 0.1)
     assert isinstance(talk.session.failure, LinkLostError)
     assert "capabilities" in str(talk.session.failure)
@@ -311,32 +252,32 @@ def test_an_inventory_that_the_reader_ends_is_started_again() -> None:
     talk = Talk()
     talk.begin()
     talk.events.clear()
-    talk.event("ROSpecEvent", EventType=1, ROSpecID=ROSPEC_ID, PreemptingROSpecID=0)
+    talk.event("ROSpecEvent", EventType=1, ROSpecID=talk.session.rospec_id, PreemptingROSpecID=0)
     assert talk.events == [ReaderState("door", frozenset(), NOW_US, "the reader ended the inventory")]
+    started = ReaderState("door", frozenset({1, 2}), NOW_US + 1_000_000, "inventorying")
     asked = len(talk.asked)
     talk.wait(RESTART_WAIT_S / 2)
     assert len(talk.asked) == asked
     talk.wait(RESTART_WAIT_S / 2)
     assert talk.asked[-1].name == "START_ROSPEC"
     talk.answer()
-    assert talk.events[-1] == ReaderState("door", frozenset({1, 2}), NOW_US, "inventorying")
+    assert talk.events[-1] == started
 
 
 def test_an_rospec_that_the_reader_forgot_is_added_again() -> None:
     talk = Talk()
     talk.begin()
-    talk.event("ROSpecEvent", EventType=1, ROSpecID=ROSPEC_ID, PreemptingROSpecID=0)
+    talk.event("ROSpecEvent", EventType=1, ROSpecID=talk.session.rospec_id, PreemptingROSpecID=0)
     talk.wait(RESTART_WAIT_S)
     talk.answer(101)
-    while talk.session.phase is not Phase.INVENTORYING:
-        talk.answer()
+    talk.until(Phase.INVENTORYING)
     assert [message.name for message in talk.asked[-3:]] == ["DELETE_ROSPEC", "ADD_ROSPEC", "ENABLE_ROSPEC"]
 
 
 def test_the_end_of_somebody_elses_rospec_is_none_of_ours() -> None:
     talk = Talk()
     talk.begin()
-    talk.event("ROSpecEvent", EventType=1, ROSpecID=ROSPEC_ID + 1, PreemptingROSpecID=0)
+    talk.event("ROSpecEvent", EventType=1, ROSpecID=talk.session.rospec_id + 1, PreemptingROSpecID=0)
     assert talk.session.phase is Phase.INVENTORYING
 
 
@@ -359,14 +300,15 @@ def test_antennas_that_go_and_come_change_what_the_reader_sees() -> None:
 def test_antennas_not_connected_at_the_start_are_not_said_to_see_until_they_do() -> None:
     talk = Talk()
     talk.greet()
-    while talk.session.phase is not Phase.ANTENNAS:
-        talk.answer()
+    talk.until(Phase.ANTENNAS)
     fields = {"AntennaConnected": False, "AntennaID": 2, "AntennaGain": 0}
     talk.answer(0, Parameter("AntennaProperties", fields))
-    while talk.session.phase is not Phase.INVENTORYING:
-        talk.answer()
-    assert isinstance(talk.events[-1], ReaderState)
-    assert talk.events[-1].antennas == {1}
+    talk.until(Phase.INVENTORYING)
+    state, notice = talk.events
+    assert isinstance(state, ReaderState)
+    assert state.antennas == {1}
+    assert isinstance(notice, ReaderNotice)
+    assert notice.kind == "antenna_lost"
     talk.events.clear()
     talk.say(report(bytes(12), antenna=2))
     assert [type(event) for event in talk.events] == [ReaderNotice, ReaderState, ReadBatch]
@@ -375,11 +317,11 @@ def test_antennas_not_connected_at_the_start_are_not_said_to_see_until_they_do()
 
 
 def test_a_planned_antenna_that_the_reader_has_not_is_told_and_left_out() -> None:
-    talk = Talk((1, 9))
+    talk = Talk(InventoryPlan(antennas=(1, 9)))
     talk.begin()
     (notice,) = talk.of(ReaderNotice)
     assert isinstance(notice, ReaderNotice)
-    assert "[9]" in notice.detail
+    assert "no antenna 9" in notice.detail
     add = next(message for message in talk.asked if message.name == "ADD_ROSPEC")
     spec = add.parameters[0].find("AISpec")
     assert spec is not None
@@ -387,7 +329,7 @@ def test_a_planned_antenna_that_the_reader_has_not_is_told_and_left_out() -> Non
 
 
 def test_a_reader_with_none_of_the_planned_antennas_cannot_work() -> None:
-    talk = Talk((8, 9))
+    talk = Talk(InventoryPlan(antennas=(8, 9)))
     talk.greet()
     assert isinstance(talk.session.failure, ReaderError)
     assert "[8, 9]" in str(talk.session.failure)
@@ -417,7 +359,7 @@ def test_an_event_with_singulation_details_is_legal_and_harmless() -> None:
     talk = Talk()
     talk.begin()
     details = Parameter("C1G2SingulationDetails", {"NumCollisionSlots": 3, "NumEmptySlots": 1})
-    fields = {"EventType": 0, "ROSpecID": ROSPEC_ID, "SpecIndex": 1}
+    fields = {"EventType": 0, "ROSpecID": talk.session.rospec_id, "SpecIndex": 1}
     talk.say(reader_event(Parameter("AISpecEvent", fields, [details])))
     assert talk.session.damaged == 0
     assert talk.session.phase is Phase.INVENTORYING
@@ -446,10 +388,10 @@ def test_uptime_of_a_reader_without_a_clock_becomes_utc() -> None:
     talk.say(report(bytes(12), uptime_us + 250_000, stamp="Uptime"))
     (batch,) = talk.of(ReadBatch)
     assert isinstance(batch, ReadBatch)
-    assert batch.reads["at_us"].tolist() == [NOW_US + 250_000]
+    assert batch.reads["at_us"].tolist() == [NOW_US]  # not later than it came: the greeting was slower
     late = Parameter("GPIEvent", {"GPIPortNumber": 1, "GPIEvent": False})
     talk.say(reader_event(late, "Uptime", uptime_us - 1_000_000))
-    assert talk.of(GpiChange) == [GpiChange("door", 1, False, NOW_US - 1_000_000)]
+    assert talk.of(GpiChange) == [GpiChange("door", 1, False, NOW_US - 1_250_000)]
 
 
 def test_a_clean_close_deletes_the_rospec_and_waits_for_the_answer() -> None:

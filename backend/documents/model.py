@@ -1,0 +1,98 @@
+"""A document's life (pure), one table for each kind, and which promise a leaving thing serves.
+
+    receipt    open ──close──▶ closed                                       what was announced and what came
+    shipment   open ──close──▶ closed                                       for an order: it is shipped with it
+    return     open ──close──▶ closed
+    transfer   requested ─approve▶ approved ─allocate▶ allocated ─send▶ in_transit ─receive▶ received ─close▶ closed
+
+`cancel` ends a document before anything of it has left or come. A transfer's goods are promised to it from `allocate`
+on; `send` says that nothing more follows and gives back what was not sent. What was sent and has not come stands in
+transit until it comes or `close` declares it missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal, NamedTuple
+
+from backend.stock.model import Fulfilment
+
+Kind = Literal["receipt", "shipment", "transfer", "return"]
+Event = Literal["approve", "allocate", "send", "receive", "close", "cancel"]
+
+_PLAIN: Final = {("open", "close"): "closed", ("open", "cancel"): "cancelled"}
+
+LIFE: Final[dict[str, dict[tuple[str, str], str]]] = {
+    "receipt": _PLAIN,
+    "shipment": _PLAIN,
+    "return": _PLAIN,
+    "transfer": {
+        ("requested", "approve"): "approved",
+        ("approved", "allocate"): "allocated",
+        ("allocated", "send"): "in_transit",
+        ("in_transit", "receive"): "received",
+        ("in_transit", "close"): "closed",
+        ("received", "close"): "closed",
+        ("requested", "cancel"): "cancelled",
+        ("approved", "cancel"): "cancelled",
+        ("allocated", "cancel"): "cancelled",
+    },
+}
+
+FIRST: Final = {"receipt": "open", "shipment": "open", "return": "open", "transfer": "requested"}
+
+AT_DOOR: Final[dict[str, frozenset[str]]] = {
+    "receipt": frozenset({"open"}),
+    "shipment": frozenset({"open"}),
+    "return": frozenset({"open"}),
+    "transfer": frozenset({"allocated", "in_transit"}),
+}
+"""States in which a document may stand open at a door: a transfer at the source's while allocated, at the
+destination's while in transit."""
+
+
+def after(kind: str, status: str, event: str) -> str | None:
+    """The status after an event; None where it may not happen."""
+    return LIFE[kind].get((status, event))
+
+
+class Left(NamedTuple):
+    """Units that left a site under a document."""
+
+    document_id: int
+    site_id: int
+    sku_id: int
+    lot_id: int
+    quantity: int
+
+
+class Promise(NamedTuple):
+    """Units that a document's goods serve: those promised to its order, or to the transfer itself."""
+
+    document_id: int
+    allocation_id: int
+    site_id: int
+    sku_id: int
+    lot_id: int
+    open: int
+
+
+def serve(left: Iterable[Left], promises: Sequence[Promise]) -> list[Fulfilment]:
+    """Which promises are kept by what left: those for the very lot first, then those for the same SKU at the site, the
+    oldest first. What nobody was promised serves none."""
+    remaining = {one.allocation_id: one.open for one in promises}
+    served: list[Fulfilment] = []
+    for units in left:
+        wanted = units.quantity
+        fitting = [
+            one
+            for one in promises
+            if (one.document_id, one.site_id, one.sku_id) == (units.document_id, units.site_id, units.sku_id)
+        ]
+        for one in sorted(fitting, key=lambda one: (one.lot_id != units.lot_id, one.allocation_id)):
+            taken = min(wanted, remaining[one.allocation_id])
+            if taken:
+                served.append(Fulfilment(one.allocation_id, taken))
+                remaining[one.allocation_id] -= taken
+                wanted -= taken
+    return served

@@ -1,0 +1,228 @@
+"""What the API takes and shows of documents, doors and departures."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Final, Literal
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from backend.api import paging
+from backend.api.paging import Page, Paged
+from backend.api.problems import ProblemError
+from backend.documents.model import Event, Kind
+from backend.documents.service import SQL
+from backend.store.database import Database, Record
+
+MAX_LINES: Final = 5000
+"""A truck carries fewer kinds of goods; a larger document is sent as several."""
+
+MAX_THINGS: Final = 20_000
+"""Things shown with a document: more than a truck carries."""
+
+Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$")]
+Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
+
+
+class DocumentLineBody(BaseModel):
+    """Units that a document expects; without a lot any will do."""
+
+    sku: Text
+    quantity: Annotated[int, Field(ge=1, le=1_000_000_000)]
+    lot: Text | None = None
+
+
+class DocumentBody(BaseModel):
+    """A document to be made."""
+
+    code: Code
+    kind: Kind
+    site: Annotated[Text, Field(description="Where its goods cross the first door")]
+    to_site: Annotated[Text | None, Field(description="Where a transfer goes")] = None
+    order: Annotated[Code | None, Field(description="The order that a shipment serves")] = None
+    party: Annotated[Text, Field(description="Supplier, carrier or customer")] = ""
+    promised_at: Annotated[
+        AwareDatetime | None, Field(description="When it should have come; for a transfer the lane says so if not this")
+    ] = None
+    lines: Annotated[list[DocumentLineBody], Field(max_length=MAX_LINES)] = []
+
+
+class DocumentLineView(BaseModel):
+    """Units expected, gone and come, things with and without serial numbers together. A line that nobody announced has
+    no number."""
+
+    line_no: int | None
+    sku: str
+    lot: str | None
+    expected: int
+    gone: int
+    come: int
+    damaged: int
+
+
+class DocumentThing(BaseModel):
+    """A thing of a document: announced, gone, come."""
+
+    epc: str | None
+    identity: str | None
+    sku: str | None
+    expected: bool
+    gone_at: datetime | None
+    come_at: datetime | None
+
+
+class DocumentHead(BaseModel):
+    """A document without its lines."""
+
+    code: str
+    kind: Kind
+    site: str
+    to_site: str | None
+    order: str | None
+    party: str
+    status: str
+    promised_at: datetime | None
+    left_at: datetime | None
+    made_at: datetime
+    changed_at: datetime
+    revision: int
+
+
+class DocumentView(DocumentHead):
+    """A document: what was expected of it and what crossed under it."""
+
+    lines: list[DocumentLineView]
+    things: list[DocumentThing]
+
+
+class DocumentCode(BaseModel):
+    """One document."""
+
+    code: Code
+
+
+class DocumentParams(Paged):
+    """Which documents."""
+
+    kind: Kind | None = None
+    status: str | None = None
+    site: str | None = None
+
+
+class DocumentEventBody(BaseModel):
+    """What happens to a document."""
+
+    event: Event
+
+
+class DoorParams(BaseModel):
+    """One door."""
+
+    site: Code
+    portal: Code
+
+
+class DoorBody(BaseModel):
+    """What stands open at a door from now on; null: nothing."""
+
+    document: Code | None
+
+
+class DoorView(BaseModel):
+    """A door and what stands open at it."""
+
+    site: str
+    portal: str
+    document: str | None
+
+
+class SiteParams(BaseModel):
+    """One site."""
+
+    site: Code
+
+
+class CrossingRuleBody(BaseModel):
+    """What a crossing means at a site: where the thing is then, and in what condition."""
+
+    direction: Literal["in", "out"]
+    kind: Annotated[Kind | Literal[""], Field(description="Of the document open at the door; empty: none")] = ""
+    place: Literal["inside", "customer", "in_transit", "scrap"]
+    condition: Literal["sellable", "damaged", "quarantined", "returned", "refurbishing"] | None = None
+
+
+class DepartureParams(Paged):
+    """Which departures."""
+
+    site: str | None = None
+    portal: str | None = None
+
+
+class DepartureView(BaseModel):
+    """A thing that left while no document explained it."""
+
+    epc: str | None
+    identity: str | None
+    sku: str | None
+    quantity: int
+    site: str
+    portal: str
+    observed_at: datetime
+
+
+class SettleBody(BaseModel):
+    """What the departures of a door within a span of time were: exactly one of document, lost and zone."""
+
+    site: Code
+    portal: Code
+    first_at: AwareDatetime
+    last_at: AwareDatetime
+    document: Annotated[Code | None, Field(description="The shipment or transfer they belonged to")] = None
+    lost: Annotated[bool, Field(description="They are written off")] = False
+    zone: Annotated[Code | None, Field(description="They never left: they are in this zone")] = None
+
+
+class SettledView(BaseModel):
+    """How many departures were settled."""
+
+    settled: int
+
+
+async def document(database: Database, code: str) -> DocumentView:
+    """One document. Raises ProblemError when there is none."""
+    async with database.snapshot() as connection:
+        head = await connection.fetchrow(SQL["document_head"], code)
+        if head is None:
+            raise ProblemError("not-found", f"no document {code!r}")
+        lines = await connection.fetch(SQL["document_lines"], head["document_id"])
+        things = await connection.fetch(SQL["document_things"], head["document_id"], MAX_THINGS)
+    return DocumentView(
+        **_head(head),
+        lines=[DocumentLineView(**line) for line in lines],
+        things=[DocumentThing(**thing) for thing in things],
+    )
+
+
+async def documents(database: Database, params: DocumentParams) -> Page[DocumentHead]:
+    """A page of documents, newest first."""
+    (below,) = paging.decode("documents", params.cursor, (int,)) if params.cursor else (None,)
+    rows = await database.pool.fetch(
+        SQL["list_documents"], below, params.kind, params.status, params.site, params.limit + 1
+    )
+    views = [DocumentHead(**_head(row)) for row in rows]
+    return paging.page("documents", views, params.limit, [(row["document_id"],) for row in rows])
+
+
+async def departures(database: Database, params: DepartureParams) -> Page[DepartureView]:
+    """A page of unsettled departures, newest first."""
+    kinds = (datetime, str, str, int)
+    below = paging.decode("departures", params.cursor, kinds) if params.cursor else (None,) * len(kinds)
+    rows = await database.pool.fetch(SQL["list_departures"], params.site, params.portal, *below, params.limit + 1)
+    hidden = {"gateway", "epoch", "seq"}
+    views = [DepartureView(**{name: value for name, value in row.items() if name not in hidden}) for row in rows]
+    keys = [(row["observed_at"], row["gateway"], row["epoch"], row["seq"]) for row in rows]
+    return paging.page("departures", views, params.limit, keys)
+
+
+def _head(row: Record) -> dict[str, object]:
+    return {name: value for name, value in row.items() if name != "document_id"}

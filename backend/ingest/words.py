@@ -1,0 +1,96 @@
+"""A person's word on stock: where a thing is and in what state, or so many units from here to there.
+
+A word on a thing is an observation like any other: it stands in the thing's history at its own instant, so whatever is
+seen of the thing later still counts, and an event that comes late is put before it. A word on units without serial
+numbers is a posting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from backend.catalog.model import Places
+from backend.documents.model import Left
+from backend.documents.service import fulfilments
+from backend.effects import rules
+from backend.effects.observation import Key
+from backend.ingest.batch import item_transfers, note_owed
+from backend.ingest.items import SQL, lock
+from backend.ledger.model import Cause, Slot, Transfer
+from backend.stock.model import Fulfilment
+from backend.stock.promises import post
+from backend.store.database import Connection
+
+
+class ThingWord(NamedTuple):
+    """What is said of a thing at an instant; a part left None says nothing."""
+
+    item_id: int
+    at: datetime
+    place_id: int | None = None
+    condition: str | None = None
+
+
+class UnitsWord(NamedTuple):
+    """Units without serial numbers that go from one balance to another at an instant."""
+
+    at: datetime
+    taken: Slot
+    given: Slot
+    quantity: int
+
+
+class Served(NamedTuple):
+    """A document under which the things named had left its site before."""
+
+    document_id: int
+    site_id: int
+
+
+async def say(
+    connection: Connection,
+    places: Places,
+    words: Sequence[ThingWord | UnitsWord],
+    cause: Cause,
+    now: datetime,
+    served: Served | None = None,
+) -> None:
+    """Let words count, in the caller's transaction; the things named keep the promises of what they `served`."""
+    things = [word for word in words if isinstance(word, ThingWord)]
+    items = await lock(connection, places, (word.item_id for word in things))
+    causes: dict[Key, Cause] = {}
+    for word, key in zip(things, await _write(connection, things, cause), strict=True):
+        items[word.item_id].fresh.append(rules.bound(key, None, None, word.place_id, word.condition))
+        causes[key] = cause
+    transfers = await item_transfers(connection, places, items.values(), causes)
+    transfers += (
+        Transfer(word.at, word.taken, word.given, word.quantity, None, cause)
+        for word in words
+        if isinstance(word, UnitsWord)
+    )
+    kept: list[Fulfilment] = []
+    if served is not None:
+        goods = [items[word.item_id].state.goods for word in things]
+        left = [Left(*served, *one) for one in goods if one is not None]
+        kept = [one._replace(left_before=True) for one in await fulfilments(connection, left)]
+    balances = await post(connection, places, transfers, now, kept)
+    await note_owed(connection, places, balances, now)
+
+
+async def _write(connection: Connection, things: Sequence[ThingWord], cause: Cause) -> list[Key]:
+    """Write the words on things; their keys, in the same order."""
+    if not things:
+        return []
+    rows = await connection.fetch(
+        SQL["add_words"],
+        cause.actor,
+        cause.document or cause.reason,
+        [word.item_id for word in things],
+        [word.at for word in things],
+        [word.place_id for word in things],
+        [word.condition for word in things],
+    )
+    numbers = {(row["item_id"], row["bound_at"]): row["binding_id"] for row in rows}
+    return [(word.at, "", "", numbers[word.item_id, word.at]) for word in things]

@@ -1,0 +1,97 @@
+"""Orders over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backend.api.idempotency import Answer
+from backend.api.paging import Page
+from backend.api.permissions import Permission
+from backend.api.routing import Call, Route
+from backend.orders import service
+from backend.orders.granter import Granter
+from backend.orders.reserving import Keyed, NewOrder, OrderLine, Request
+from backend.orders.views import ChangeBody, GrantedView, OrderBody, OrderCode, OrderHead, OrderParams, OrderView
+from backend.store.database import Database
+from wire.clock import Clock
+
+
+def routes(database: Database, replica: Database, granter: Granter, clock: Clock) -> list[Route]:
+    """The routes of this capability."""
+
+    async def reserve(call: Call) -> GrantedView | Answer:
+        request = Request(_order(call.body), call.principal.actor, Keyed(call.key, call.digest))
+        return await granter.reserve(request)
+
+    async def change(call: Call) -> OrderView:
+        assert call.database is not None
+        return await service.change(call.database, clock, call.params.code, call.body.event)
+
+    async def get_order(call: Call) -> OrderView:
+        async with database.snapshot() as connection:
+            return await service.read_order(connection, call.params.code)
+
+    async def list_orders(call: Call) -> Page[OrderHead]:
+        return await service.list_orders(replica, call.params)
+
+    return [
+        Route(
+            method="POST",
+            path="/api/v1/orders",
+            operation="reserve_order",
+            summary="Reserve stock for an order, for a limited time or for good",
+            permission=Permission.ORDERS_RESERVE,
+            answer=GrantedView,
+            body=OrderBody,
+            problems=("not-available", "code-taken", "refused"),
+            grouped=True,
+            handler=reserve,
+        ),
+        Route(
+            method="POST",
+            path="/api/v1/orders/{code}/events",
+            operation="change_order",
+            summary="Confirm or cancel an order",
+            permission=Permission.ORDERS_CHANGE,
+            answer=OrderView,
+            params=OrderCode,
+            body=ChangeBody,
+            problems=("not-found", "wrong-state"),
+            handler=change,
+        ),
+        Route(
+            method="GET",
+            path="/api/v1/orders",
+            operation="list_orders",
+            summary="Orders, newest first",
+            permission=Permission.ORDERS_READ,
+            answer=Page[OrderHead],
+            params=OrderParams,
+            handler=list_orders,
+        ),
+        Route(
+            method="GET",
+            path="/api/v1/orders/{code}",
+            operation="get_order",
+            summary="One order: what it was promised and what became of it",
+            permission=Permission.ORDERS_READ,
+            answer=OrderView,
+            params=OrderCode,
+            problems=("not-found",),
+            handler=get_order,
+        ),
+    ]
+
+
+def _order(body: Any) -> NewOrder:
+    assert isinstance(body, OrderBody)
+    return NewOrder(
+        body.code,
+        body.channel,
+        tuple(OrderLine(line.sku, line.quantity, line.least_days) for line in body.lines),
+        body.region,
+        None if body.sites is None else tuple(body.sites),
+        body.backorder,
+        body.most_sites,
+        body.hold_s,
+    )

@@ -1,0 +1,193 @@
+"""What happens to an order after it was reserved: confirmed, cancelled, expired, filled up as stock comes.
+
+Whoever changes an order locks it first and its availabilities after it (backend/store/database.py has the order of all
+locks), so a confirmation and an expiry of the same reservation come one after the other, and the second one finds what
+the first one made of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from backend.alerts.service import AlertName, clear_alerts
+from backend.api import paging
+from backend.api.paging import Page
+from backend.api.problems import ProblemError
+from backend.orders.model import ENDED, Event, Status, Wish, after
+from backend.orders.reserving import SQL, lock_stand
+from backend.orders.sourcing import Asked
+from backend.orders.views import OrderHead, OrderLineView, OrderParams, OrderView, PromiseView
+from backend.stock.promises import Wanted, hold, release
+from backend.store.database import UNAVAILABLE, Connection, Database, Record
+from wire.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+EXPIRE_ROWS: Final = 200
+"""Reservations ended in one transaction: it holds their locks for some milliseconds."""
+
+FILL_ROWS: Final = 200
+"""Lines served in one transaction, likewise."""
+
+LOOK_EVERY_S: Final = 1.0
+"""Real seconds between two looks for reservations whose time is over and for lines that stock came for."""
+
+
+async def change(database: Database, clock: Clock, code: str, event: Event) -> OrderView:
+    """Let an event happen to an order. Raises ProblemError: `not-found`, or `wrong-state` when it may not happen."""
+    async with database.transaction() as connection:
+        row = await connection.fetchrow(SQL["lock_order"], code)
+        if row is None:
+            raise ProblemError("not-found", f"no order {code!r}")
+        now = clock.now()
+        if row["status"] == "reserved" and event == "confirm" and row["expires_at"] <= now:
+            raise ProblemError("wrong-state", f"the reservation {code!r} ended at {row['expires_at'].isoformat()}")
+        status = after(row["status"], event)
+        if status is None:
+            raise ProblemError("wrong-state", f"order {code!r} is {row['status']}: it cannot {event} any more")
+        await _enter(connection, clock, [row], status)
+        return await read_order(connection, code)
+
+
+async def _enter(connection: Connection, clock: Clock, orders: Sequence[Record], status: Status) -> None:
+    """Give locked orders a status; one that ends gives back what it holds and waits for nothing."""
+    if not orders:
+        return
+    ids = [order["order_id"] for order in orders]
+    now = clock.now()
+    if status in ENDED:
+        rows = await connection.fetch(SQL["order_allocations"], ids)
+        await release(connection, [(row["allocation_id"], row["held"]) for row in rows], now)
+        await connection.execute(SQL["end_waiting"], ids)
+    await connection.execute(SQL["set_statuses"], ids, status, now)
+    await connection.execute(SQL["tell_orders"], [order["code"] for order in orders], [status] * len(orders), now)
+
+
+async def ship(connection: Connection, clock: Clock, order_id: int) -> None:
+    """An order whose shipment is closed is shipped: what it still holds or waits for is given back."""
+    orders = await connection.fetch(SQL["lock_orders"], [order_id])
+    await _enter(connection, clock, [one for one in orders if after(one["status"], "ship") is not None], "shipped")
+
+
+async def note_picked(connection: Connection, picked: Sequence[tuple[int, int, int]], now: datetime) -> None:
+    """Count units picked for orders: (order, SKU, units) each. A confirmed order is being picked from then on."""
+    orders = await connection.fetch(SQL["lock_orders"], sorted({order_id for order_id, *_ in picked}))
+    await connection.execute(SQL["note_picked"], *(list(column) for column in zip(*picked, strict=True)))
+    begun = [one for one in orders if one["status"] == "confirmed"]
+    if begun:
+        await connection.execute(SQL["set_statuses"], [one["order_id"] for one in begun], "picking", now)
+        await connection.execute(SQL["tell_orders"], [one["code"] for one in begun], ["picking"] * len(begun), now)
+
+
+async def expire_due(database: Database, clock: Clock) -> int:
+    """End reservations whose time is over; answers how many."""
+    ended = 0
+    while True:
+        async with database.transaction() as connection:
+            rows = await connection.fetch(SQL["due_reservations"], clock.now(), EXPIRE_ROWS)
+            if rows:
+                await _enter(connection, clock, rows, "expired")
+        ended += len(rows)
+        if len(rows) < EXPIRE_ROWS:
+            return ended
+
+
+async def fill(database: Database, clock: Clock) -> int:
+    """Promise to lines that wait or fell short what has become free, the best channel and the oldest order first;
+    answers how many units."""
+    async with database.transaction() as connection:
+        lines = await connection.fetch(SQL["unserved_lines"], FILL_ROWS)
+        if not lines:
+            return 0
+        now = clock.now()
+        stand, _ = await lock_stand(connection, (line["sku_id"] for line in lines), now)
+        wanted: list[Wanted] = []
+        served: Counter[int] = Counter()
+        for line in lines:
+            units = line["waiting"] + line["short"]
+            site_ids = tuple(line["site_ids"]) if line["site_ids"] else None
+            wish = Wish(1, line["sku_id"], units, line["least_days"])
+            asked = Asked(line["channel_id"], line["region"], (wish,), site_ids, True, line["most_sites"])
+            for grant in stand.source(asked).grants:
+                wanted.append((grant.availability_id, grant.quantity, "order", line["line_id"]))
+                served[line["line_id"]] += grant.quantity
+        if not wanted:
+            return 0
+        await hold(connection, wanted, now)
+        await _settle_served(connection, lines, served, clock)
+    return served.total()
+
+
+async def _settle_served(connection: Connection, lines: Sequence[Record], served: Counter[int], clock: Clock) -> None:
+    """What fell short is replaced first, then what waited is served."""
+    shorts: defaultdict[int, list[Record]] = defaultdict(list)
+    for row in await connection.fetch(SQL["short_allocations"], list(served)):
+        shorts[row["line_id"]].append(row)
+    replaced: list[tuple[int, int]] = []
+    waited: list[tuple[int, int]] = []
+    for line in lines:
+        units = served[line["line_id"]]
+        for row in shorts[line["line_id"]]:
+            taken = min(units, row["short"])
+            if taken:
+                replaced.append((row["allocation_id"], taken))
+                units -= taken
+        if units:
+            waited.append((line["line_id"], units))
+    if replaced:
+        rows = await connection.fetch(SQL["replace_short"], *(list(column) for column in zip(*replaced, strict=True)))
+        good: list[AlertName] = [("short", str(row["allocation_id"])) for row in rows if not row["short"]]
+        await clear_alerts(connection, good, clock.now())
+    if waited:
+        await connection.execute(SQL["serve_waiting"], *(list(column) for column in zip(*waited, strict=True)))
+    orders = {line["code"]: line["status"] for line in lines if served[line["line_id"]]}
+    await connection.execute(SQL["tell_orders"], list(orders), list(orders.values()), clock.now())
+
+
+async def keep_up(database: Database, clock: Clock) -> None:
+    """End reservations and fill back-orders for as long as the program runs."""
+    while True:
+        try:
+            await expire_due(database, clock)
+            while await fill(database, clock):
+                pass
+        except UNAVAILABLE as error:
+            logger.warning("orders not kept up, tried again later: %s", error)
+        except asyncpg.DeadlockDetectedError:
+            continue
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def read_order(connection: Connection, code: str) -> OrderView:
+    """One order with its lines and promises. Raises ProblemError when there is none."""
+    head = await connection.fetchrow(SQL["order_head"], code)
+    if head is None:
+        raise ProblemError("not-found", f"no order {code!r}")
+    lines = await connection.fetch(SQL["order_lines"], head["order_id"])
+    promises: defaultdict[int, list[PromiseView]] = defaultdict(list)
+    for row in await connection.fetch(SQL["order_promises"], [line["line_id"] for line in lines]):
+        promises[row["line_id"]].append(PromiseView(**_without(row, "line_id", "allocation_id")))
+    views = [
+        OrderLineView(line=line["line_no"], promises=promises[line["line_id"]], **_without(line, "line_id", "line_no"))
+        for line in lines
+    ]
+    return OrderView(**_without(head, "order_id"), lines=views)
+
+
+async def list_orders(database: Database, params: OrderParams) -> Page[OrderHead]:
+    """A page of orders, newest first."""
+    (below,) = paging.decode("orders", params.cursor, (int,)) if params.cursor else (None,)
+    rows = await database.pool.fetch(SQL["list_orders"], below, params.status, params.channel, params.limit + 1)
+    views = [OrderHead(**_without(row, "order_id")) for row in rows]
+    return paging.page("orders", views, params.limit, [(row["order_id"],) for row in rows])
+
+
+def _without(row: Record, *names: str) -> dict[str, object]:
+    return {name: value for name, value in row.items() if name not in names}

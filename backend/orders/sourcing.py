@@ -1,0 +1,177 @@
+"""Which sites and lots serve an order (pure): nothing beyond what is free and what the channel may take.
+
+A `Shelf` is one SKU at one site with its lots; a `Stand` holds all that a group of requests asks about, as it stands
+under the locks, and each grant lowers it, so the next request sees what the ones before it were granted.
+
+For one request, in this order:
+
+1. The cheapest site that can serve it whole serves it.
+2. Else sites are taken one after the other, each the one that serves the most units still open (the cheaper of two
+   equals), until all is served or `most_sites` are used.
+3. What is left waits when the request allows a back-order; otherwise nothing is granted and each line says why.
+
+At a site the lot that expires first goes first (FEFO); lots that would not live long enough are passed over, and so
+are units that the channel must leave alone (backend/channels/model.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import NamedTuple
+
+from backend.channels.model import Rulebook
+from backend.orders.model import Grant, Lacking, Lot, Wish, fresh_enough
+
+
+class Asked(NamedTuple):
+    """What a request wants of whom. `site_ids` None: any site. `region` decides what a site costs."""
+
+    channel_id: int
+    region: str
+    wishes: tuple[Wish, ...]
+    site_ids: tuple[int, ...] | None = None
+    backorder: bool = False
+    most_sites: int = 3
+
+
+class Sourced(NamedTuple):
+    """What a request was granted. With `refused` nothing was; `lacking` is what waits, or why it was refused."""
+
+    grants: list[Grant]
+    lacking: list[Lacking]
+
+    @property
+    def granted(self) -> int:
+        """Units promised."""
+        return sum(grant.quantity for grant in self.grants)
+
+
+@dataclass(slots=True)
+class Shelf:
+    """One SKU at one site: its lots in the order in which they expire, and what each channel was promised of it."""
+
+    lots: list[Lot] = field(default_factory=list)
+    promised: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Stand:
+    """All shelves that a group of requests touches, by (site, SKU). Granting changes it."""
+
+    today: date
+    rulebook: Rulebook
+    costs: Mapping[tuple[int, str], int]
+    shelves: dict[tuple[int, int], Shelf]
+
+    def source(self, asked: Asked) -> Sourced:
+        """Serve one request from what is left, and take it off."""
+        sites = self._sites(asked)
+        open_units = {wish.line_no: wish.quantity for wish in asked.wishes}
+        grants: list[Grant] = []
+        whole = next(
+            (site for site in sites if self._serves(asked, site, open_units) == sum(open_units.values())), None
+        )
+        if whole is not None:
+            return Sourced(self._take(asked, whole, open_units), [])
+        for _ in range(asked.most_sites):
+            units, site = max(
+                ((self._serves(asked, site, open_units), -at) for at, site in enumerate(sites)), default=(0, 0)
+            )
+            if not units:
+                break
+            grants += self._take(asked, sites[-site], open_units)
+        if any(open_units.values()) and not asked.backorder:
+            self._move(asked, grants, 1)
+            grants = []
+        lacking = [
+            Lacking(wish.line_no, wish.sku_id, open_units[wish.line_no], self._why(asked, sites, wish))
+            for wish in asked.wishes
+            if open_units[wish.line_no]
+        ]
+        return Sourced(grants, lacking)
+
+    def _sites(self, asked: Asked) -> list[int]:
+        """The sites that hold anything of what is asked for, the cheapest first."""
+        skus = {wish.sku_id for wish in asked.wishes}
+        found = {site for site, sku in self.shelves if sku in skus}
+        if asked.site_ids is not None:
+            found &= set(asked.site_ids)
+        return sorted(found, key=lambda site: (self.costs.get((site, asked.region), UNKNOWN_COST), site))
+
+    def _serves(self, asked: Asked, site: int, open_units: Mapping[int, int]) -> int:
+        """How many of the open units the site could serve. Lines on the same SKU share what is there."""
+        served = 0
+        for sku_id in dict.fromkeys(wish.sku_id for wish in asked.wishes):
+            wishes = [wish for wish in asked.wishes if wish.sku_id == sku_id]
+            wanted = {wish.line_no: open_units[wish.line_no] for wish in wishes}
+            served += sum(grant.quantity for grant in self._plan(asked, site, sku_id, wishes, wanted))
+        return served
+
+    def _plan(
+        self, asked: Asked, site: int, sku_id: int, wishes: Sequence[Wish], wanted: Mapping[int, int]
+    ) -> list[Grant]:
+        """Grants of one SKU at one site, without taking anything. The line that asks for the longest life chooses last,
+        but from what lives long enough for it only; so lines are served in the order of their demands."""
+        shelf = self.shelves.get((site, sku_id))
+        if shelf is None:
+            return []
+        least = min(wish.least_days for wish in wishes)
+        free = sum(lot.free for lot in shelf.lots if fresh_enough(lot, self.today, least))
+        limit = self.rulebook.available(asked.channel_id, site, sku_id, free, shelf.promised)
+        left = {lot.availability_id: lot.free for lot in shelf.lots}
+        grants: list[Grant] = []
+        for wish in sorted(wishes, key=lambda wish: -wish.least_days):
+            units = min(wanted[wish.line_no], limit)
+            for lot in shelf.lots:
+                taken = min(units, left[lot.availability_id]) if fresh_enough(lot, self.today, wish.least_days) else 0
+                if taken > 0:
+                    grants.append(Grant(wish.line_no, site, lot.availability_id, taken))
+                    left[lot.availability_id] -= taken
+                    limit -= taken
+                    units -= taken
+        return grants
+
+    def _take(self, asked: Asked, site: int, open_units: dict[int, int]) -> list[Grant]:
+        grants: list[Grant] = []
+        for sku_id in dict.fromkeys(wish.sku_id for wish in asked.wishes):
+            wishes = [wish for wish in asked.wishes if wish.sku_id == sku_id]
+            grants += self._plan(asked, site, sku_id, wishes, open_units)
+        for grant in grants:
+            open_units[grant.line_no] -= grant.quantity
+        self._move(asked, grants, -1)
+        return grants
+
+    def _move(self, asked: Asked, grants: Iterable[Grant], sign: int) -> None:
+        sku_of = {wish.line_no: wish.sku_id for wish in asked.wishes}
+        for grant in grants:
+            shelf = self.shelves[grant.site_id, sku_of[grant.line_no]]
+            shelf.lots = [
+                lot._replace(free=lot.free + sign * grant.quantity)
+                if lot.availability_id == grant.availability_id
+                else lot
+                for lot in shelf.lots
+            ]
+            before = shelf.promised.get(asked.channel_id, 0)
+            shelf.promised[asked.channel_id] = before - sign * grant.quantity
+
+    def _why(self, asked: Asked, sites: Sequence[int], wish: Wish) -> str:
+        """Why a line is not served whole, for the person who asked."""
+        refusal = self.rulebook.refusal(asked.channel_id, sites, wish.sku_id) if sites else None
+        if refusal is not None:
+            return refusal
+        lots = [lot for site in sites if (shelf := self.shelves.get((site, wish.sku_id))) for lot in shelf.lots]
+        free = sum(max(0, lot.free) for lot in lots)
+        fresh = sum(max(0, lot.free) for lot in lots if fresh_enough(lot, self.today, wish.least_days))
+        if not free:
+            return "nothing of it is free at any site that may serve this order"
+        if fresh < min(free, wish.quantity):
+            return f"of {free} free units only {fresh} live {wish.least_days} days more"
+        if fresh < wish.quantity:
+            return f"only {fresh} units are free"
+        return "the rest is kept for other channels or as this channel's buffer, or lies at more sites than allowed"
+
+
+UNKNOWN_COST = 1_000_000
+"""A site without a lane to the region serves it last, and still before nobody does."""

@@ -1,0 +1,54 @@
+-- name: thing
+-- A thing by its EPC: what it is and where.
+SELECT item_id, zone_id, sku_id, lot_id, quantity, condition, observed_at FROM item WHERE epc = $1
+
+-- name: units
+-- What a zone holds of a SKU's lot in a condition, locked.
+SELECT net FROM balance JOIN lot USING (lot_id, sku_id) JOIN sku USING (sku_id)
+WHERE balance.zone_id = $1 AND sku.code = $2 AND lot.code = $3 AND balance.condition = $4 FOR NO KEY UPDATE OF balance
+
+-- name: lot_of
+-- A SKU's lot by their codes.
+SELECT sku_id, lot_id FROM sku JOIN lot USING (sku_id) WHERE sku.code = $1 AND lot.code = $2
+
+-- name: add_inspection
+-- What a person decided.
+INSERT INTO inspection (inspected_at, site_id, sku_id, lot_id, item_id, quantity, condition, disposition, reason, photo, actor)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING inspection_id
+
+-- name: list_inspections
+-- Inspections, newest first, below the one given.
+SELECT inspection_id, inspected_at, site.code AS site, sku.code AS sku, lot.code AS lot,
+       upper(encode(item.epc, 'hex')) AS epc, inspection.quantity, inspection.condition, disposition, reason, photo, actor
+FROM inspection JOIN site USING (site_id) JOIN sku USING (sku_id) JOIN lot USING (lot_id)
+LEFT JOIN item USING (item_id)
+WHERE ($1::bigint IS NULL OR inspection_id < $1) AND ($2::text IS NULL OR site.code = $2)
+ORDER BY inspection_id DESC LIMIT $3
+
+-- name: overdue
+-- Returned goods that nobody has looked at in the time that their site allows: how many units, and since when.
+SELECT site.site_id, site.code AS site, sum(waiting.units)::bigint AS units, min(waiting.since) AS since
+FROM (
+    SELECT zone.site_id, item.quantity::bigint AS units, coalesce(
+        (SELECT min(observed_at) FROM posting JOIN balance ON balance_id = to_balance_id
+         WHERE item_id = item.item_id AND balance.condition = 'returned' AND observed_at >= coalesce(
+            (SELECT max(inspected_at) FROM inspection WHERE inspection.item_id = item.item_id), '-infinity')),
+        item.observed_at) AS since
+    FROM item JOIN zone USING (zone_id)
+    WHERE item.condition = 'returned' AND item.sku_id IS NOT NULL AND zone.kind <> ALL ($2::text[])
+    UNION ALL
+    SELECT balance.site_id, net, (SELECT max(observed_at) FROM posting WHERE to_balance_id = balance_id AND item_id IS NULL)
+    FROM balance JOIN zone USING (zone_id)
+    WHERE balance.condition = 'returned' AND net > 0 AND zone.kind <> ALL ($2)
+      AND EXISTS (SELECT FROM posting WHERE to_balance_id = balance_id AND item_id IS NULL)
+) AS waiting JOIN site USING (site_id)
+WHERE waiting.since < $1::timestamptz - make_interval(hours => inspect_within_h)
+GROUP BY site.site_id, site.code
+
+-- name: standing_overdue
+-- Alerts that stand for returned goods.
+SELECT key FROM alert WHERE kind = 'inspection_overdue' AND cleared_at IS NULL
+
+-- name: tell
+-- The notification of a transaction that changed stock.
+SELECT pg_notify('tallyman_outbox', '')

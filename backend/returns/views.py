@@ -1,0 +1,77 @@
+"""What the API takes and shows of inspections."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, Field, model_validator
+
+from backend.api import paging
+from backend.api.paging import Page, Paged
+from backend.returns.model import Disposition, Inspected
+from backend.returns.service import SQL
+from backend.store.database import Database
+from wire.events import Epc
+
+Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
+
+
+class InspectionBody(BaseModel):
+    """What a person decided about one thing (`epc`), or about units in a zone that are all alike."""
+
+    site: Text
+    disposition: Disposition
+    reason: Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00]*$")]
+    epc: Epc | None = None
+    zone: Text | None = None
+    sku: Text | None = None
+    lot: Text = ""
+    condition: Inspected = "returned"
+    quantity: Annotated[int, Field(ge=1, le=1_000_000_000)] = 1
+    to_zone: Annotated[Text | None, Field(description="Where they are put, if anywhere else")] = None
+    photo: Annotated[Text, Field(description="Where a picture lies")] = ""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> InspectionBody:
+        units = self.zone is not None and self.sku is not None
+        if (self.epc is None) != units or (self.epc is not None and (self.zone or self.sku)):
+            raise ValueError("name one thing by its epc, or units by their zone and sku")
+        return self
+
+
+class InspectionMade(BaseModel):
+    """The number of a decision that counts now."""
+
+    inspection_id: int
+
+
+class InspectionView(BaseModel):
+    """A decision about goods."""
+
+    inspection_id: int
+    inspected_at: datetime
+    site: str
+    sku: str
+    lot: str
+    epc: str | None
+    quantity: int
+    condition: str
+    disposition: str
+    reason: str
+    photo: str
+    actor: str
+
+
+class InspectionParams(Paged):
+    """Which inspections."""
+
+    site: str | None = None
+
+
+async def inspections(database: Database, params: InspectionParams) -> Page[InspectionView]:
+    """A page of inspections, newest first."""
+    (below,) = paging.decode("inspections", params.cursor, (int,)) if params.cursor else (None,)
+    rows = await database.pool.fetch(SQL["list_inspections"], below, params.site, params.limit + 1)
+    views = [InspectionView(**row) for row in rows]
+    return paging.page("inspections", views, params.limit, [(view.inspection_id,) for view in views])

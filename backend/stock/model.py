@@ -1,0 +1,69 @@
+"""What may be promised (pure): the key of a promise, what physical changes do to it, and who falls short."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
+
+from backend.catalog.model import Places
+from backend.ledger.model import Slot
+
+HolderKind = Literal["order", "transfer"]
+"""What an allocation is for: a line of a customer's order, or a line of a transfer to another site."""
+
+
+class Shelf(NamedTuple):
+    """A key of promises: everything alike that a site holds, wherever in the site it stands. Its order is the order
+    in which availabilities are locked."""
+
+    site_id: int
+    sku_id: int
+    lot_id: int
+    condition: str
+
+
+class Fulfilment(NamedTuple):
+    """Units that serve an allocation: they leave the site by the postings made with it, or left before and were missed
+    then (`left_before`)."""
+
+    allocation_id: int
+    quantity: int
+    left_before: bool = False
+
+
+class Held(NamedTuple):
+    """An allocation that still holds units of an availability."""
+
+    allocation_id: int
+    held: int
+
+
+class Shortage(NamedTuple):
+    """Units that an allocation loses because the physical world took them."""
+
+    allocation_id: int
+    quantity: int
+
+
+def shelf_deltas(places: Places, changes: Iterable[tuple[Slot, int]]) -> dict[Shelf, int]:
+    """What changes of balances add to what each site holds; a move inside a site adds nothing and is left out."""
+    total: Counter[Shelf] = Counter()
+    for slot, delta in changes:
+        zone = places.zone_by_id[slot.zone_id]
+        if zone.is_real:
+            total[Shelf(zone.site_id, slot.sku_id, slot.lot_id, slot.condition)] += delta
+    return {shelf: delta for shelf, delta in sorted(total.items()) if delta}
+
+
+def shorten(lacking: int, holders: Sequence[Held]) -> list[Shortage]:
+    """Who loses `lacking` units: the promise made last loses first, so an older promise stays good. `holders` is in
+    the order in which they were made; together they hold at least `lacking`."""
+    lost: list[Shortage] = []
+    for holder in reversed(holders):
+        if not lacking:
+            break
+        taken = min(lacking, holder.held)
+        lost.append(Shortage(holder.allocation_id, taken))
+        lacking -= taken
+    return lost

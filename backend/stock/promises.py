@@ -1,0 +1,160 @@
+"""Post to the ledger and keep the promises true: the one way in which stock changes.
+
+Balances follow the postings zone by zone; availability follows them site by site, in the same transaction. When goods
+that were promised leave for those who were promised them (a fulfilment), the promise ends with them. When they leave
+otherwise, the physical world wins: the posting stands, and the promises made last fall short, at once and loudly.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from backend.alerts.service import Alert, raise_alerts
+from backend.catalog.model import VIRTUAL_KINDS, Places
+from backend.ledger import service as ledger
+from backend.ledger.model import Balance, Transfer
+from backend.ledger.verify import CHECK_TIMEOUT_S, MAX_FINDINGS, Finding
+from backend.stock.model import Fulfilment, Held, HolderKind, Shelf, Shortage, shelf_deltas, shorten
+from backend.store.database import Connection, Queries, Record
+
+SQL: Final = Queries(Path(__file__).with_name("promises.sql"))
+
+
+Wanted = tuple[int, int, HolderKind, int]
+"""Units to be promised: availability, units, kind and line of the holder."""
+
+
+async def post(
+    connection: Connection,
+    places: Places,
+    transfers: Sequence[Transfer],
+    recorded_at: datetime,
+    fulfilments: Sequence[Fulfilment] = (),
+) -> list[Balance]:
+    """Write transfers as postings in the caller's transaction and bring balances and availability after them.
+
+    Answers every balance that was touched. `fulfilments` are the allocations that these transfers serve. Locks
+    balances, then availabilities, each in their order.
+    """
+    balances = await ledger.post(connection, places, transfers, recorded_at)
+    deltas = Counter(shelf_deltas(places, ((balance.slot, balance.delta) for balance in balances)))
+    ended: Counter[Shelf] = Counter()
+    if fulfilments:
+        ended = await _fulfil(connection, fulfilments)
+    if deltas or ended:
+        lacking = await _change(connection, sorted({*deltas, *ended}), deltas, ended, recorded_at)
+        await _cut(connection, lacking, recorded_at)
+    return balances
+
+
+async def _fulfil(connection: Connection, fulfilments: Sequence[Fulfilment]) -> Counter[Shelf]:
+    """End promises with the goods that leave for them; how many units of each shelf were held for these."""
+    ids = [one.allocation_id for one in fulfilments]
+    shelves = {row["availability_id"]: _shelf(row) for row in await connection.fetch(SQL["lock_shelves"], ids)}
+    ended: Counter[Shelf] = Counter()
+    rows = await connection.fetch(
+        SQL["fulfil"], ids, [one.quantity for one in fulfilments], [one.left_before for one in fulfilments]
+    )
+    for row in rows:
+        ended[shelves[row["availability_id"]]] += row["of_held"]
+    return ended
+
+
+async def _change(
+    connection: Connection, shelves: list[Shelf], deltas: Counter[Shelf], ended: Counter[Shelf], now: datetime
+) -> dict[int, int]:
+    """Move availabilities, made where missing; the units that are lacking to the promises of each."""
+    lacking: dict[int, int] = {}
+    wanted = shelves
+    for _ in range(2):
+        columns = [list(column) for column in zip(*wanted, strict=True)]
+        rows = await connection.fetch(
+            SQL["change_availability"], *columns, [deltas[one] for one in wanted], [ended[one] for one in wanted], now
+        )
+        lacking.update((row["availability_id"], row["lacking"]) for row in rows if row["lacking"])
+        wanted = sorted(set(wanted) - {_shelf(row) for row in rows})
+        if not wanted:
+            break
+        await connection.execute(SQL["make_availability"], *(list(column) for column in zip(*wanted, strict=True)))
+    return lacking
+
+
+async def _cut(connection: Connection, lacking: dict[int, int], now: datetime) -> None:
+    """Let promises fall short where the goods are gone."""
+    losses: list[Shortage] = []
+    for availability_id, units in lacking.items():
+        holders = [Held(row["allocation_id"], row["held"]) for row in await holders_of(connection, availability_id)]
+        losses += shorten(units, holders)
+    if not losses:
+        return
+    rows = await connection.fetch(
+        SQL["cut_short"], [one.allocation_id for one in losses], [one.quantity for one in losses], now
+    )
+    await raise_alerts(
+        connection,
+        [
+            Alert(
+                "short",
+                str(row["allocation_id"]),
+                row["site_id"],
+                {
+                    "sku": row["sku"],
+                    "units": row["quantity"],
+                    "holder": row["holder_kind"],
+                    "holder_id": row["holder_id"],
+                },
+            )
+            for row in rows
+        ],
+        now,
+    )
+
+
+async def holders_of(connection: Connection, availability_id: int) -> list[Record]:
+    """Allocations that hold units of an availability, oldest first: `allocation_id, held`."""
+    return await connection.fetch(SQL["holders"], availability_id)
+
+
+async def hold(connection: Connection, wanted: Sequence[Wanted], now: datetime) -> list[Record]:
+    """Promise units. The caller has locked the availabilities
+    in lock order in this transaction and seen that the units are free. Answers the allocations, in the order asked for.
+
+    Raises asyncpg.CheckViolationError (never_oversold) when they are not free after all.
+    """
+    if not wanted:
+        return []
+    columns = [list(column) for column in zip(*wanted, strict=True)]
+    return await connection.fetch(SQL["hold"], *columns, now)
+
+
+async def release(connection: Connection, given: Sequence[tuple[int, int]], now: datetime) -> None:
+    """Give promised units back: (allocation, units) each, never more than it holds. Locks the availabilities."""
+    if not given:
+        return
+    ids = [allocation_id for allocation_id, _ in given]
+    await connection.fetch(SQL["lock_shelves"], ids)
+    await connection.execute(SQL["release"], ids, [units for _, units in given], now)
+
+
+async def promise_findings(connection: Connection) -> list[Finding]:
+    """Availabilities that do not follow from balances and allocations, as the connection's snapshot sees them."""
+    rows = await connection.fetch(
+        SQL["availability_differences"], MAX_FINDINGS, list(VIRTUAL_KINDS), timeout=CHECK_TIMEOUT_S
+    )
+    return [
+        Finding(
+            "availability",
+            row["name"],
+            f"{row['on_hand']} on hand, its balances add up to {row['net']};"
+            f" {row['reserved']} reserved, its allocations hold {row['held']}",
+        )
+        for row in rows
+    ]
+
+
+def _shelf(row: Record) -> Shelf:
+    return Shelf(row["site_id"], row["sku_id"], row["lot_id"], row["condition"])
