@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 MAX_BUFFERED_EVENTS: Final = 100_000
 """Events kept while the broker is away (the R700's own default); then the oldest go."""
 
+IN_FLIGHT: Final = 32
+"""Events published before the first of them is confirmed."""
+
 
 class Watcher:
     """Asks the world for what one reader sees, since the last time, while it is switched on."""
@@ -76,16 +79,27 @@ class BrokerFeed:
         self._more.set()
 
     async def _run(self) -> None:
+        """Until cancelled, or until the link is closed for good."""
         while True:
             await self._more.wait()
             self._more.clear()
             while self._waiting:
-                topic, payload = self._waiting[0]
                 try:
                     await self._link.wait_connected()
-                    await self._link.publish(topic, payload)
-                except LinkError as error:
-                    logger.debug("event not published, will be repeated topic=%s: %s", topic, error)
-                    continue
-                if self._waiting and self._waiting[0] == (topic, payload):
-                    self._waiting.popleft()
+                except LinkError:
+                    return
+                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), IN_FLIGHT))]
+                unsent = await self._publish(batch)
+                self._waiting.extendleft(reversed(unsent))
+
+    async def _publish(self, batch: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+        """Publish a batch; what must be published again, from the first on that was not confirmed."""
+        sent = (self._link.publish(topic, payload) for topic, payload in batch)
+        outcomes = await asyncio.gather(*sent, return_exceptions=True)
+        for number, outcome in enumerate(outcomes):
+            if isinstance(outcome, LinkError):
+                logger.debug("events not published, will be repeated count=%d: %s", len(batch) - number, outcome)
+                return batch[number:]
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return []

@@ -15,6 +15,7 @@ Each tag sighting is one event. What is asked of it needs HTTP's basic authentic
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import hmac
 from collections.abc import Awaitable, Callable
@@ -22,7 +23,6 @@ from contextlib import AsyncExitStack
 from typing import Any, Final
 from urllib.parse import quote
 
-import aiohttp
 from aiohttp import web
 
 from simulators.publishing import MAX_BUFFERED_EVENTS, BrokerFeed, Watcher
@@ -75,7 +75,7 @@ class SimulatedR700:
         self._clock = clock
         self._watcher = Watcher(hostname, source, clock, antennas)
         self._fields = fields
-        self._login = None if password is None else aiohttp.BasicAuth(USER, password).encode()
+        self._login = None if password is None else b"Basic " + base64.b64encode(f"{USER}:{password}".encode())
         self._ticker = ticker or Ticker(clock)
         self._memories = TagMemories() if memories is None else memories
         self._preset: str | None = None
@@ -137,7 +137,7 @@ class SimulatedR700:
     @web.middleware
     async def _check_login(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         given = request.headers.get("Authorization", "")
-        if self._login is not None and not hmac.compare_digest(given.encode(), self._login.encode()):
+        if self._login is not None and not hmac.compare_digest(given.encode(), self._login):
             raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Basic"})
         return await handler(request)
 
