@@ -7,8 +7,6 @@ import time
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from backend.ingest.service import IngestService
 from backend.store.database import Database
 from bench.chain import gateway_config, reader_names
@@ -46,7 +44,7 @@ def judged(
     began_s = time.perf_counter()
     for at_us, by_reader in zip(ticks, frames, strict=True):
         batches = [
-            ReadBatch(name, np.concatenate([decoder.decode(frame) for frame in reports]), at_us)
+            ReadBatch(name, decoder.decode_all(reports)[0], at_us)
             for name, decoder, reports in zip(names, decoders, by_reader, strict=True)
             if reports
         ]

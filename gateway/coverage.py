@@ -52,7 +52,7 @@ class Coverage:
         self._readers = {reader.name: number for number, reader in enumerate(config.readers)}
         self._labels = [f"{config.readers[number].name}/{antenna.port}" for number, antenna in views]
         self.bit_of, self._zone_labels, self._portal_labels = self._number_within_views()
-        self._lookup = [self._ports_of(number) for number in range(len(config.readers))]
+        self._lookup, self._lookup_at, self._past_ports = self._number_ports()
         self._on = np.zeros(len(views), np.bool_)
         self._sign_us = np.zeros(len(config.readers), np.int64)
         self._trusted_us = np.zeros(len(zones), np.int64)
@@ -61,13 +61,12 @@ class Coverage:
         links = np.stack([self.zone_of, self._reader_of], axis=1)
         self._zone_links = np.unique(links[self.zone_of >= 0], axis=0)
 
-    def antennas(self, reader: str, ports: NDArray[np.uint16]) -> NDArray[np.int64]:
-        """Antenna numbers of a reader's ports; NOWHERE for a port or reader that the configuration does not have."""
-        number = self._readers.get(reader)
-        if number is None:
-            return np.full(len(ports), NOWHERE, np.int64)
-        lookup = self._lookup[number]
-        found: NDArray[np.int64] = lookup[np.minimum(ports, len(lookup) - 1)]
+    def antennas(self, readers: Sequence[str], counts: Sequence[int], ports: NDArray[np.uint16]) -> NDArray[np.int64]:
+        """Antenna numbers of ports, the first `counts[0]` of `readers[0]` and so on; NOWHERE for a port or reader that
+        the configuration does not have."""
+        unknown = len(self._readers)
+        reader = np.repeat([self._readers.get(name, unknown) for name in readers], counts)
+        found: NDArray[np.int64] = self._lookup[self._lookup_at[reader] + np.minimum(ports, self._past_ports[reader])]
         return found
 
     def apply(self, state: ReaderState) -> None:
@@ -117,11 +116,18 @@ class Coverage:
         watched: NDArray[np.bool_] = (antennas > 0) & (off == 0)
         return watched
 
-    def _ports_of(self, reader: int) -> NDArray[np.int64]:
-        mine = np.flatnonzero(self._reader_of == reader)
-        lookup = np.full(int(self._ports[mine].max()) + 2, NOWHERE, np.int64)
-        lookup[self._ports[mine]] = mine
-        return lookup
+    def _number_ports(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """For all readers, and for an unknown one after them: antenna numbers by port, up to a port that is nowhere;
+        where in them a reader's begin; and that port."""
+        tables = []
+        for reader in range(len(self._readers)):
+            mine = np.flatnonzero(self._reader_of == reader)
+            table = np.full(int(self._ports[mine].max()) + 2, NOWHERE, np.int64)
+            table[self._ports[mine]] = mine
+            tables.append(table)
+        tables.append(np.array([NOWHERE], np.int64))
+        lengths = np.array([len(table) for table in tables])
+        return np.concatenate(tables), np.cumsum(lengths) - lengths, lengths - 1
 
     def _number_within_views(self) -> tuple[NDArray[np.int64], list[list[str]], list[list[str]]]:
         zone_labels: list[list[str]] = [[] for _ in self.zones]

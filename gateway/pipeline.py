@@ -26,11 +26,11 @@ import numpy as np
 from gateway.config import GatewayConfig
 from gateway.coverage import LINK_DOUBT_US, NOWHERE, Coverage
 from gateway.grid import GridReads, ReorderBuffer
-from gateway.movement import Book, Decision, Finding, State, pack_state, unpack_state
-from gateway.placing import Placing
+from gateway.movement import Book, Decision, Finding, State, StoredState, pack_state, unpack_state
+from gateway.placing import Placing, View
 from gateway.portal import Doors
 from gateway.tags import NEVER_US, Tags
-from readers.read import EpcTable, ReadBatch, ReaderEvent, ReaderState
+from readers.read import EpcTable, ReadBatch, ReaderEvent, ReaderState, join_reads
 from wire.events import Movement
 
 SWEEP_MS: Final = 250
@@ -94,7 +94,7 @@ class Pipeline:
         self._placing = Placing(config.rules, self._tags, self._coverage)
         self._doors = Doors(self._coverage, self._cells_per_sweep * self._tick_us)
         self._book = Book(self._tags, self._coverage, epcs)
-        self._buffer = ReorderBuffer()
+        self._buffer = ReorderBuffer(self._tick_us, len(self._coverage.zone_of))
         self._states: list[ReaderState] = []
         self._next_cell: int | None = None
         self._idle_until_us = NEVER_US
@@ -104,6 +104,10 @@ class Pipeline:
     def watermark_us(self) -> int | None:
         """Everything before this time has been judged; None before the first step."""
         return None if self._next_cell is None else self._next_cell * self._tick_us
+
+    def view(self, epc: bytes) -> View:
+        """What is known now of one tag that was read, for whoever asks why (`tallyman explain`)."""
+        return self._placing.view(self._epcs.number(epc))
 
     def restore(self, rows: Iterable[TagRow], now_us: int) -> None:
         """Resume from the journal's rows, before the first step. Windows count anew from here: what happened while the
@@ -123,18 +127,16 @@ class Pipeline:
             self._tags.stored_at_us[tag] = stored.seen_us
             if present and zone is not None:
                 self._tags.place[tag] = zone
-                self._placing.resume(tag, zone, stored.seen_us, stored.gaps)
+                self._placing.resume(tag, zone, stored.seen_us, stored.habit)
         self._next_cell = (now_us - self._reorder_us) // self._tick_us
 
     def step(self, events: Sequence[ReaderEvent], now_us: int) -> StepResult:
         """Take what the readers delivered and judge up to the watermark of `now_us` (microseconds since 1970)."""
         step = _Step()
-        watermark = self.watermark_us
-        for event in events:
-            if isinstance(event, ReadBatch):
-                self._take(event, watermark, step)
-            elif isinstance(event, ReaderState):
-                self._states.append(event)
+        batches = [event for event in events if isinstance(event, ReadBatch)]
+        self._states += [event for event in events if isinstance(event, ReaderState)]
+        if batches:
+            self._take(batches, step)
         end_cell = (now_us - self._reorder_us) // self._tick_us
         if self._next_cell is None:
             self._next_cell = self._first_cell(end_cell)
@@ -143,22 +145,28 @@ class Pipeline:
             self._next_cell = end_cell
         return self._result(step)
 
-    def _take(self, batch: ReadBatch, watermark: int | None, step: _Step) -> None:
-        step.reads += len(batch.reads)
+    def _take(self, batches: Sequence[ReadBatch], step: _Step) -> None:
+        """Whatever the readers delivered since the last step, in one piece: reports of one tag cost no more."""
+        counts = [len(batch.reads) for batch in batches]
+        taken = join_reads(batch.reads for batch in batches)
+        received_us = np.repeat([batch.received_at_us for batch in batches], counts)
+        step.reads += len(taken)
         self._grow()
-        tag = batch.reads["epc"].astype(np.int64)
-        antenna = self._coverage.antennas(batch.reader, batch.reads["antenna"])
+        tag = taken["epc"].astype(np.int64)
+        antenna = self._coverage.antennas([batch.reader for batch in batches], counts, taken["antenna"])
         own = self._tags.is_own(tag)
-        step.foreign += int(np.count_nonzero(~own))
-        reads = GridReads(
-            tag, antenna, batch.reads["rssi_dbm"], batch.reads["at_us"], batch.reads["count"].astype(np.int64)
-        ).take(own & (antenna != NOWHERE))
+        step.foreign += len(taken) - int(np.count_nonzero(own))
+        reads = GridReads(tag, antenna, taken["rssi_dbm"], taken["at_us"], taken["count"].astype(np.int64))
+        wanted = own & (antenna != NOWHERE)
+        if not wanted.all():
+            reads, received_us = reads.take(wanted), received_us[wanted]
+        watermark = self.watermark_us
         if watermark is not None:
             passed = reads.at_us < watermark
             if passed.any():
                 self._take_late(reads.take(passed), watermark, step)
-                reads = reads.take(~passed)
-        step.late += self._buffer.add(reads, batch.received_at_us)
+                reads, received_us = reads.take(~passed), received_us[~passed]
+        step.late += self._buffer.add(reads, received_us)
 
     def _take_late(self, late: GridReads, watermark: int, step: _Step) -> None:
         step.late += len(late)
@@ -170,30 +178,22 @@ class Pipeline:
             self._idle_until_us = NEVER_US
 
     def _first_cell(self, end_cell: int) -> int:
-        waiting = [state.at_us for state in self._states]
-        earliest = self._buffer.earliest_us()
-        if earliest is not None:
-            waiting.append(earliest)
-        return min([at_us // self._tick_us for at_us in waiting], default=end_cell)
+        waiting = [state.at_us // self._tick_us for state in self._states]
+        earliest = self._buffer.earliest_cell()
+        return min(waiting if earliest is None else [*waiting, earliest], default=end_cell)
 
     def _judge(self, first_cell: int, end_cell: int, step: _Step) -> None:
-        reads = self._buffer.take_before(end_cell * self._tick_us)
-        cells = reads.at_us // self._tick_us
+        reads = self._buffer.take_before(end_cell)
         due = sorted((state for state in self._states if state.at_us < end_cell * self._tick_us), key=_state_order)
         self._states = [state for state in self._states if state.at_us >= end_cell * self._tick_us]
         state_cells = [max(state.at_us // self._tick_us, first_cell) for state in due]
-        busy = np.unique(np.concatenate((cells, np.array(state_cells, np.int64))))
-        begins = np.searchsorted(cells, busy)
-        ends = np.searchsorted(cells, busy, side="right")
-        spans = {int(cell): slice(int(begin), int(end)) for cell, begin, end in zip(busy, begins, ends, strict=True)}
-        for cell in self._cells(busy.tolist(), first_cell, end_cell):
+        for cell in self._cells(sorted({*reads, *state_cells}), first_cell, end_cell):
             while state_cells and state_cells[0] == cell:
                 state_cells.pop(0)
                 self._coverage.apply(due.pop(0))
                 self._idle_until_us = NEVER_US
             end_us = (cell + 1) * self._tick_us
-            span = spans.get(cell)
-            self._observe(reads.take(span) if span is not None else None, end_us, step)
+            self._observe(reads.get(cell), end_us, step)
             if (cell + 1) % self._cells_per_sweep == 0:
                 self._sweep(end_us, step)
 
@@ -213,7 +213,7 @@ class Pipeline:
             cell += 1
 
     def _observe(self, reads: GridReads | None, end_us: int, step: _Step) -> None:
-        if reads is None or len(reads) == 0:
+        if reads is None:
             self._coverage.advance(end_us)
             return
         self._coverage.heard(reads.antenna, reads.at_us)
@@ -261,10 +261,11 @@ class Pipeline:
         self._forget_at_us = end_us + FORGET_EVERY_US
         tags = self._tags
         known = (tags.decided_at_us != NEVER_US) & (tags.state != State.PRESENT)
-        for tag in np.flatnonzero(known & (tags.decided_at_us < end_us - FORGET_US)):
-            tags.state[tag] = State.ABSENT
-            tags.decided_at_us[tag] = NEVER_US
-            step.forgotten.append(int(tag))
+        old = np.flatnonzero(known & (tags.decided_at_us < end_us - FORGET_US))
+        tags.state[old] = State.ABSENT
+        tags.decided_at_us[old] = NEVER_US
+        self._placing.forget(old)
+        step.forgotten.extend(old.tolist())
 
     def _result(self, step: _Step) -> StepResult:
         changed = step.changed.difference(step.forgotten)
@@ -282,13 +283,9 @@ class Pipeline:
         zone = int(tags.place[tag]) if state is State.PRESENT else None
         seen_us = self._placing.seen_us(tag, zone) if zone is not None else int(tags.decided_at_us[tag])
         tags.stored_at_us[tag] = seen_us
-        return pack_state(
-            state,
-            self._coverage.zones[zone] if zone is not None else None,
-            seen_us,
-            int(tags.decided_at_us[tag]),
-            self._placing.gaps(tag, zone),
-        )
+        code = self._coverage.zones[zone] if zone is not None else None
+        decided_us, habit = int(tags.decided_at_us[tag]), self._placing.habit(tag, zone)
+        return pack_state(StoredState(state, code, seen_us, decided_us, habit))
 
     def _grow(self) -> None:
         if self._tags.grow():

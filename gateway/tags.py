@@ -63,9 +63,12 @@ class Tags:
 
     def is_own(self, tags: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of these tags are ours by the prefixes of the configuration; each tag is judged once."""
-        for tag in np.unique(tags[self.owner[tags] == UNKNOWN]):
-            self.owner[tag] = FOREIGN if self._is_foreign(self._epcs.hex(int(tag))) else OWN
-        return np.equal(self.owner[tags], OWN)
+        owner = self.owner[tags]
+        if not owner.all():
+            for tag in np.unique(tags[owner == UNKNOWN]):
+                self.owner[tag] = FOREIGN if self._is_foreign(self._epcs.hex(int(tag))) else OWN
+            owner = self.owner[tags]
+        return np.equal(owner, OWN)
 
     def _is_foreign(self, epc: str) -> bool:
         if self._own and not epc.startswith(self._own):

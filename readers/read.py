@@ -15,6 +15,8 @@ from typing import Final, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from readers.epc_index import EPC_96_BYTES, EpcIndex, Epcs96, Numbers, Tails
+
 READ_DTYPE: Final = np.dtype(
     [
         ("epc", np.uint32),  # number in the EpcTable
@@ -52,6 +54,12 @@ def empty_reads(count: int = 0) -> Reads:
     return reads
 
 
+def join_reads(parts: Iterable[Reads]) -> Reads:
+    """All parts one after the other, as a new array. Joins bytes: numpy's own concatenation works out the common type
+    of structured arrays anew for each of them, which takes longer than decoding a report."""
+    return np.frombuffer(bytearray().join([part.tobytes() for part in parts]), READ_DTYPE)
+
+
 NO_NUMBERS: Final = np.empty(0, np.uint32)
 
 
@@ -61,6 +69,7 @@ class EpcTable:
     def __init__(self) -> None:
         self._numbers: dict[bytes, int] = {}
         self._epcs: list[bytes] = []
+        self._index = EpcIndex()
 
     def __len__(self) -> int:
         return len(self._epcs)
@@ -71,9 +80,11 @@ class EpcTable:
         if known is None:
             known = self._numbers[epc] = len(self._epcs)
             self._epcs.append(epc)
+            if len(epc) == EPC_96_BYTES:
+                self._index.keep(known, epc)
         return known
 
-    def numbers(self, epcs: Iterable[bytes]) -> NDArray[np.uint32]:
+    def numbers(self, epcs: Iterable[bytes]) -> Numbers:
         """The numbers of many EPCs, in order. Quickest for a list of EPCs already known."""
         wanted = epcs if isinstance(epcs, list) else list(epcs)
         known = list(map(self._numbers.get, wanted))
@@ -81,6 +92,17 @@ class EpcTable:
             return np.frombuffer(array("I", cast("list[int]", known)), np.uint32, len(known)) if known else NO_NUMBERS
         except TypeError:  # a None among them: an EPC at its first sight
             return np.array([self.number(epc) for epc in wanted], np.uint32)
+
+    def numbers_96(self, epcs: Epcs96, tails: Tails) -> Numbers:
+        """The numbers of 96-bit EPCs, in the shape of `epcs`; `tails` are their last 8 bytes, views of the same bytes.
+        Quickest for a dozen or more."""
+        numbers, slots, unsure = self._index.look_up(epcs, tails)
+        if np.count_nonzero(unsure):
+            for at in zip(*unsure.nonzero(), strict=True):
+                # numpy drops the zeros at the end of an item.
+                numbers[at] = number = self.number(epcs[at].ljust(EPC_96_BYTES, b"\0"))
+                self._index.correct(slots[at], number)
+        return numbers
 
     def epc(self, number: int) -> bytes:
         """The EPC of a number. Raises IndexError for one never given out."""

@@ -45,6 +45,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import groupby
 from typing import Final
 
 from readers.errors import DecodeError, EncodeError, FrameError, LinkLostError, ReaderError, ReaderRefusedError
@@ -177,10 +178,14 @@ class ClientSession:
             frames = self._framer.feed(data)
         except FrameError as error:
             frames, broken = list(error.frames), error
-        for frame in frames:
-            self._receive_frame(frame)
-            if self.closed:
-                break
+        for are_reports, run in groupby(frames, key=_is_report):
+            if are_reports:
+                self._receive_reports(list(run))
+                continue
+            for frame in run:
+                self._receive_frame(frame)
+                if self.closed:
+                    return self.take_events()
         if broken is not None and not self.closed:
             self.fail(broken)
         if not self._framer.pending:
@@ -309,9 +314,6 @@ class ClientSession:
         """One whole message. A damaged one is counted and costs nothing else."""
         header = read_header(frame)
         try:
-            if header.type == RO_ACCESS_REPORT:
-                self._receive_report(frame)
-                return
             message = decode(frame)
         except DecodeError as error:
             self._receive_damaged(header, error)
@@ -325,18 +327,26 @@ class ClientSession:
         else:
             self._receive_answer(message)
 
-    def _receive_report(self, frame: bytes) -> None:
-        reads = self.delivery.decode(frame)
+    def _receive_reports(self, frames: list[bytes]) -> None:
+        """Reports with no other message between them; the damaged ones cost only themselves."""
+        reads, faults = self.delivery.decode(frames)
+        for error in faults.values():
+            self._count_damage(error)
         if self.phase is Phase.ARMED and not self.hears_events and len(reads):
             self._enter(Phase.INVENTORYING)
         self.delivery.add(reads)
         if self._access.is_working:
-            self._access.take_report(frame, self._now_s)
+            for place, frame in enumerate(frames):
+                if place not in faults:
+                    self._access.take_report(frame, self._now_s)
 
-    def _receive_damaged(self, header: Header, error: DecodeError) -> None:
+    def _count_damage(self, error: DecodeError) -> None:
         self.damaged += 1
         if self.damaged == 1:
             self.delivery.notice("fault", f"a message does not decode (more are only counted): {error}")
+
+    def _receive_damaged(self, header: Header, error: DecodeError) -> None:
+        self._count_damage(error)
         step = STEPS.get(self.phase)
         if step is not None and header.id == self._awaited_id and header.type == MESSAGE_TYPES[step.answer]:
             self._refused(step, error)
@@ -508,3 +518,8 @@ class ClientSession:
     def _send(self, message: Message) -> None:
         version = message.version if self.phase in (Phase.VERSION, Phase.SETTING_VERSION) else self.version
         self._out += encode(replace(message, version=version))
+
+
+def _is_report(frame: bytes) -> bool:
+    """Whether a frame's header says RO_ACCESS_REPORT: asked of every frame of a stream that holds little else."""
+    return frame[1] == RO_ACCESS_REPORT and not frame[0] & 3

@@ -15,11 +15,12 @@ from typing import Final, Literal
 
 import numpy as np
 
+from readers.errors import DecodeError
 from readers.llrp.antennas import Antennas
 from readers.llrp.message import Message, Parameter
 from readers.llrp.report import ReportDecoder
 from readers.llrp.uptime import UptimeClock
-from readers.read import GpiChange, ReadBatch, ReaderEvent, ReaderNotice, ReaderState, Reads
+from readers.read import GpiChange, ReadBatch, ReaderEvent, ReaderNotice, ReaderState, Reads, join_reads
 
 NOTICE_EVERY_S: Final = 60.0
 """The same complaint of a reader is passed on no more often: each becomes an event in the journal."""
@@ -78,9 +79,9 @@ class Delivery:
 
     # --- reads --------------------------------------------------------------------------------------------------------
 
-    def decode(self, frame: bytes) -> Reads:
-        """The reads of a report, for `add`. Raises DecodeError."""
-        reads = self._reports.decode(frame)
+    def decode(self, frames: list[bytes]) -> tuple[Reads, dict[int, DecodeError]]:
+        """The reads of reports that came together, for `add`, and why some gave none, by their place."""
+        reads, faults = self._reports.decode_all(frames)
         newest_us = int(reads["at_us"].max()) if self._uptime is not None and len(reads) else 0
         if self._uptime is not None and newest_us:
             was_us = self._uptime.offset_us
@@ -89,7 +90,7 @@ class Delivery:
                 self._reports.uptime_offset_us = self._uptime.offset_us
                 reads["at_us"] += moved_us
                 reads["first_at_us"] += moved_us
-        return reads
+        return reads, faults
 
     def add(self, reads: Reads) -> None:
         """Deliver reads."""
@@ -98,7 +99,7 @@ class Delivery:
     def _gather_reads(self) -> None:
         if not self._reads:
             return
-        reads = self._reads[0] if len(self._reads) == 1 else np.concatenate(self._reads)
+        reads = self._reads[0] if len(self._reads) == 1 else join_reads(self._reads)
         self._reads = []
         if not len(reads):
             return

@@ -2,7 +2,8 @@
 same in another record for the layout to hold there too.
 
 Readers send the same few layouts for hours. So a record is walked parameter by parameter once; later ones are only
-held against the learnt bytes, and then read by one struct, or many at a time as columns of a numpy structured type.
+held against the learnt bytes, all at once under a mask, and then read by one struct, or many at a time as columns of a
+numpy structured type.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 
+from readers.epc_index import EPC_96_BYTES, TAIL
 from readers.errors import DecodeError
 from readers.llrp.table import PARAMETERS
-from readers.llrp.vendor import IMPINJ, IMPINJ_PEAK_RSSI, IMPINJ_RF_PHASE_ANGLE
+from readers.llrp.vendor import CENTI_DBM, IMPINJ, IMPINJ_PEAK_RSSI, IMPINJ_RF_PHASE_ANGLE, RAD_PER_PHASE_STEP
 
 TLV_HEADER: Final = Struct("!HH")
 EPC_BIT_COUNT: Final = Struct("!H")
@@ -57,12 +58,17 @@ IMPINJ_VALUES: Final[Mapping[int, tuple[str, str]]] = MappingProxyType(
     {IMPINJ_RF_PHASE_ANGLE: ("phase", "H"), IMPINJ_PEAK_RSSI: ("rssi", "h")}
 )
 
-NUMPY_FORMATS: Final[Mapping[str, str]] = MappingProxyType({"H": ">u2", "Q": ">i8", "b": "i1", "h": ">i2"})
+COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
+    {"antenna": "antenna", "rssi": "rssi_dbm", "first": "first_at_us", "last": "at_us", "count": "count"}
+)
+"""Value → the column of READ_DTYPE that takes it as it is."""
 
-TIME_BITS: Final = 56
-"""Times in microseconds have no more bits: they end in the year 4253, and with an offset still fit 64 signed bits.
-So the highest byte is always 0 and belongs to the layout.
-"""
+SCALED: Final[Mapping[str, tuple[str, float]]] = MappingProxyType(
+    {"rssi": ("rssi_dbm", 1.0 / CENTI_DBM), "phase": ("phase_rad", RAD_PER_PHASE_STEP)}
+)
+"""Vendor's value → the column of READ_DTYPE, and its unit in that of the column."""
+
+NUMPY_FORMATS: Final[Mapping[str, str]] = MappingProxyType({"H": ">u2", "Q": ">i8", "b": "i1", "h": ">i2"})
 
 P_PARAMETER_ERROR: Final = 200
 P_FIELD_ERROR: Final = 201
@@ -78,26 +84,29 @@ def refuse(message: str, status_code: int) -> NoReturn:
 
 
 class Layout:
-    """One layout of TagReportData, `length` bytes long.
+    """One layout of TagReportData, `length` bytes long: it holds for every record with `record & fixed == pattern`.
 
-    One record: `row.unpack_from` gives a tuple; where `key(tuple) == expected`, the layout holds and
-    `pick(tuple + carried)` gives VALUES, the absent ones from `carried` (without the EPC, which is never absent).
-    Many records: where `view[:, checked]` equals `pattern` in every row, `dtype` reads them all.
+    One record: `holds` says so, `row.unpack_from` gives its values, and `pick(values + carried)` puts them into the
+    order of VALUES, the absent ones from `carried` (without the EPC, which is never absent).
+    Many records: `dtype` reads them as columns, of which `copied` (value, column of READ_DTYPE) go over as they are.
+    `is_whole`: nothing that can be carried is absent.
     """
 
     __slots__ = (
-        "checked",
+        "copied",
         "dtype",
+        "epc_bytes",
         "expected",
-        "has_first",
-        "has_last",
-        "key",
+        "fixed",
+        "is_whole",
         "length",
+        "mask",
         "pattern",
         "pick",
         "present",
         "row",
         "rssi_is_centi",
+        "scaled",
         "uptime",
     )
 
@@ -105,61 +114,60 @@ class Layout:
         walk = _Walk(record)
         self.length = len(record)
         self.present = frozenset(walk.places)
-        self.has_first = "first" in self.present
-        self.has_last = "last" in self.present
         self.rssi_is_centi = walk.places.get("rssi", (0, ""))[1] == "h"
         self.uptime = frozenset(walk.uptime)
-        self.checked: NDArray[np.intp] = np.flatnonzero(np.frombuffer(walk.fixed, np.uint8))
-        self.pattern = bytes(record[at] for at in self.checked)
+        self.fixed = bytes(0xFF * byte for byte in walk.fixed)
+        self.mask = int.from_bytes(self.fixed)
+        self.expected = int.from_bytes(record) & self.mask
+        self.pattern = self.expected.to_bytes(self.length)
+        self.epc_bytes = calcsize(walk.places["epc"][1])
+        self.copied = tuple(
+            (name, COLUMNS[name])
+            for name in walk.places
+            if name in COLUMNS and not (name == "rssi" and self.rssi_is_centi)
+        )
+        self.scaled = tuple(
+            (name, *SCALED[name]) for name in walk.places if name == "phase" or (name == "rssi" and self.rssi_is_centi)
+        )
+        self.is_whole = self.present.issuperset(COLUMNS)
         self.dtype: np.dtype[np.void] | None = self._columns(walk)
-        self._compile_row(record, walk)
+        self.row, self.pick = _row(walk.places)
+
+    def holds(self, record: bytes) -> bool:
+        """Whether a record of this length has this layout."""
+        return int.from_bytes(record) & self.mask == self.expected
 
     def _columns(self, walk: _Walk) -> np.dtype[np.void] | None:
         """The structured type of this layout; None for a zero-length EPC, which has no column."""
-        formats = {
-            name: f"V{calcsize(form)}" if name == "epc" else NUMPY_FORMATS[form]
-            for name, (_, form) in walk.places.items()
-        }
-        if formats["epc"] == "V0":
+        if not self.epc_bytes:
             return None
+        columns = {
+            name: (at, f"S{self.epc_bytes}" if name == "epc" else NUMPY_FORMATS[form])
+            for name, (at, form) in walk.places.items()
+        }
+        if self.epc_bytes == EPC_96_BYTES:
+            columns["tail"] = (columns["epc"][0] + EPC_96_BYTES - TAIL.itemsize, TAIL.str)
         return np.dtype(
             {
-                "names": list(formats),
-                "formats": list(formats.values()),
-                "offsets": [walk.places[name][0] for name in formats],
+                "names": list(columns),
+                "formats": [form for _, form in columns.values()],
+                "offsets": [at for at, _ in columns.values()],
                 "itemsize": self.length,
             }
         )
 
-    def _compile_row(self, record: bytes, walk: _Walk) -> None:
-        """One struct for the whole record: fixed bytes as runs, values by their format, the rest passed over."""
-        starts = {at: (name, form) for name, (at, form) in walk.places.items()}
-        format_codes = ["!"]
-        keys: list[int] = []
-        at_index: dict[str, int] = {}
-        at = index = 0
-        while at < len(record) or at in starts:
-            if at in starts:
-                name, form = starts.pop(at)
-                at_index[name] = index
-                at += calcsize("!" + form)
-            else:
-                end = walk.run_end(at, starts)
-                form = f"{end - at}s" if walk.fixed[at] else f"{end - at}x"
-                at = end
-                if form.endswith("x"):
-                    format_codes.append(form)
-                    continue
-                keys.append(index)
-            format_codes.append(form)
-            index += 1
-        self.row = Struct("".join(format_codes))
-        self.key: Callable[[tuple[Any, ...]], Any] = itemgetter(*keys)
-        self.expected = self.key(self.row.unpack(record))
-        # What the record does not give stands behind its own values, in the order of VALUES without the EPC.
-        self.pick: Callable[[tuple[Any, ...]], tuple[Any, ...]] = itemgetter(
-            *(at_index.get(name, index + VALUES.index(name) - 1) for name in VALUES)
-        )
+
+def _row(places: Mapping[str, tuple[int, str]]) -> tuple[Struct, Callable[[tuple[Any, ...]], tuple[Any, ...]]]:
+    """A struct of the values of a record, all else passed over, and how to pick VALUES from its tuple."""
+    form, at = "!", 0
+    order = sorted(places, key=lambda name: places[name][0])
+    for name in order:
+        start, code = places[name]
+        form += f"{start - at}x{code}"
+        at = start + calcsize("!" + code)
+    # What the record does not give stands behind its own values, in the order of VALUES without the EPC.
+    where = (order.index(name) if name in order else len(order) + VALUES.index(name) - 1 for name in VALUES)
+    return Struct(form), itemgetter(*where)
 
 
 class _Walk:
@@ -176,13 +184,6 @@ class _Walk:
             at = self._tv(at) if record[at] & 0x80 else self._tlv(at)
         if "epc" not in self.places:
             refuse("the EPC is missing", P_MISSING_PARAMETER)
-
-    def run_end(self, at: int, starts: Mapping[int, object]) -> int:
-        """The end of the run of equally fixed or free bytes that begins at `at`, up to the next value."""
-        end = at + 1
-        while end < len(self.fixed) and self.fixed[end] == self.fixed[at] and end not in starts:
-            end += 1
-        return end
 
     def _fix(self, at: int, size: int) -> None:
         self.fixed[at : at + size] = b"\1" * size
@@ -208,6 +209,8 @@ class _Walk:
     def _take_tv(self, kind: int, at: int) -> None:
         name, form = TV_VALUES[kind]
         if form == "Q":
+            # 56 bits of microseconds reach that far, and with an offset they still fit 64 signed bits. So the highest
+            # byte is always 0 and belongs to the layout.
             if self._record[at]:
                 refuse("a time lies beyond the year 4253", A_OUT_OF_RANGE)
             self._fix(at, 1)

@@ -1,8 +1,8 @@
 """RO_ACCESS_REPORT bytes → structured array: the hot path.
 
-A report whose records all have the layout of the first (the usual case) is validated and read as columns. Short
-reports, where numpy costs more than it saves, and mixed ones are read record by record with learnt layouts. Both give
-the same values.
+What has the layout of the first record (the usual case) is validated under one mask and read as columns: the records of
+a long report, and those of many short reports of one length that came in one piece. A few records, where numpy costs
+more than it saves, and mixed ones are read one by one with learnt layouts. Every way gives the same values.
 
 LLRP lets a reader leave out an enabled parameter whose value has not changed (LLRP 1.0.1 §13.2.3), so the decoder
 remembers the last value of each; a parameter the ROSpec does not enable never comes, so it is never remembered.
@@ -11,16 +11,19 @@ remembers the last value of each; a parameter the ROSpec does not enable never c
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import groupby
 from struct import Struct
 from typing import Any, Final
 
 import numpy as np
 
+from readers.epc_index import EPC_96_BYTES
 from readers.errors import DecodeError
 from readers.llrp.codec import HEADER, TLV_HEADER, VERSIONS
-from readers.llrp.layout import A_OUT_OF_RANGE, TIME_BITS, Layout, refuse
+from readers.llrp.layout import COLUMNS, Layout, refuse
 from readers.llrp.vendor import CENTI_DBM, RAD_PER_PHASE_STEP
-from readers.read import READ_DTYPE, EpcTable, Reads
+from readers.read import READ_DTYPE, EpcTable, Reads, join_reads
 
 RO_ACCESS_REPORT: Final = 61
 TAG_REPORT_DATA: Final = 240
@@ -32,6 +35,10 @@ START: Final = Struct("!HIIHH")
 
 START_WORDS: Final = frozenset(version << 10 | RO_ACCESS_REPORT for version in VERSIONS)
 
+FIXED_START: Final = b"\xff" * 6
+ANY_ID: Final = bytes(4)
+"""Of a header all but the message's id is the same in every report of a length."""
+
 ROW: Final = Struct("=IHfqqHf")
 """READ_DTYPE as a struct, to write reads one by one."""
 
@@ -40,6 +47,9 @@ COLUMNS_FROM: Final = 8
 
 MAX_LAYOUTS: Final = 64
 """Layouts kept. A reader sends a handful: EPC lengths, with and without what has not changed."""
+
+MAX_SHAPE_BYTES: Final = 1 << 18
+"""Frame lengths whose shapes are kept come to this many bytes together: hundreds of short ones, ten of 500 tags."""
 
 MAX_LEARNT_PER_REPORT: Final = 512
 """A report that brings more new layouts than this is noise; learning one costs ten times as much as reading it."""
@@ -68,13 +78,18 @@ class ReportDecoder:
         self.uptime_offset_us = 0
         self._epcs = epcs
         self._layouts: dict[int, list[Layout]] = {}
-        self._kept = 0
+        self._kept_layouts = 0
         self._learnt = 0
+        self._shapes: dict[int, list[_Shape]] = {}
+        self._kept_bytes = 0
         self._carried: Carried = NOTHING
+        self._last: tuple[Layout, bytes] | None = None
+        """The end of what was decoded last, while what is carried from it has not been asked for."""
 
     def reset(self) -> None:
         """Forget the carried values and the offset: a new connection starts afresh."""
         self._carried = NOTHING
+        self._last = None
         self.uptime_offset_us = 0
 
     def decode(self, frame: bytes) -> Reads:
@@ -82,131 +97,218 @@ class ReportDecoder:
 
         Raises DecodeError for a frame that is no such report or breaks the protocol; nothing is carried from it.
         """
+        shape = self._shape_of(frame)
+        if shape is None:
+            return np.frombuffer(self._mixed_rows(frame), READ_DTYPE)
+        if shape.records >= COLUMNS_FROM:
+            return self._columns(shape, frame, 1)
+        return np.frombuffer(self._rows(shape, frame), READ_DTYPE)
+
+    def decode_all(self, frames: Sequence[bytes]) -> tuple[Reads, dict[int, DecodeError]]:
+        """The reads of many frames, in order, and why some gave none (see `decode`), by their place.
+
+        Reports of one shape that follow each other, as they do in one piece of a stream, are read at once.
+        """
+        parts: list[Reads] = []
+        faults: dict[int, DecodeError] = {}
+        at = 0
+        for _, group in groupby(frames, key=len):
+            run = list(group)
+            reads = self._decode_run(run)
+            if reads is not None:
+                parts.append(reads)
+                at += len(run)
+                continue
+            for frame in run:
+                try:
+                    parts.append(self.decode(frame))
+                except DecodeError as error:
+                    faults[at] = error
+                at += 1
+        return parts[0] if len(parts) == 1 else join_reads(parts), faults
+
+    def _decode_run(self, frames: list[bytes]) -> Reads | None:
+        """Frames of one length, when all have the shape of the first; None when they do not, or hold too little."""
+        try:
+            shape = self._shape_of(frames[0])
+        except DecodeError:
+            return None
+        if shape is None or shape.records * len(frames) < COLUMNS_FROM:
+            return None
+        data = b"".join(frames)
+        return self._columns(shape, data, len(frames)) if shape.hold(data, len(frames)) else None
+
+    def _shape_of(self, frame: bytes) -> _Shape | None:
+        """The shape of this frame, learnt now if it is new; None when it has none."""
+        for shape in self._shapes.get(len(frame), ()):
+            if shape.holds(frame):
+                return shape
         self._learnt = 0
         if len(frame) < START.size:
-            _check_header(frame)
-            return self._decode_rows(frame)
+            return None
         word, claimed, _, kind, length = START.unpack_from(frame)
-        if word not in START_WORDS or claimed != len(frame):
-            _check_header(frame)
-        if kind == TAG_REPORT_DATA:
-            size = claimed - HEADER.size
-            if length == size:
-                return self._decode_one(frame, length)
-            if length and size % length == 0 and size // length >= COLUMNS_FROM:
-                reads = self._decode_columns(frame, length, size // length)
-                if reads is not None:
-                    return reads
-        return self._decode_rows(frame)
-
-    def _decode_one(self, frame: bytes, length: int) -> Reads:
-        """The one record of a report: what readers send that report every tag at once."""
-        layout, row = self._recognise(frame, HEADER.size, length)
-        epc, values, self._carried = self._values(layout, row, self._carried)
-        return np.frombuffer(bytearray(ROW.pack(self._epcs.number(epc), *values)), READ_DTYPE)
-
-    def _decode_columns(self, frame: bytes, length: int, count: int) -> Reads | None:
-        """All records at once when they have the layout of the first; None when they do not."""
-        layout, _ = self._recognise(frame, HEADER.size, length)
-        if layout.dtype is None:
+        size = len(frame) - HEADER.size
+        if word not in START_WORDS or claimed != len(frame) or kind != TAG_REPORT_DATA or not length or size % length:
             return None
-        view = np.frombuffer(frame, np.uint8, offset=HEADER.size).reshape(count, length)
-        if view.take(layout.checked, axis=1).tobytes() != layout.pattern * count:
+        shape = _Shape(frame, self._recognise(frame[HEADER.size : HEADER.size + length]))
+        if shape.layout.dtype is None or not shape.holds(frame):
             return None
-        columns = np.frombuffer(frame, layout.dtype, count, HEADER.size)
-        reads = np.empty(count, READ_DTYPE)
-        reads["epc"] = self._epcs.numbers(columns["epc"].tolist())
-        self._fill(layout, columns, reads)
-        last = layout.row.unpack_from(frame, len(frame) - length)
-        _, _, self._carried = self._values(layout, last, self._carried)
+        if self._kept_bytes + len(frame) > MAX_SHAPE_BYTES:
+            self._shapes.clear()
+            self._kept_bytes = 0
+        self._shapes.setdefault(len(frame), []).append(shape)
+        self._kept_bytes += len(frame)
+        return shape
+
+    def _columns(self, shape: _Shape, data: bytes, frames: int) -> Reads:
+        """All records of so many frames of this shape at once."""
+        layout, cells = shape.layout, shape.cells(data, frames)
+        blank = WHOLE if layout.is_whole else _blank(self._carry())
+        reads = np.frombuffer(bytearray(blank * (frames * shape.records)), READ_DTYPE)
+        grid = reads if cells.ndim == 1 else reads.reshape(cells.shape)
+        if layout.epc_bytes == EPC_96_BYTES:
+            grid["epc"] = self._epcs.numbers_96(cells["epc"], cells["tail"])
+        else:
+            reads["epc"] = self._epcs.numbers(cells["epc"].reshape(-1).view(f"V{layout.epc_bytes}").tolist())
+        for name, column in layout.copied:
+            grid[column] = cells[name]
+        for name, column, unit in layout.scaled:
+            np.multiply(cells[name], unit, out=grid[column], dtype=np.float64, casting="same_kind")
+        if np.count_nonzero(reads["count"]) < len(reads):
+            np.maximum(reads["count"], 1, out=reads["count"])
+        if layout.uptime or not layout.is_whole:
+            self._complete(layout, reads)
+        self._last = layout, data
+        if layout.uptime:
+            self._carry()  # with the offset of now
         return reads
 
-    def _fill(self, layout: Layout, columns: Reads, reads: Reads) -> None:
-        """Every column but the EPC, absent ones from what was carried."""
-        present = layout.present
-        antenna, rssi_dbm, first_us, last_us, seen, _ = self._carried
-        reads["antenna"] = columns["antenna"] if "antenna" in present else antenna
-        if layout.rssi_is_centi:
-            np.divide(columns["rssi"], CENTI_DBM, out=reads["rssi_dbm"], dtype=np.float64, casting="same_kind")
-        else:
-            reads["rssi_dbm"] = columns["rssi"] if "rssi" in present else rssi_dbm
-        for name, column, carried in (("first", "first_at_us", first_us), ("last", "at_us", last_us)):
-            if name in present:
-                reads[column] = columns[name]
-                if name in layout.uptime:
-                    reads[column] += self.uptime_offset_us
-            else:
-                reads[column] = carried or 0
-        if "first" not in present and first_us is None:
+    def _complete(self, layout: Layout, reads: Reads) -> None:
+        """Times that are not given as they are wanted: from the reader's start, or only one of the two, ever."""
+        _, _, first_us, last_us, _, _ = self._carried
+        for name in layout.uptime:
+            reads[COLUMNS[name]] += self.uptime_offset_us
+        if "first" not in layout.present and first_us is None:
             reads["first_at_us"] = reads["at_us"]
-        elif "last" not in present and last_us is None:
+        elif "last" not in layout.present and last_us is None:
             reads["at_us"] = reads["first_at_us"]
-        if "count" in present:
-            np.maximum(columns["count"], 1, out=reads["count"])
-        else:
-            reads["count"] = seen
-        if "phase" in present:
-            np.multiply(
-                columns["phase"], RAD_PER_PHASE_STEP, out=reads["phase_rad"], dtype=np.float64, casting="same_kind"
-            )
-        else:
-            reads["phase_rad"] = math.nan
 
-    def _decode_rows(self, frame: bytes) -> Reads:
-        """Record by record, whatever their layouts."""
-        carried = self._carried
-        epcs: list[bytes] = []
-        rows: list[tuple[Any, ...]] = []
+    def _rows(self, shape: _Shape, frame: bytes) -> bytearray:
+        """The few records of a frame of this shape, one by one, as bytes of READ_DTYPE."""
+        layout = shape.layout
+        rows = bytearray()
+        for at in range(HEADER.size, len(frame), layout.length):
+            rows += self._row(layout, layout.row.unpack_from(frame, at))
+        return rows
+
+    def _mixed_rows(self, frame: bytes) -> bytearray:
+        """The records of a frame, whatever their layouts and what else is in it, as bytes of READ_DTYPE."""
+        _check_header(frame)
+        self._learnt = 0
+        before = self._carry()
+        rows = bytearray()
         at, end = HEADER.size, len(frame)
-        while at < end:
-            length = _parameter_length(frame, at, end)
-            if frame[at] == 0 and frame[at + 1] == TAG_REPORT_DATA:
-                layout, row = self._recognise(frame, at, length)
-                epc, values, carried = self._values(layout, row, carried)
-                epcs.append(epc)
-                rows.append(values)
-            at += length
-        buffer = bytearray(ROW.size * len(rows))
-        for index, (number, row) in enumerate(zip(self._epcs.numbers(epcs).tolist(), rows, strict=True)):
-            ROW.pack_into(buffer, index * ROW.size, number, *row)
-        self._carried = carried
-        return np.frombuffer(buffer, READ_DTYPE)
+        try:
+            while at < end:
+                length = _parameter_length(frame, at, end)
+                if frame[at] == 0 and frame[at + 1] == TAG_REPORT_DATA:
+                    layout = self._recognise(frame[at : at + length])
+                    rows += self._row(layout, layout.row.unpack_from(frame, at))
+                at += length
+        except DecodeError:
+            self._carried, self._last = before, None
+            raise
+        return rows
 
-    def _recognise(self, frame: bytes, at: int, length: int) -> tuple[Layout, tuple[Any, ...]]:
-        """The layout of the record at `at`, learnt now if it is new, and the record as its tuple."""
-        for layout in self._layouts.get(length, ()):
-            row = layout.row.unpack_from(frame, at)
-            if layout.key(row) == layout.expected:
-                return layout, row
-        layout = Layout(frame[at : at + length])
-        if self._kept >= MAX_LAYOUTS:
+    def _recognise(self, record: bytes) -> Layout:
+        """The layout of this record, learnt now if it is new."""
+        for layout in self._layouts.get(len(record), ()):
+            if layout.holds(record):
+                return layout
+        layout = Layout(record)
+        if self._kept_layouts >= MAX_LAYOUTS:
             self._layouts.clear()
-            self._kept = 0
-        self._layouts.setdefault(length, []).append(layout)
-        self._kept += 1
+            self._shapes.clear()
+            self._kept_layouts = self._kept_bytes = 0
+        self._layouts.setdefault(len(record), []).append(layout)
+        self._kept_layouts += 1
         self._learnt += 1
         if self._learnt > MAX_LEARNT_PER_REPORT:
             refuse(f"the report mixes more than {MAX_LEARNT_PER_REPORT} layouts", M_OVERFLOW_PARAMETER)
-        return layout, layout.row.unpack_from(frame, at)
+        return layout
 
-    def _values(self, layout: Layout, row: tuple[Any, ...], carried: Carried) -> tuple[bytes, tuple[Any, ...], Carried]:
-        """One record's EPC, the READ_DTYPE values behind it, and what the next record may leave out."""
-        epc, antenna, rssi_dbm, first_us, last_us, seen, phase = layout.pick(row + carried)
+    def _carry(self) -> Carried:
+        """What the next record may leave out."""
+        if self._last is not None:
+            (layout, data), self._last = self._last, None
+            self._row(layout, layout.row.unpack_from(data, len(data) - layout.length))
+        return self._carried
+
+    def _row(self, layout: Layout, values: tuple[Any, ...]) -> bytes:
+        """One record as bytes of READ_DTYPE; what the next one may leave out is carried."""
+        carried = NOTHING if layout.is_whole else self._carry()
+        epc, antenna, rssi_dbm, first_us, last_us, seen, phase = layout.pick(values + carried)
         if layout.rssi_is_centi:
             rssi_dbm /= CENTI_DBM
-        if (layout.has_first and first_us >> TIME_BITS) or (layout.has_last and last_us >> TIME_BITS):
-            refuse("a time lies beyond the year 4253", A_OUT_OF_RANGE)
         if layout.uptime:
             if "first" in layout.uptime:
                 first_us += self.uptime_offset_us
             if "last" in layout.uptime:
                 last_us += self.uptime_offset_us
-        after = (antenna, rssi_dbm, first_us, last_us, seen or 1, math.nan)
+        self._carried = antenna, rssi_dbm, first_us, last_us, seen or 1, math.nan
+        self._last = None
         if last_us is None:
             last_us = first_us or 0
         if first_us is None:
             first_us = last_us
-        return epc, (antenna, rssi_dbm, first_us, last_us, seen or 1, phase * RAD_PER_PHASE_STEP), after
+        number = self._epcs.number(epc)
+        return ROW.pack(number, antenna, rssi_dbm, first_us, last_us, seen or 1, phase * RAD_PER_PHASE_STEP)
+
+
+class _Shape:
+    """Frames of one length that hold nothing but records of one layout: every byte of them but values and the
+    message's id."""
+
+    __slots__ = ("expected", "fixed", "layout", "mask", "pattern", "records")
+
+    def __init__(self, frame: bytes, layout: Layout) -> None:
+        self.layout = layout
+        self.records = (len(frame) - HEADER.size) // layout.length
+        fixed = FIXED_START + ANY_ID + layout.fixed * self.records
+        self.pattern = frame[: len(FIXED_START)] + ANY_ID + layout.pattern * self.records
+        self.fixed = np.frombuffer(fixed, np.uint8)
+        # Of a few records an integer is quicker than an array.
+        self.mask = int.from_bytes(fixed) if self.records < COLUMNS_FROM else 0
+        self.expected = int.from_bytes(self.pattern) if self.records < COLUMNS_FROM else 0
+
+    def holds(self, frame: bytes) -> bool:
+        """Whether a frame of this length has this shape."""
+        if self.mask:
+            return int.from_bytes(frame) & self.mask == self.expected
+        return (np.frombuffer(frame, np.uint8) & self.fixed).tobytes() == self.pattern
+
+    def hold(self, data: bytes, frames: int) -> bool:
+        """Whether all of so many frames of this length, one after the other, have this shape."""
+        held = np.frombuffer(data, np.uint8).reshape(frames, len(self.pattern)) & self.fixed
+        return held.tobytes() == self.pattern * frames
+
+    def cells(self, data: bytes, frames: int) -> Reads:
+        """The records of so many frames, seen in their bytes: (records,) of one, (frames, records) of more."""
+        layout = self.layout
+        if frames == 1:
+            return np.frombuffer(data, layout.dtype, self.records, HEADER.size)
+        strides = len(self.pattern), layout.length
+        return np.ndarray((frames, self.records), layout.dtype, data, HEADER.size, strides)
+
+
+def _blank(carried: Carried) -> bytes:
+    """A row of READ_DTYPE as the last record leaves it to the next one."""
+    antenna, rssi_dbm, first_us, last_us, seen, phase_rad = carried
+    return ROW.pack(0, antenna, rssi_dbm, first_us or 0, last_us or 0, seen, phase_rad)
+
+
+WHOLE: Final = _blank(NOTHING)
+"""A row under records that leave nothing out but the phase."""
 
 
 def _check_header(frame: bytes) -> None:

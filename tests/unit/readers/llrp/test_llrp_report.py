@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from readers.errors import DecodeError
 from readers.llrp.codec import decode, encode
 from readers.llrp.message import Message, Parameter
-from readers.llrp.report import COLUMNS_FROM, MAX_LEARNT_PER_REPORT, ReportDecoder
+from readers.llrp.report import COLUMNS_FROM, MAX_LAYOUTS, MAX_LEARNT_PER_REPORT, ReportDecoder
 from readers.llrp.vendor import RAD_PER_PHASE_STEP, custom, interpret
 from readers.read import EpcTable, Reads
 
@@ -146,6 +146,42 @@ def test_reads_equal_what_the_general_codec_says(several: list[Message]) -> None
     for message in several:
         frame = encode(message)
         assert_same(rows_of(decoder.decode(frame), epcs), plain.rows(frame))
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[bytes]:
+    """Frames as they lie behind each other in a stream: runs of one layout and length, others between, some damaged."""
+    frames: list[bytes] = []
+    for _ in range(draw(st.integers(1, 4))):
+        layout, size = draw(layouts()), draw(st.sampled_from([1, 1, 1, 2, COLUMNS_FROM]))
+        for number in range(draw(st.sampled_from([1, 2, COLUMNS_FROM, COLUMNS_FROM + 3]))):
+            found = [draw(tags(layout)) for _ in range(size)]
+            frames.append(encode(Message("RO_ACCESS_REPORT", number, {}, found)))
+    for _ in range(draw(st.sampled_from([0, 0, 1, 2]))):
+        number = draw(st.integers(0, len(frames) - 1))
+        damaged = bytearray(frames[number])
+        damaged[draw(st.integers(0, len(damaged) - 1))] = draw(st.integers(0, 255))
+        frames[number] = bytes(damaged)
+    return frames
+
+
+@settings(max_examples=150)
+@given(st.lists(streams(), min_size=1, max_size=2))
+def test_frames_decoded_at_once_give_what_they_give_one_by_one(several: list[list[bytes]]) -> None:
+    epcs = EpcTable()
+    together, apart = ReportDecoder(epcs), ReportDecoder(epcs)
+    together.uptime_offset_us = apart.uptime_offset_us = UPTIME_OFFSET_US
+    for frames in several:
+        rows: list[tuple[Any, ...]] = []
+        causes = {}
+        for place, frame in enumerate(frames):
+            try:
+                rows += rows_of(apart.decode(frame), epcs)
+            except DecodeError as error:
+                causes[place] = str(error)
+        reads, faults = together.decode_all(frames)
+        assert_same(rows_of(reads, epcs), rows)
+        assert {place: str(fault) for place, fault in faults.items()} == causes
 
 
 @settings(max_examples=300)
@@ -304,6 +340,26 @@ def test_reads_can_be_written_to() -> None:
         reads = ReportDecoder(EpcTable()).decode(report(*[tag(E1, AntennaID=1)] * count))
         reads["antenna"] = 2
         assert reads["antenna"].tolist() == [2] * count
+
+
+def test_a_time_of_uptime_is_carried_with_the_offset_of_its_arrival() -> None:
+    decoder = ReportDecoder(EpcTable())
+    decoder.uptime_offset_us = 1_000
+    decoder.decode(report(*[tag(E1, FirstSeenTimestampUptime=5, LastSeenTimestampUptime=9)] * COLUMNS_FROM))
+    decoder.uptime_offset_us = 2_000
+    [read] = decoder.decode(report(tag(E1, LastSeenTimestampUptime=9)))
+    assert (read["first_at_us"], read["at_us"]) == (1_005, 2_009)
+
+
+def test_more_layouts_and_lengths_than_are_kept_are_read_all_the_same() -> None:
+    decoder, epcs = ReportDecoder(table := EpcTable()), []
+    for _ in range(2):
+        for extra in range(MAX_LAYOUTS + 9):
+            filler = struct.pack("!HH", 349, 4 + extra) + bytes(extra)
+            record = struct.pack("!HH", 240, 17 + len(filler)) + b"\x8d" + bytes([extra]) * 12 + filler
+            frame = struct.pack("!HII", 1 << 10 | 61, 10 + 9 * len(record), 1) + record * 9
+            epcs.append({table.epc(number) for number in decoder.decode(frame)["epc"]})
+    assert epcs == [{bytes([extra]) * 12} for extra in range(MAX_LAYOUTS + 9)] * 2
 
 
 def test_vendor_values_have_their_units() -> None:
