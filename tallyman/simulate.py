@@ -101,20 +101,25 @@ async def run_simulation(
 
 
 async def run_load(load: Load, serving: Serving, stop: asyncio.Event) -> int:
-    """Serve many readers with steady tags until stopped."""
+    """Serve many readers with steady tags until stopped; LLRP readers then say how many reads they reported."""
+    readers: list[SimulatedReader] = []
     async with AsyncExitStack() as stack:
-        addresses = await open_load(load, serving, SystemClock(), stack)
+        addresses = await open_load(load, serving, SystemClock(), stack, readers)
         if serving.as_json:
             _print_json(addresses)
         else:
             for name, address in addresses.items():
                 print(f"{address}  {name}", flush=True)
         await stop.wait()
+    if readers and serving.as_json:
+        print(json.dumps({"reported": sum(reader.reported for reader in readers)}), flush=True)
     return 0
 
 
-async def open_load(load: Load, serving: Serving, clock: Clock, stack: AsyncExitStack) -> dict[str, str]:
-    """Start the readers of a load; reader name → address. The stack ends them."""
+async def open_load(
+    load: Load, serving: Serving, clock: Clock, stack: AsyncExitStack, started: list[SimulatedReader]
+) -> dict[str, str]:
+    """Start the readers of a load, LLRP readers also into `started`; reader name → address. The stack ends them."""
     model, tls, ticker = load_model(serving.model), tls_context(serving.tls), Ticker(clock, PARTS)
     sources = {
         f"reader-{number + 1:03}": SteadyTags(load.tags, load.rate_hz, model.antennas, number * load.tags)
@@ -129,6 +134,7 @@ async def open_load(load: Load, serving: Serving, clock: Clock, stack: AsyncExit
         reader = SimulatedReader(name, tags, clock, model.antennas, model, ticker=ticker, report_every_n=every_n)
         port = await reader.start(serving.host, serving.first_port and serving.first_port + number, tls)
         stack.push_async_callback(reader.stop)
+        started.append(reader)
         addresses[name] = f"{serving.host}:{port}"
     return addresses
 

@@ -82,6 +82,11 @@ class SimulatedReader:
         return self._side.connected
 
     @property
+    def reported(self) -> int:
+        """How many reads went into reports so far."""
+        return self._side.reported
+
+    @property
     def outputs(self) -> Mapping[int, bool]:
         """Level of each general-purpose output, as the client has set it."""
         return self._side.config.gpo_high

@@ -134,6 +134,8 @@ class ReaderSide:
         self.access = AccessSpecs()
         self.closing = False
         self.connected = False
+        self.reported = 0
+        """Reads that went into reports, sent or held."""
         self._model = model
         self._report_every_n = report_every_n
         self._memories = TagMemories() if memories is None else memories
@@ -193,9 +195,10 @@ class ReaderSide:
         self._last_id = int(ids[-1])
         return ids.astype(np.uint32)
 
-    def send_frames(self, frames: bytes) -> None:
-        """Whole frames that another has encoded, with ids from `take_ids`."""
+    def send_frames(self, frames: bytes, reads: int) -> None:
+        """Whole report frames that another has encoded, with ids from `take_ids`, and how many reads they hold."""
         self._out += frames
+        self.reported += reads
 
     def data_to_send(self) -> bytes:
         """Bytes for the client since the last call."""
@@ -327,6 +330,7 @@ class ReaderSide:
             self._event(AISPEC_EVENT, event, now_us)
 
     def _report(self, records: list[bytes]) -> None:
+        self.reported += len(records)
         self._emit(report_frame(records, self._next_id(), self._version))
 
     def _event(self, kind: int, event: Parameter, now_us: int) -> None:

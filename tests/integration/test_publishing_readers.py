@@ -13,10 +13,12 @@ import aiohttp
 import pytest
 
 import simulators.r700
+from readers.driver import ReaderSettings, find_driver
+from readers.read import EpcTable, ReadBatch, ReaderEvent
 from simulators.llrp.steady import SteadyTags
 from simulators.r700 import SimulatedR700
 from simulators.zebra import SimulatedHandheldRfid, SimulatedZebra
-from wire.clock import ScaledClock
+from wire.clock import ScaledClock, SystemClock
 from wire.mqtt import InboundMessage, MqttLink
 
 TAGS = 10
@@ -181,3 +183,49 @@ async def test_a_handheld_tells_what_one_pull_of_its_trigger_saw(broker: Any) ->
         assert await handheld.release() == 0
         await until(lambda: len(got) == 1)
     assert len(json.loads(got[0].payload)["data"]["tagData"]) == TAGS
+
+
+@contextlib.asynccontextmanager
+async def driving(name: str, address: str, **options: Any) -> AsyncIterator[dict[tuple[str, int], float]]:
+    """A gateway's own driver of such a reader; (EPC, antenna) → RSSI of what it delivers."""
+    epcs, seen = EpcTable(), {}
+
+    def take(event: ReaderEvent) -> None:
+        if isinstance(event, ReadBatch):
+            for row in event.reads:
+                seen[epcs.hex(row["epc"]), int(row["antenna"])] = float(row["rssi_dbm"])
+
+    settings = ReaderSettings("door", address, (1, 2, 3, 4), options)
+    task = asyncio.create_task(find_driver(name)(settings, epcs, SystemClock(), take).run())
+    try:
+        yield seen
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def expected(tags: SteadyTags, rssi_dbm: float) -> dict[tuple[str, int], float]:
+    return {(epc.hex().upper(), number % 4 + 1): rssi_dbm for number, epc in enumerate(tags.epcs)}
+
+
+async def test_the_gateways_driver_reads_a_simulated_r700() -> None:
+    tags = SteadyTags(TAGS, 200.0, 4)
+    reader = SimulatedR700("door-1", tags, SystemClock())
+    url = f"http://127.0.0.1:{await reader.start()}"
+    try:
+        async with driving("impinj-iot", url, preset="default") as seen:
+            await until(lambda: len(seen) == TAGS)
+    finally:
+        await reader.stop()
+    assert seen == expected(tags, -60.0)
+
+
+async def test_the_gateways_driver_reads_a_simulated_zebra(broker: Any) -> None:
+    tags = SteadyTags(TAGS, 100.0, 4)
+    link = MqttLink(broker.url, "zebra-9")
+    zebra = SimulatedZebra("9", tags, SystemClock(), link)
+    async with driving("zebra-iot", broker.url, data_topic="zebra/9/data") as seen, link, zebra:
+        zebra.switch(True)
+        await until(lambda: len(seen) == TAGS)
+    assert seen == expected(tags, -60.0)

@@ -26,7 +26,7 @@ SIMULATE = [sys.executable, "-c", "from tallyman.cli import main; main()", "simu
 
 
 @contextlib.asynccontextmanager
-async def simulating(*arguments: str) -> AsyncIterator[dict[str, str]]:
+async def simulating(*arguments: str, said: list[str] | None = None) -> AsyncIterator[dict[str, str]]:
     """Run it; reader name → address. It must end well when told to."""
     process = await asyncio.create_subprocess_exec(
         *SIMULATE, "--json", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
@@ -40,7 +40,10 @@ async def simulating(*arguments: str) -> AsyncIterator[dict[str, str]]:
         yield json.loads(line)
         process.send_signal(signal.SIGINT)
         async with asyncio.timeout(20):
-            assert await process.wait() == 0, (await process.stderr.read()).decode()
+            out, errors = await process.communicate()
+        assert process.returncode == 0, errors.decode()
+        if said is not None:
+            said += out.decode().splitlines()
     finally:
         if process.returncode is None:
             process.kill()
@@ -77,6 +80,15 @@ async def test_tags_a_report_may_be_the_readers_choice() -> None:
     async with simulating("--readers", "1", "--report-tags", "5") as addresses:
         (address,) = addresses.values()
         assert {len(report.parameters) for report in await reports(address, 3, 1)} == {5}
+
+
+async def test_readers_count_what_they_reported_to_the_last_read() -> None:
+    said: list[str] = []
+    async with simulating("--readers", "1", said=said) as addresses:
+        (address,) = addresses.values()
+        counted = sum(len(report.parameters) for report in await reports(address, 10, 3))
+    told = json.loads(said[-1])["reported"]
+    assert counted <= told <= counted + 200  # what was under way when the client left
 
 
 async def test_a_scenarios_readers_serve_their_world() -> None:
