@@ -7,7 +7,6 @@
     STOP, stop trigger -           -                    Inactive, ends
     specs exhausted                                     Inactive, ends; an Immediate one starts again
     DELETE             gone        gone                 gone, ends
-
     a better one starts                                 Inactive, preempted; an Immediate one waits
 
 (LLRP 1.0.1 §6, §10.1.) There is one radio: while one ROSpec is active only one of better priority (a lower number)

@@ -38,7 +38,7 @@ from readers.llrp.vendor import IMPINJ
 from simulators.llrp.access import AccessSpecs, is_selected
 from simulators.llrp.checks import check_access_spec, check_customs, check_rospec, unknown_id
 from simulators.llrp.clock import ReaderClock
-from simulators.llrp.configuration import ReaderConfiguration
+from simulators.llrp.configuration import ANY_MAC, ReaderConfiguration
 from simulators.llrp.models import ReaderModel, capabilities
 from simulators.llrp.report import MAX_BUFFERED_TAGS, ReportContent, report_frame
 from simulators.llrp.rospec import Hooks, Radio, ROSpec, Run, State, Window
@@ -126,8 +126,9 @@ class ReaderSide:
         memories: TagMemories | None = None,
         booted_us: int = 0,
         report_every_n: int | None = None,
+        mac: bytes = ANY_MAC,
     ) -> None:
-        self.config = ReaderConfiguration(model, antennas)
+        self.config = ReaderConfiguration(model, antennas, mac)
         self.clock = ReaderClock(model.has_utc_clock, booted_us)
         hooks = Hooks(self._started, self._ended, self._preempted, self._spec_ended, self._report)
         self.radio = Radio(hooks, flush_us, self.clock)

@@ -24,6 +24,7 @@ from simulators.llrp.line import UNKNOWN_TYPE
 from simulators.llrp.models import load_model
 from simulators.llrp.reader import SimulatedReader
 from simulators.llrp.steady import SteadyTags
+from tests.reader_bench import gpi, ro_spec, trigger
 from wire.clock import ScaledClock
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -249,3 +250,53 @@ async def test_readers_of_one_world_share_its_tags_and_a_model_has_its_own_limit
             assert report.parameters[0].find("LastSeenTimestampUptime") is not None
     finally:
         await reader.stop()
+
+
+async def test_a_photo_eye_that_blinks_between_two_looks_still_has_its_tags(reader: SimulatedReader) -> None:
+    async with Client(reader) as client:
+        port = Parameter("GPIPortCurrentState", {"GPIPortNum": 1, "Config": True, "State": 2})
+        states = [
+            Parameter("EventNotificationState", {"EventType": kind, "NotificationState": True}) for kind in (1, 2)
+        ]
+        spec = Parameter("ReaderEventNotificationSpec", {}, states)
+        start, stop = (
+            trigger("ROSpecStartTrigger", 3, gpi(1, True)),
+            trigger("ROSpecStopTrigger", 2, gpi(1, False), DurationTriggerValue=0),
+        )
+        client.say(
+            Message("SET_READER_CONFIG", 1, {"ResetToFactoryDefault": False}, [spec, port]),
+            Message("ADD_ROSPEC", 2, {}, [ro_spec(1, start=start, stop=stop, every_n=0)]),
+            requests.rospec_request("ENABLE_ROSPEC", 3, 1),
+        )
+        await client.hear("ENABLE_ROSPEC_RESPONSE")
+        reader.set_gpi(1, True)
+        await asyncio.sleep(0.03)
+        reader.set_gpi(1, False)
+        said = [decode(await client.frame()) for _ in range(5)]
+    kinds = [message.parameters[0].parameters[-1].name if message.name != REPORT else REPORT for message in said]
+    assert kinds in (
+        ["GPIEvent", "ROSpecEvent", "GPIEvent", REPORT, "ROSpecEvent"],
+        ["GPIEvent", "ROSpecEvent", REPORT, "GPIEvent", "ROSpecEvent"],
+    )
+
+
+async def test_every_reader_has_an_address_of_its_own() -> None:
+    found = set()
+    for name in ("door-1", "door-2"):
+        reader = SimulatedReader(name, SteadyTags(1, 1.0, 1), ScaledClock(START), 1)
+        await reader.start()
+        async with Client(reader) as client:
+            client.say(
+                Message(
+                    "GET_READER_CONFIG",
+                    1,
+                    dict.fromkeys(("AntennaID", "GPIPortNum", "GPOPortNum"), 0) | {"RequestedData": 1},
+                )
+            )
+            answer = await client.hear("GET_READER_CONFIG_RESPONSE")
+            identification = answer.find("Identification")
+            assert identification is not None
+            found.add(bytes(identification.fields["ReaderID"]))
+        await reader.stop()
+    assert {len(mac) for mac in found} == {6}
+    assert len(found) == 2
