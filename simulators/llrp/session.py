@@ -422,7 +422,7 @@ class ReaderSide:
         if rospec.fields["ROSpecID"] in self.radio.rospecs:
             raise refusal("this ROSpec is there already", Code.A_INVALID, "ROSpec", field="ROSpecID")
         content = ReportContent.of(rospec.find("ROReportSpec") or self.config.report_spec)
-        if self._report_every_n is not None:
+        if self._report_every_n is not None and not content.period_us:
             content = replace(content, every_n=self._report_every_n)
         self.radio.add(rospec, content)
         return ()
