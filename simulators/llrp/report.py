@@ -83,7 +83,7 @@ PERIOD_US: Final[Mapping[int, int]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class ReportContent:
-    """Which fields the client asked for, and when a report goes out: after `every_n` tags or `period_us` (0: neither)."""
+    """Which fields the client asked for, and when a report goes out: after N tags or a time (0 for none)."""
 
     trigger: int = ReportTrigger.END_OF_ROSPEC
     every_n: int = 1
