@@ -257,6 +257,8 @@ def replay(
 ) -> None:
     """Send a recording through a gateway's pipeline without a network, or serve its readers again."""
     if serve:
+        if config is not None or out is not None:
+            raise typer.BadParameter("give --serve, or --config and --out, not both")
         serving = room("tallyman.serve")
         run(lambda stop: serving.serve(reads, _scaled_clock(speed or 1.0), stop, port=port))
     if config is None or out is None:
