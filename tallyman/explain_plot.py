@@ -21,7 +21,8 @@ MARGIN_S: Final = 2.0
 
 def draw(story: Story, out: Path) -> None:
     """Write the picture to `out`; the ending says in which format. Raises ExplainError where it cannot be written."""
-    mpl.rcParams["svg.hashsalt"] = "tallyman"
+    # Text stays text in SVG: it can be searched and copied.
+    mpl.rcParams["svg.fonttype"] = "none"
     zones = story.zones
     heights = [3, 1.6, 1.6] if zones else [3]
     notes = max(1, len(story.decisions))
