@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+
 def is_benchmark(path: Path) -> bool:
     """Whether a file of this folder runs by itself; the others are parts of those that do."""
     return path.stem != "__main__" and 'if __name__ == "__main__":' in path.read_text(encoding="utf-8")

@@ -13,6 +13,7 @@ those of the best fixed window in every cell, and no more than SMURF's.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from bench.cleaning import (
     HMM_SWITCH_EPOCHS,
     WINDOWS,
     Flags,
+    Floats,
     Trial,
     fido,
     fixed_windows,
@@ -45,17 +47,20 @@ LIKELIER = Rules(absence_error=0.5, window_min_ms=100, window_max_ms=HORIZON * L
 START_US = 1_700_000_000_000_000
 UNIT = "wrong of 1,000 tag-epochs"
 
+Path = Callable[[np.random.Generator], Floats]
+"""Where tags are in each epoch, by chance."""
+
 
 def cells() -> Iterator[tuple[str, list[Trial]]]:
+    paths: dict[str, Path] = {"Fido 1-3 ft": fido}
+    paths |= {f"Pallet {speed} ft": partial(pallet, speed) for speed in SPEEDS_FT}
+    paths |= {"Static": static}
     for rate in MAJOR_RATES:
-        yield f"Fido 1-3 ft, {rate}", [_trial(fido, rate, seed) for seed in SEEDS]
-        for speed in SPEEDS_FT:
-            trials = [_trial(lambda chance, ft=speed: pallet(ft, chance), rate, seed) for seed in SEEDS]
-            yield f"Pallet {speed} ft, {rate}", trials
-        yield f"Static, {rate}", [_trial(static, rate, seed) for seed in SEEDS]
+        for name, path in paths.items():
+            yield f"{name}, {rate}", [_trial(path, rate, seed) for seed in SEEDS]
 
 
-def _trial(path: Callable[[np.random.Generator], np.ndarray], rate: float, seed: int) -> Trial:  # type: ignore[type-arg]
+def _trial(path: Path, rate: float, seed: int) -> Trial:
     chance = np.random.default_rng(seed)
     return trial(path(chance), rate, chance)
 

@@ -49,10 +49,10 @@ HORIZON: Final = 240
 """Looks of silence that are told apart: two minutes, the default longest window. Longer silence counts as this much."""
 
 POSITIONS: Final = ("absent", "entering", "inside", "edge", "leaving", "hidden")
-SHARE: Final = (0.0, 0.72, 1.0, 0.17, 0.17, 0.03)
+SHARE: Final = (0.0, 0.22, 1.0, 0.35, 0.2, 0.03)
 """What part of its read rate a tag has in each position."""
 
-LEAVES: Final = (2e-6, 6.3e-3, 5e-2)
+LEAVES: Final = (5e-5, 6.8e-3, 4e-2)
 """Chance in a look that a tag inside, RESTING, SLOW or FAST, begins to leave."""
 
 HIDES: Final = (1.0, 1.0, 0.0)
@@ -67,25 +67,25 @@ REAPPEARS: Final = 2.5e-2
 """Chance in a look that a hidden tag is readable again: 20 s on average."""
 
 HIDDEN_LEAVES: Final = 0.2
-EDGE_PACE: Final = 62.0
-ENTER_PACE: Final = 2.3
-RETURN_PACE: Final = 3.7
+EDGE_PACE: Final = 48.0
+ENTER_PACE: Final = 0.95
+RETURN_PACE: Final = 1.5
 """Multiples of LEAVES: how much readier a tag changes its position while hidden, at the rim, entering and absent."""
 
-TURNS: Final = 0.065
+TURNS: Final = 0.028
 """Of the steps at the rim, those that go back."""
 
-APPEARS: Final = 0.44
+APPEARS: Final = 0.46
 """Of the returns, those that are inside at once."""
 
-CHANGES_PACE: Final = 2.6e-4
+CHANGES_PACE: Final = 5.8e-4
 """Chance in a look that a tag begins to rest, or to move."""
 
-FIRST_RATE: Final = 0.2
-FIRST_LOOKS: Final = 17.0
+FIRST_RATE: Final = 0.035
+FIRST_LOOKS: Final = 1.9
 """What is believed of a read rate before the first look, and how many looks that counts as."""
 
-MEMORY_SIGHTINGS: Final = 28.0
+MEMORY_SIGHTINGS: Final = 39.0
 """Older sightings fade from the rate: a tag put behind others must be able to change it."""
 
 FIRST_ABSENCE: Final = 20
