@@ -178,12 +178,12 @@ class Model:
         counted: Floats = (kept + added).astype(np.float32)
         return counted
 
-    def absent(self, belief: Floats, counts: Floats, looks: Ints) -> NDArray[np.float64]:
+    def absent(self, belief: Floats, counts: Floats, looks: Ints) -> Floats:
         """The probability that tags are absent after `looks` without a sighting."""
         at = _rate_bin(counts), np.minimum(looks, HORIZON)
-        goes = (belief * self._goes[at]).sum(axis=1, dtype=np.float64)
-        stays = (belief * self._stays[at]).sum(axis=1, dtype=np.float64)
-        absent: NDArray[np.float64] = goes / (goes + stays)
+        goes = np.einsum("ns,ns->n", belief, self._goes[at])
+        stays = np.einsum("ns,ns->n", belief, self._stays[at])
+        absent: Floats = goes / (goes + stays)
         return absent
 
     def looks_until_absent(self, belief: Floats, counts: Floats, error: float) -> Ints:

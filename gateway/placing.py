@@ -63,7 +63,7 @@ class View:
     silent_us: Ints
     """Time on the zone's clock since the last read."""
     window_us: Ints
-    absence: NDArray[np.float64]
+    absence: Floats
     """Probability that it is absent, of zones where it was sighted; else 1."""
     evidence: Floats
 
@@ -96,8 +96,9 @@ class Placing:
         stays = self.presence.observe(rows, seen, clock_us, np.where(lingering, self._pause_us, NO_LIMIT_US))
         self._location.observe(rows, seen.rssi_dbm, stays)
         self._learn_levels(reads)
-        tags = np.unique(seen.key // self._zones)
-        return self._settled(tags, self._newest(seen, tags))
+        tag = seen.key // self._zones
+        starts = np.flatnonzero(np.concatenate(([True], tag[1:] != tag[:-1])))
+        return self._settled(tag[starts], np.maximum.reduceat(seen.at_us, starts))
 
     def sound(self, late: GridReads) -> Flags:
         """Which late reads may still be used: those newer than all that was seen and decided of their tag."""
@@ -164,11 +165,6 @@ class Placing:
         rows = self.pairs.rows(reads.tag[home] * self._zones + zones[home])
         young = self.presence.sightings[rows] <= YOUNG_STAY
         self.levels.learn(reads.antenna[home][young], reads.rssi_dbm[home][young])
-
-    def _newest(self, seen: ZoneSightings, tags: Ints) -> Ints:
-        """Time of the last read of each of `tags` in this cell."""
-        starts = np.searchsorted(seen.key // self._zones, tags)
-        return np.maximum.reduceat(seen.at_us, starts)
 
     def _settled(self, tags: Ints, at_us: Ints) -> list[Decision]:
         rows = self.pairs.of_tags(tags)

@@ -20,7 +20,7 @@ from readers.driver import ReaderSettings, find_driver
 from readers.errors import MissingExtraError
 from readers.read import EpcTable
 from readers.sllurp_driver import Bridge
-from simulators.llrp_reader import SimulatedReader
+from simulators.llrp.reader import SimulatedReader
 from simulators.sighting import Sightings
 from wire.clock import ScaledClock, SystemClock
 
