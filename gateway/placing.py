@@ -221,8 +221,10 @@ class Placing:
         alive = (presence.sightings[each] >= MIN_SIGHTINGS) & (np.arange(self._zones) != place)
         alive &= presence.silent_us(each, clock_us) <= 0
         alive &= presence.last_at_us[each] > self._tags.decided_at_us[tag]
+        absence = presence.absence(each[[place]], clock_us[[place]])[0]
         if alive.any():
             evidence = self._location.evidence(rows, clock_us, presence.seen_clock_us)[0]
+            evidence[place] *= 1.0 - absence
             zone = int(np.where(alive, evidence, -1.0).argmax())
             share = float(evidence[zone] / max(float(evidence.sum()), 1e-9))
             return self._in_zone(tag, zone, share, int(presence.last_at_us[each[zone]]))
@@ -232,7 +234,7 @@ class Placing:
             finding=Finding.SILENT,
             where=place,
             observed_us=int(presence.last_at_us[row]),
-            confidence=float(presence.absence(each[[place]], clock_us[[place]])[0]),
+            confidence=float(absence),
             reads=int(presence.reads[row]),
             antennas=int(presence.antennas[row]),
             first_us=int(presence.first_at_us[row]),

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.padding import Padding
 
 from gateway.config import GatewayConfig
+from gateway.location import LEAD
 from gateway.pipeline import Pipeline
 from gateway.placing import View
 from readers.read import EpcTable, ReadBatch, ReaderEvent, to_us
@@ -188,8 +189,12 @@ def _why(event: dict[str, Any], story: Story, told: list[dict[str, Any]], at_us:
     reads = (event.get("evidence") or {}).get("reads", 0)
     if event["kind"] == "arrived":
         return f"sighted again after a first time, {_count(reads, 'read')} in all; {sure}"
-    held = float(view.evidence[story.zone_number(event["from_zone"])])
-    lead = f"{float(view.evidence[zone]) / held:.1f} times that of" if held > 1e-3 else "and nothing is left of"
+    old = story.zone_number(event["from_zone"])
+    led, held = float(view.evidence[zone]), float(view.evidence[old])
+    if led <= LEAD * held:
+        window_s = view.window_us[old] / 1e6
+        return f"the window of {window_s:.1f} s in {event['from_zone']} is over, and {event['zone']} still sees it"
+    lead = f"{led / held:.1f} times that of" if held > 1e-3 else "and nothing is left of"
     return f"{sure}, {lead} {event['from_zone']}, and has led long enough; {_count(reads, 'read')} there"
 
 
@@ -208,9 +213,8 @@ def _why_crossed(event: dict[str, Any], story: Story, told: list[dict[str, Any]]
         used = [read for read in story.reads if first_us <= read.at_us <= last_us]
         for side in ("in", "out") if event["direction"] == "out" else ("out", "in"):
             levels = [read.rssi_dbm for read in used if read.where == f"{event['portal']} {side}"]
-            sides.append(
-                f"{len(levels)} reads on the {side} side" + (f" (up to {max(levels):.0f} dBm)" if levels else "")
-            )
+            loudest = f" (up to {max(levels):.0f} dBm)" if levels else ", yet"
+            sides.append(f"{_count(len(levels), 'read') if levels else 'none'} on the {side} side{loudest}")
     same = [
         other
         for other in told

@@ -80,11 +80,18 @@ def test_each_decision_has_its_reason(story: Story) -> None:
     crossed, moved, departed = (decision.why for decision in story.decisions)
     assert "15 reads on the out side" in crossed
     assert "nothing else crossed with it" in crossed
-    assert "hall has" in moved
-    assert "led long enough" in moved
+    assert re.fullmatch(r"the window of \d\.\d s in dock is over, and hall still sees it", moved)
     assert re.search(r"not seen for \d+\.\d s, its window was \d+\.\d s; the chance .* is 1?\d\.\d %", departed)
     assert not story.differs
     assert story.zones == ["dock", "hall"]
+
+
+def test_a_move_by_lead_says_by_how_much(files: Files) -> None:
+    patient = CONFIG.model_copy(update={"rules": CONFIG.rules.model_copy(update={"window_min_ms": 15_000})})
+    replay(files.reads, patient, files.events)
+    moved = tell(files.events, TAG, files.reads, patient).decisions[1]
+    assert moved.what == "moved dock → hall"
+    assert re.search(r"hall has \d+ % of the evidence, \d\.\d times that of dock, and has led long enough", moved.why)
 
 
 def test_what_was_known_is_kept_in_order_of_time(story: Story) -> None:
