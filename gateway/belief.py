@@ -135,13 +135,13 @@ class Model:
         missed, sighted = chains * (1.0 - seen), chains * seen
         shape = (len(RATES), HORIZON + 1)
         self._through = np.zeros((*shape, PACES, PRESENT, PRESENT), np.float32)
-        self._stays = np.zeros((*shape, STATES), np.float32)
-        self._goes = np.zeros((*shape, STATES), np.float32)
+        # Of each present position: the chance of silence after which the tag is absent (0), or still present (1).
+        self._silence = np.zeros((*shape, 2, STATES), np.float32)
         self._first = np.zeros((len(RATES), PACES, PRESENT))
         silent = np.broadcast_to(np.eye(len(POSITIONS)), missed.shape)
         for looks in range(HORIZON + 1):
-            self._stays[:, looks] = silent[..., 1:, 1:].sum(axis=-1).reshape(len(RATES), STATES)
-            self._goes[:, looks] = silent[..., 1:, 0].reshape(len(RATES), STATES)
+            self._silence[:, looks, 0] = silent[..., 1:, 0].reshape(len(RATES), STATES)
+            self._silence[:, looks, 1] = silent[..., 1:, 1:].sum(axis=-1).reshape(len(RATES), STATES)
             then_seen = silent @ sighted
             if looks < HORIZON:
                 self._through[:, looks + 1] = then_seen[..., 1:, 1:]
@@ -180,20 +180,22 @@ class Model:
 
     def absent(self, belief: Floats, counts: Floats, looks: Ints) -> Floats:
         """The probability that tags are absent after `looks` without a sighting."""
-        at = _rate_bin(counts), np.minimum(looks, HORIZON)
-        goes = np.einsum("ns,ns->n", belief, self._goes[at])
-        stays = np.einsum("ns,ns->n", belief, self._stays[at])
-        absent: Floats = goes / (goes + stays)
+        return self._absent(belief, _rate_bin(counts), looks)
+
+    def _absent(self, belief: Floats, rates: Ints, looks: Ints) -> Floats:
+        weights = np.einsum("ns,nks->nk", belief, self._silence[rates, np.minimum(looks, HORIZON)])
+        absent: Floats = weights[:, 0] / weights.sum(axis=1)
         return absent
 
     def looks_until_absent(self, belief: Floats, counts: Floats, error: float) -> Ints:
         """After how many looks without a sighting the probability of absence reaches 1 - error; HORIZON + 1 where it
         does not within HORIZON."""
+        rates = _rate_bin(counts)
         low = np.zeros(len(belief), np.int64)
         high = np.full(len(belief), HORIZON + 1)
         while (high - low > 1).any():
             middle = np.maximum((low + high) // 2, 1)
-            reached = self.absent(belief, counts, middle) >= 1.0 - error
+            reached = self._absent(belief, rates, middle) >= 1.0 - error
             high = np.where(reached, middle, high)
             low = np.where(reached, low, middle)
         return high
