@@ -28,8 +28,8 @@ counted beside it as (sightings, looks) spent inside, (n, 2), older ones fading.
 
 The problem and the rim of falling read rates: Jeffery, Garofalakis, Franklin, "Adaptive Cleaning for RFID Data
 Streams", VLDB 2006. The filter: the forward algorithm (Rabiner 1989). The chances below were fitted once, on simulated
-movements at other speeds, read rates and seeds than those of bench/smoothing.py; those of `hidden` on static tags at a
-real dock door.
+movements at other pallet speeds, read rates and seeds than those of bench/smoothing.py; those of `hidden` were taken
+from static tags at a real dock door (docs/accuracy.md).
 """
 
 from __future__ import annotations

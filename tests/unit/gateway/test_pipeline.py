@@ -167,7 +167,7 @@ def test_a_tag_present_takes_no_more_than_a_kibibyte_at_a_site_of_many_zones() -
     bench.step([], 10.0)
     placing, tags = bench.pipeline._placing, bench.pipeline._tags
     by_pair = arrays(placing.presence) + arrays(placing._location)
-    by_tag = [*arrays(tags), placing.pairs._row_of.reshape(tags.rows, -1)]
+    by_tag = [*arrays(tags), placing.pairs._row_of]
     assert {len(array) for array in by_pair} == {placing.pairs.capacity}
     assert 6000 < placing.pairs.capacity <= 4 * 6000
     assert 3 * row_bytes(by_pair) + row_bytes(by_tag) <= 1024
@@ -179,3 +179,12 @@ def arrays(owner: object) -> list[np.ndarray]:
 
 def row_bytes(arrays: list[np.ndarray]) -> float:
     return sum(array.nbytes / len(array) for array in arrays)
+
+
+def test_a_gateway_with_nothing_but_scanners_judges_nothing_for_ever() -> None:
+    scanner = {"name": "gun", "driver": "serial", "address": "/dev/ttyACM0"}
+    config = GatewayConfig.model_validate({"site": "s", "gateway": "g", "scanners": [scanner]})
+    pipeline = Pipeline(config, EpcTable())
+    for hour in range(48):
+        step = pipeline.step([], 1_800_000_000_000_000 + hour * 3_600_000_000)
+        assert (step.movements, step.changed, step.forgotten) == ([], [], [])
