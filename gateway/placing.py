@@ -63,7 +63,7 @@ class View:
     silent_us: Ints
     """Time on the zone's clock since the last read."""
     window_us: Ints
-    absence: NDArray[np.float64]
+    absence: Floats
     """Probability that it is absent, of zones where it was sighted; else 1."""
     evidence: Floats
 
@@ -96,8 +96,9 @@ class Placing:
         stays = self.presence.observe(rows, seen, clock_us, np.where(lingering, self._pause_us, NO_LIMIT_US))
         self._location.observe(rows, seen.rssi_dbm, stays)
         self._learn_levels(reads)
-        tags = np.unique(seen.key // self._zones)
-        return self._settled(tags, self._newest(seen, tags))
+        tag = seen.key // self._zones
+        starts = np.flatnonzero(np.concatenate(([True], tag[1:] != tag[:-1])))
+        return self._settled(tag[starts], np.maximum.reduceat(seen.at_us, starts))
 
     def sound(self, late: GridReads) -> Flags:
         """Which late reads may still be used: those newer than all that was seen and decided of their tag."""
@@ -165,11 +166,6 @@ class Placing:
         young = self.presence.sightings[rows] <= YOUNG_STAY
         self.levels.learn(reads.antenna[home][young], reads.rssi_dbm[home][young])
 
-    def _newest(self, seen: ZoneSightings, tags: Ints) -> Ints:
-        """Time of the last read of each of `tags` in this cell."""
-        starts = np.searchsorted(seen.key // self._zones, tags)
-        return np.maximum.reduceat(seen.at_us, starts)
-
     def _settled(self, tags: Ints, at_us: Ints) -> list[Decision]:
         rows = self.pairs.of_tags(tags)
         evidence = self._location.evidence(rows, self._coverage.clock_us, self.presence.seen_clock_us)
@@ -225,8 +221,10 @@ class Placing:
         alive = (presence.sightings[each] >= MIN_SIGHTINGS) & (np.arange(self._zones) != place)
         alive &= presence.silent_us(each, clock_us) <= 0
         alive &= presence.last_at_us[each] > self._tags.decided_at_us[tag]
+        absence = presence.absence(each[[place]], clock_us[[place]])[0]
         if alive.any():
             evidence = self._location.evidence(rows, clock_us, presence.seen_clock_us)[0]
+            evidence[place] *= 1.0 - absence
             zone = int(np.where(alive, evidence, -1.0).argmax())
             share = float(evidence[zone] / max(float(evidence.sum()), 1e-9))
             return self._in_zone(tag, zone, share, int(presence.last_at_us[each[zone]]))
@@ -236,7 +234,7 @@ class Placing:
             finding=Finding.SILENT,
             where=place,
             observed_us=int(presence.last_at_us[row]),
-            confidence=float(presence.absence(each[[place]], clock_us[[place]])[0]),
+            confidence=float(absence),
             reads=int(presence.reads[row]),
             antennas=int(presence.antennas[row]),
             first_us=int(presence.first_at_us[row]),

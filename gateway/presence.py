@@ -143,7 +143,7 @@ class Presence:
         """How far each pair is beyond its window (positive: absent), given its zone's clock."""
         return clock_us - self.seen_clock_us[row] - self.windows_us(row)
 
-    def absence(self, row: Ints, clock_us: Ints) -> NDArray[np.float64]:
+    def absence(self, row: Ints, clock_us: Ints) -> Floats:
         """The probability that each pair's tag is absent, given its zone's clock."""
         looks = np.maximum(clock_us - self.seen_clock_us[row], 0) // LOOK_US
         return self._model.absent(self.belief[row], self.counts[row], looks)
