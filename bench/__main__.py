@@ -18,7 +18,6 @@ NOT_BENCHMARKS = {
     "busy_site",
     "chain",
     "edgex_rule",
-    "llrp_load",
     "restless",
 }
 

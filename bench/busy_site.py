@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from gateway.config import GatewayConfig
 from gs1.epc import encode_sgtin96
 from readers.read import ReadBatch, ReaderEvent, ReaderState, Reads, empty_reads
-from simulators.llrp_report import report_frame
+from simulators.llrp.report import report_frame
 
 ZONES: Final = 8
 READERS_PER_ZONE: Final = 2
