@@ -2,14 +2,16 @@
 
 drivers ──reads──▶ supervisor (pipeline, each tick) ──▶ journal ──▶ publisher ──▶ MQTT
    ▲                          │                           ▲             │ Ack
-   └────── lights ◀───────────┘     handhelds ──▶ scans ──┘◀────────────┘
+   └────── lights ◀───────────┘                           │             │
+             handhelds, wired scanners ──▶ scans ─────────┘◀────────────┘
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -19,11 +21,13 @@ from gateway.errors import ConfigError, JournalError
 from gateway.health import serving
 from gateway.journal import Journal
 from gateway.lights import Lights
+from gateway.listener import Listener
 from gateway.pipeline import Pipeline
 from gateway.publisher import Publisher
 from gateway.scans import ScanDesk
 from gateway.stats import GatewayStats
 from gateway.supervisor import Supervisor
+from gateway.wired import WiredScanner
 from readers.driver import Driver, ReaderSettings, find_driver
 from readers.read import EpcTable, to_us
 from wire.clock import Clock
@@ -53,8 +57,8 @@ async def run_gateway(
     """Run one gateway until `stop` is set (for ever without it), then end in order.
 
     Raises ConfigError when the file lacks [journal] or [mqtt], JournalError when the journal cannot be opened or read,
-    LinkError for a broker's URL that cannot be used, ReaderError when a reader's driver is not installed or does not
-    know its options.
+    LinkError for a broker's URL that cannot be used, ReaderError when a driver of a reader or scanner is not installed
+    or does not know its options.
     """
     journal_settings, mqtt = _required(config)
     stop = stop if stop is not None else asyncio.Event()
@@ -64,8 +68,10 @@ async def run_gateway(
     try:
         link = MqttLink(mqtt.url, CLIENT_ID.format(site=config.site, gateway=config.gateway))
         publisher = Publisher(config, mqtt, journal, link, clock, stats)
-        desk = ScanDesk(config.site, journal, link, stats, publisher.wake)
+        desk = ScanDesk(config.site, journal, stats, publisher.wake)
+        desk.serve(link)
         publisher.on_outcomes(desk.tell)
+        scanners = [WiredScanner(scanner, desk, clock, stats) for scanner in config.scanners]
 
         def decided(movements: Sequence[Movement]) -> None:
             publisher.wake()
@@ -74,8 +80,8 @@ async def run_gateway(
         supervisor = Supervisor(Pipeline(config, epcs), journal, clock, config.rules.tick_ms, stats, decided)
         drivers = _drivers(config, epcs, clock, supervisor)
         lights = Lights(config.portals, drivers)
-        async with serving(config, stats, CollectorRegistry()), link:
-            await _run_together(drivers, lights, supervisor, publisher, journal, clock, stop)
+        async with serving(config, stats, CollectorRegistry()), _listening(config, desk), link:
+            await _run_together(drivers, scanners, lights, supervisor, publisher, journal, clock, stop)
     except* JournalError as group:  # whichever task met it first; the others were cancelled for it
         raise _first(group) from None
     finally:
@@ -84,6 +90,7 @@ async def run_gateway(
 
 async def _run_together(
     drivers: dict[str, Driver],
+    scanners: Sequence[WiredScanner],
     lights: Lights,
     supervisor: Supervisor,
     publisher: Publisher,
@@ -91,7 +98,7 @@ async def _run_together(
     clock: Clock,
     stop: asyncio.Event,
 ) -> None:
-    """All tasks until stopped; then readers first, then the last tick, then what can still be sent."""
+    """All tasks until stopped; then devices first, then the last tick, then what can still be sent."""
     readers_gone = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         sending = group.create_task(publisher.run())
@@ -99,17 +106,30 @@ async def _run_together(
         judging = group.create_task(supervisor.run(readers_gone))
         lighting = group.create_task(lights.run())
         driving = [group.create_task(supervisor.drive(name, driver)) for name, driver in drivers.items()]
+        driving += [group.create_task(scanner.run()) for scanner in scanners]
         await stop.wait()
         lighting.cancel()
         await asyncio.wait([lighting])
         for task in driving:
             task.cancel()
-        await asyncio.wait(driving)
+        await asyncio.gather(*driving, return_exceptions=True)
         readers_gone.set()
         await asyncio.wait([judging])
         trimming.cancel()
         await publisher.drain(DRAIN_S)
         sending.cancel()
+
+
+@asynccontextmanager
+async def _listening(config: GatewayConfig, desk: ScanDesk) -> AsyncIterator[None]:
+    """Serve the site's handhelds while inside, where the configuration has a listener for them."""
+    if config.listener is None:
+        yield
+        return
+    listener = Listener(config.site, config.listener)
+    desk.serve(listener.link)
+    async with listener:
+        yield
 
 
 async def _keep_trimmed(journal: Journal, clock: Clock) -> None:

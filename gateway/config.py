@@ -1,4 +1,4 @@
-"""gateway.toml: site, zones, portals, readers, which antenna looks where, which EPCs are foreign.
+"""gateway.toml: site, zones, portals, readers, which antenna looks where, which EPCs are foreign; scanners.
 
 Unknown keys are errors: a misspelt setting must not be silently lost. The hash of the whole configuration travels in
 the gateway's birth message, so the backend can tell under which rules a movement was judged.
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gateway.errors import ConfigError
+from readers.barcode.session import DEFAULT_REPEAT_MS, RepeatMs, ScanContext
 from wire.events import Name, explain
 
 DEFAULT_KEEP_ACKED_H: Final = 72.0
@@ -21,6 +23,9 @@ DEFAULT_KEEP_ACKED_H: Final = 72.0
 
 DEFAULT_QUOTA_MIB: Final = 1024
 """A nominal portal site makes about 1 event/s of 600 stored bytes: 24 h take 52 MiB, 1 GiB lasts almost three weeks."""
+
+
+Signal = Annotated[str, Field(max_length=64, pattern=r"^[\x00-\xff]*$")]
 
 
 class Strict(BaseModel):
@@ -81,6 +86,52 @@ class Reader(Strict):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
+class ScannerAnswers(Strict):
+    """What a scanner is sent when something became of a scan: its own bytes for a beep or a light (characters U+0000 to
+    U+00FF, one byte each). Empty: nothing is sent."""
+
+    stored: Signal = ""
+    """The journal has it; the person may go on."""
+    applied: Signal = ""
+    refused: Signal = ""
+    """No scan, or a scan that the backend refused: look at the outcome for the reason."""
+    command: Signal = ""
+    """A command code was obeyed."""
+
+
+class Scanner(Strict):
+    """One dumb scanner: its driver, its address, and what its scans mean until a command code says otherwise."""
+
+    name: Name
+    driver: str
+    address: str
+    defaults: ScanContext = ScanContext()
+    repeat_ms: RepeatMs = DEFAULT_REPEAT_MS
+    """The same code within this time is the same scan: the trigger was pulled twice."""
+    answers: ScannerAnswers = ScannerAnswers()
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class ListenerSettings(Strict):
+    """The gateway's own MQTT listener on the site's network: its handhelds need no internet to scan.
+
+    `users` are the handhelds: device name → password. A device may publish its own scans and hear their outcomes.
+    """
+
+    host: str
+    port: Annotated[int, Field(ge=0, le=65535)] = 1883
+    users: Annotated[dict[Name, Annotated[str, Field(min_length=8)]], Field(min_length=1)]
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    max_connections: Annotated[int, Field(ge=1, le=10_000)] = 200
+
+    @model_validator(mode="after")
+    def _whole_tls(self) -> ListenerSettings:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("TLS needs both tls_cert and tls_key")
+        return self
+
+
 class Rules(Strict):
     """How reads become movements. The defaults suit a dock door and ceiling antennas in session S1."""
 
@@ -88,8 +139,8 @@ class Rules(Strict):
     """The event-time grid on which decisions are made."""
     reorder_ms: Annotated[int, Field(ge=0, le=5000)] = 200
     """Reads may arrive this late and still count as if in order."""
-    absence_error: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
-    """Accepted probability that a tag declared absent is still there."""
+    absence_error: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+    """Accepted probability that a tag declared absent is still there, unless `window_max_ms` ends the wait before."""
     window_min_ms: Annotated[int, Field(ge=100)] = 3000
     window_max_ms: Annotated[int, Field(ge=100)] = 120_000
     linger_s: Annotated[float, Field(ge=0)] = 10.0
@@ -131,7 +182,7 @@ class GatewayConfig(Strict):
     gateway: Name
     zones: tuple[Zone, ...] = ()
     portals: tuple[Portal, ...] = ()
-    readers: Annotated[tuple[Reader, ...], Field(min_length=1)]
+    readers: tuple[Reader, ...] = ()
     foreign_prefixes: tuple[Annotated[str, Field(pattern=r"^[0-9A-Fa-f]+$")], ...] = ()
     """EPC prefixes (hex) that are not ours: dropped at the edge and counted."""
     own_prefixes: tuple[Annotated[str, Field(pattern=r"^[0-9A-Fa-f]+$")], ...] = ()
@@ -140,22 +191,30 @@ class GatewayConfig(Strict):
     journal: JournalSettings | None = None
     mqtt: MqttSettings | None = None
     health: HealthSettings = HealthSettings()
+    scanners: tuple[Scanner, ...] = ()
+    listener: ListenerSettings | None = None
+
+    @model_validator(mode="after")
+    def _names_are_apart(self) -> GatewayConfig:
+        if not (self.readers or self.scanners or self.listener):
+            raise ValueError("nothing to do: name readers, scanners or a listener for handhelds")
+        if has_twins(reader.name for reader in self.readers):
+            raise ValueError("two readers have the same name")
+        devices = [scanner.name for scanner in self.scanners] + list(self.listener.users if self.listener else ())
+        if has_twins(devices):
+            raise ValueError("two scanners or handhelds have the same name")
+        return self
 
     @model_validator(mode="after")
     def _names_agree(self) -> GatewayConfig:
         zones, portals = {zone.code for zone in self.zones}, {portal.code for portal in self.portals}
+        readers = {reader.name for reader in self.readers}
         for portal in self.portals:
             if portal.inside_zone not in zones:
                 raise ValueError(f"portal {portal.code}: inside_zone {portal.inside_zone} is no zone of this file")
-        names = [reader.name for reader in self.readers]
-        if len(set(names)) != len(names):
-            raise ValueError("two readers have the same name")
-        for portal in self.portals:
             for light in portal.lights:
-                if light.reader not in names:
-                    raise ValueError(
-                        f"portal {portal.code}: a light at reader {light.reader}, which is not in this file"
-                    )
+                if light.reader not in readers:
+                    raise ValueError(f"portal {portal.code}: a light at reader {light.reader}, which is not here")
         for reader in self.readers:
             for antenna in reader.antennas:
                 if antenna.zone is not None and antenna.zone not in zones:
@@ -166,14 +225,20 @@ class GatewayConfig(Strict):
 
     @property
     def hash(self) -> str:
-        """SHA-256 (hex) of everything that decides how reads are judged; journal, broker and lamps do not."""
-        lamps = {"__all__": {"lights"}}
-        judged = self.model_dump_json(exclude={"journal": True, "mqtt": True, "health": True, "portals": lamps})
+        """SHA-256 (hex) of everything that decides how reads are judged; journal, broker, scanners and lamps do not."""
+        apart: dict[str, Any] = dict.fromkeys(("journal", "mqtt", "health", "scanners", "listener"), True)
+        judged = self.model_dump_json(exclude=apart | {"portals": {"__all__": {"lights"}}})
         return hashlib.sha256(judged.encode()).hexdigest()
 
 
+def has_twins(names: Iterable[str]) -> bool:
+    """Does a name stand twice among these?"""
+    listed = list(names)
+    return len(set(listed)) != len(listed)
+
+
 def load(path: Path) -> GatewayConfig:
-    """Read gateway.toml; a relative journal path is taken from the file's folder.
+    """Read gateway.toml; relative paths of the journal and of certificates are taken from the file's folder.
 
     Raises ConfigError naming the key, what is wrong with it, and the file.
     """
@@ -187,7 +252,14 @@ def load(path: Path) -> GatewayConfig:
         config = GatewayConfig.model_validate(raw)
     except ValidationError as error:
         raise ConfigError(f"{path}: {explain(error)}") from error
-    if config.journal is not None and not config.journal.path.is_absolute():
-        journal = config.journal.model_copy(update={"path": path.parent / config.journal.path})
-        config = config.model_copy(update={"journal": journal})
-    return config
+    return _with_whole_paths(config, path.parent)
+
+
+def _with_whole_paths(config: GatewayConfig, folder: Path) -> GatewayConfig:
+    changes: dict[str, Any] = {}
+    if config.journal is not None:
+        changes["journal"] = config.journal.model_copy(update={"path": folder / config.journal.path})
+    if config.listener is not None and config.listener.tls_cert and config.listener.tls_key:
+        files = {"tls_cert": folder / config.listener.tls_cert, "tls_key": folder / config.listener.tls_key}
+        changes["listener"] = config.listener.model_copy(update=files)
+    return config.model_copy(update=changes)

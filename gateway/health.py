@@ -26,7 +26,8 @@ COUNTERS: Final = {
     "late": "Reads that came after their instant was judged",
     "dropped_reads": "Reads dropped because judging stood still",
     "movements": "Movements decided",
-    "scans": "Scans heard from handhelds",
+    "scans": "Scans heard from handhelds and wired scanners",
+    "refused_scans": "Readings of wired scanners that the gateway refused",
     "batches_sent": "Batches published, repeated ones included",
     "times_back": "Times the publisher went back to send again",
     "rewinds": "Times a new store asked for older events",
@@ -65,21 +66,23 @@ class StatsCollector(Collector):
             )
             offset.add_metric(self._values, self._stats.clock_offset_s)
             yield offset
-        readers = GaugeMetricFamily(
-            "tallyman_gateway_reader_up", "1 while the reader is inventorying", labels=(*self._names, "reader")
-        )
-        for reader, up in self._stats.readers.items():
-            readers.add_metric((*self._values, reader), float(up))
-        yield readers
+        yield self._ups("reader", "1 while the reader is inventorying", self._stats.readers)
+        yield self._ups("scanner", "1 while the wired scanner has a line", self._stats.scanners)
+
+    def _ups(self, kind: str, meaning: str, states: dict[str, bool]) -> Metric:
+        gauge = GaugeMetricFamily(f"tallyman_gateway_{kind}_up", meaning, labels=(*self._names, kind))
+        for name, up in states.items():
+            gauge.add_metric((*self._values, name), float(up))
+        return gauge
 
 
 def make_app(config: GatewayConfig, stats: GatewayStats, registry: CollectorRegistry) -> web.Application:
-    """The page. /healthz answers 503 while judging stands still or no reader is inventorying: what a person at the site
-    must look at. Being offline is no illness."""
+    """The page. /healthz answers 503 while judging stands still or none of the readers is inventorying: what a person
+    at the site must look at. Being offline is no illness."""
     registry.register(StatsCollector(config, stats))
 
     async def healthz(_request: web.Request) -> web.Response:
-        healthy = stats.judging and any(stats.readers.values())
+        healthy = stats.judging and (any(stats.readers.values()) or not config.readers)
         body = {"site": config.site, "gateway": config.gateway, "healthy": healthy, **asdict(stats)}
         return web.json_response(body, status=200 if healthy else 503)
 

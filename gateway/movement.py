@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Literal
 
+from gateway.belief import PACES
 from gateway.coverage import Coverage
 from gateway.tags import Tags
 from readers.read import EpcTable, from_us
@@ -138,32 +139,38 @@ class Book:
         )
 
 
-def pack_state(state: State, zone: str | None, seen_us: int, decided_us: int, gaps: GapRow) -> str:
-    """A tag's journal row as compact JSON."""
-    row = {"s": int(state), "z": zone, "t": seen_us, "d": decided_us, "g": list(gaps)}
-    return json.dumps(row, separators=(",", ":"))
+Habit = tuple[float, ...]
+"""What a tag's window was learnt from: sightings, looks (belief), and the weights of its paces."""
 
-
-GapRow = tuple[float, float, int]
-"""Mean (s), mean square (s²) and number of the gaps between sightings that a tag's window was learnt from."""
+HABIT_SIZE: Final = 2 + PACES
 
 
 @dataclass(frozen=True, slots=True)
 class StoredState:
-    """A journal row, read back."""
+    """A tag's journal row. `habit` is None where nothing was learnt."""
 
     state: State
     zone: str | None
     seen_us: int
     decided_us: int
-    gaps: GapRow
+    habit: Habit | None
+
+
+def pack_state(stored: StoredState) -> str:
+    """A tag's journal row as compact JSON."""
+    row = {"s": int(stored.state), "z": stored.zone, "t": stored.seen_us, "d": stored.decided_us, "h": stored.habit}
+    return json.dumps(row, separators=(",", ":"))
 
 
 def unpack_state(text: str) -> StoredState:
-    """Read a row that `pack_state` wrote. Raises ValueError for anything else."""
+    """Read a row that `pack_state` wrote. A habit of another size was learnt by another method and is not used. Raises
+    ValueError for anything else."""
     try:
         row = json.loads(text)
-        mean_s, square_s2, count = row["g"]
-        return StoredState(State(row["s"]), row["z"], int(row["t"]), int(row["d"]), (mean_s, square_s2, int(count)))
-    except (KeyError, TypeError) as error:
+        learnt = tuple(float(each) for each in row.get("h") or ())
+        habit = (
+            learnt if len(learnt) == HABIT_SIZE and min(learnt) >= 0.0 and min(learnt[1], sum(learnt[2:])) > 0 else None
+        )
+        return StoredState(State(row["s"]), row["z"], int(row["t"]), int(row["d"]), habit)
+    except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"a tag's stored state cannot be read: {text!r}") from error

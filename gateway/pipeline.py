@@ -26,8 +26,8 @@ import numpy as np
 from gateway.config import GatewayConfig
 from gateway.coverage import LINK_DOUBT_US, NOWHERE, Coverage
 from gateway.grid import GridReads, ReorderBuffer
-from gateway.movement import Book, Decision, Finding, State, pack_state, unpack_state
-from gateway.placing import Placing
+from gateway.movement import Book, Decision, Finding, State, StoredState, pack_state, unpack_state
+from gateway.placing import Placing, View
 from gateway.portal import Doors
 from gateway.tags import NEVER_US, Tags
 from readers.read import EpcTable, ReadBatch, ReaderEvent, ReaderState, join_reads
@@ -105,6 +105,10 @@ class Pipeline:
         """Everything before this time has been judged; None before the first step."""
         return None if self._next_cell is None else self._next_cell * self._tick_us
 
+    def view(self, epc: bytes) -> View:
+        """What is known now of one tag that was read, for whoever asks why (`tallyman explain`)."""
+        return self._placing.view(self._epcs.number(epc))
+
     def restore(self, rows: Iterable[TagRow], now_us: int) -> None:
         """Resume from the journal's rows, before the first step. Windows count anew from here: what happened while the
         gateway was down is not known. A row whose zone the configuration no longer has leaves its tag absent.
@@ -123,7 +127,7 @@ class Pipeline:
             self._tags.stored_at_us[tag] = stored.seen_us
             if present and zone is not None:
                 self._tags.place[tag] = zone
-                self._placing.resume(tag, zone, stored.seen_us, stored.gaps)
+                self._placing.resume(tag, zone, stored.seen_us, stored.habit)
         self._next_cell = (now_us - self._reorder_us) // self._tick_us
 
     def step(self, events: Sequence[ReaderEvent], now_us: int) -> StepResult:
@@ -257,10 +261,11 @@ class Pipeline:
         self._forget_at_us = end_us + FORGET_EVERY_US
         tags = self._tags
         known = (tags.decided_at_us != NEVER_US) & (tags.state != State.PRESENT)
-        for tag in np.flatnonzero(known & (tags.decided_at_us < end_us - FORGET_US)):
-            tags.state[tag] = State.ABSENT
-            tags.decided_at_us[tag] = NEVER_US
-            step.forgotten.append(int(tag))
+        old = np.flatnonzero(known & (tags.decided_at_us < end_us - FORGET_US))
+        tags.state[old] = State.ABSENT
+        tags.decided_at_us[old] = NEVER_US
+        self._placing.forget(old)
+        step.forgotten.extend(old.tolist())
 
     def _result(self, step: _Step) -> StepResult:
         changed = step.changed.difference(step.forgotten)
@@ -278,13 +283,9 @@ class Pipeline:
         zone = int(tags.place[tag]) if state is State.PRESENT else None
         seen_us = self._placing.seen_us(tag, zone) if zone is not None else int(tags.decided_at_us[tag])
         tags.stored_at_us[tag] = seen_us
-        return pack_state(
-            state,
-            self._coverage.zones[zone] if zone is not None else None,
-            seen_us,
-            int(tags.decided_at_us[tag]),
-            self._placing.gaps(tag, zone),
-        )
+        code = self._coverage.zones[zone] if zone is not None else None
+        decided_us, habit = int(tags.decided_at_us[tag]), self._placing.habit(tag, zone)
+        return pack_state(StoredState(state, code, seen_us, decided_us, habit))
 
     def _grow(self) -> None:
         if self._tags.grow():

@@ -1,18 +1,22 @@
-"""Handheld scans: heard over MQTT, journalled, answered; later told what the backend made of them.
+"""Scans: heard over MQTT or a wire, journalled, answered; later told what the backend made of them.
 
     device ── ScanRequest ──▶ journal ── Scan event ──▶ publisher ──▶ backend
        ◀── stored ─────────────┘                                        │
        ◀── applied | refused, and why ───────── Ack.scans ◀─────────────┘
 
-A device repeats its request until it hears something; a repeat is answered with the latest that is known of it.
+Handhelds publish to the site's broker, or to the gateway's own listener (listener.py), which works without either
+internet or broker; scanners on a wire speak through wired.py. A handheld repeats its request until it hears something;
+a repeat is answered with the latest that is known of it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Final
 
 from gateway.errors import JournalError
 from gateway.journal import Journal
@@ -26,19 +30,41 @@ from wire.topics import every, parse, topic
 logger = logging.getLogger(__name__)
 
 
-class ScanDesk:
-    """Takes in the scans of one site's handhelds and hands out what became of them."""
+MAX_ANSWERS: Final = 256
+"""Outcomes on their way to one broker; of more the devices will ask again."""
 
-    def __init__(
-        self, site: str, journal: Journal, link: MqttLink, stats: GatewayStats, stored: Callable[[], None]
-    ) -> None:
+Told = Callable[[ScanOutcome], None]
+"""How a device on a wire hears what became of its scan. Called on the event loop; must not block."""
+
+
+class ScanDesk:
+    """Takes in the scans of one site's devices and hands out what became of them."""
+
+    def __init__(self, site: str, journal: Journal, stats: GatewayStats, stored: Callable[[], None]) -> None:
         self._site = site
         self._journal = journal
-        self._link = link
         self._stats = stats
         self._stored = stored
+        self._wired: dict[str, Told] = {}
+        self._answers: dict[MqttLink, set[asyncio.Task[None]]] = {}
         self._complained_of: set[str] = set()
-        link.subscribe(every("scans", site), self._receive)
+
+    def serve(self, link: MqttLink) -> None:
+        """Take in what handhelds publish on this link, and publish outcomes on it. It must not be up yet."""
+        self._answers[link] = set()
+        link.subscribe(every("scans", self._site), self._receive)
+
+    def wire(self, device: str, told: Told) -> None:
+        """Have `told` called with what becomes of a device's scans."""
+        self._wired[device] = told
+
+    async def take(self, device: str, request: ScanRequest) -> ScanOutcome:
+        """Keep a scan and tell its device what is known of it. Raises JournalError when it cannot be kept."""
+        (outcome,) = await self._journal.append_scans([as_event(device, request)])
+        self._stats.scans += 1
+        self._stored()
+        self._answer(outcome)
+        return outcome
 
     async def tell(self, outcomes: Sequence[ScanOutcome]) -> None:
         """Keep the backend's word on scans, and pass on what is new to their devices."""
@@ -48,7 +74,7 @@ class ScanDesk:
             logger.warning("outcomes of scans not kept, told all the same: %s", error)
             news = list(outcomes)
         for outcome in news:
-            await self._answer(outcome)
+            self._answer(outcome)
 
     async def _receive(self, message: InboundMessage) -> None:
         try:
@@ -62,13 +88,9 @@ class ScanDesk:
             await self._refuse(device, message.payload, str(error))
             return
         try:
-            (outcome,) = await self._journal.append_scans([as_event(device, request)])
+            await self.take(device, request)
         except JournalError as error:
             logger.warning("scan not kept, the device will repeat it device=%s: %s", device, error)
-            return
-        self._stats.scans += 1
-        self._stored()
-        await self._answer(outcome)
 
     async def _refuse(self, device: str, payload: bytes, reason: str) -> None:
         """Say no to what cannot be read, when at least its id can; log once for each device."""
@@ -79,11 +101,23 @@ class ScanDesk:
         with suppress(ValueError, AttributeError):
             scan_id = json.loads(payload).get("scan_id")
         if isinstance(scan_id, str) and 0 < len(scan_id) <= 64:
-            await self._answer(ScanOutcome(device=device, scan_id=scan_id, state="refused", reason=reason[:500]))
+            self._answer(ScanOutcome(device=device, scan_id=scan_id, state="refused", reason=reason[:500]))
 
-    async def _answer(self, outcome: ScanOutcome) -> None:
+    def _answer(self, outcome: ScanOutcome) -> None:
+        """Over its wire, and on every link that is up: where a device listens now is not remembered. Nobody waits: a
+        broker that stalls must hold up neither the next scan nor the other link."""
+        told = self._wired.get(outcome.device)
+        if told is not None:
+            told(outcome)
+        for link, answers in self._answers.items():
+            if link.connected and len(answers) < MAX_ANSWERS:
+                task = asyncio.get_running_loop().create_task(self._publish(link, outcome))
+                answers.add(task)
+                task.add_done_callback(answers.discard)
+
+    async def _publish(self, link: MqttLink, outcome: ScanOutcome) -> None:
         try:
-            await self._link.publish(topic(self._site, outcome.device, "outcomes"), encode(outcome))
+            await link.publish(topic(self._site, outcome.device, "outcomes"), encode(outcome))
         except LinkError as error:
             logger.debug("outcome not sent, the device will ask again device=%s: %s", outcome.device, error)
 

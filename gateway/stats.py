@@ -18,6 +18,8 @@ class GatewayStats:
     """Reads not judged because the journal had no room for too long."""
     movements: int = 0
     scans: int = 0
+    refused_scans: int = 0
+    """What wired scanners read and the gateway itself refused: no GS1 code, or no operator set."""
     batches_sent: int = 0
     times_back: int = 0
     """How often the publisher went back to send again."""
@@ -39,3 +41,5 @@ class GatewayStats:
     """Backend's clock minus ours, as measured from its answers; None before the first."""
     readers: dict[str, bool] = field(default_factory=dict)
     """Which readers are inventorying."""
+    scanners: dict[str, bool] = field(default_factory=dict)
+    """Which wired scanners have a line."""

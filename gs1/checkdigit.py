@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from gs1.errors import IdentityError
 
+_GROUP: Final = 10_000
+"""Four digits at a time: an even count, so that every group weighs alike; a look-up for each four is quick."""
 
-def _weighted(number: int, first: int, second: int) -> int:
-    hundreds, tens, ones = number // 100, number // 10 % 10, number % 10
-    return first * ones + second * tens + first * hundreds
-
-
-# Weighted sums of three digits at a time: a check digit then costs one look-up for three digits.
-_ODD = tuple(_weighted(number, 3, 1) for number in range(1000))
-_EVEN = tuple(_weighted(number, 1, 3) for number in range(1000))
+_WEIGHED: Final = tuple(3 * (n % 10 + n // 100 % 10) + n // 10 % 10 + n // 1000 for n in range(_GROUP))
 
 
 def of_number(payload: int) -> int:
     """The check digit of `payload`, the key without its check digit, as a number ≥ 0 (leading zeros weigh nothing)."""
     total = 0
     while payload:
-        payload, low = divmod(payload, 1000)
-        total += _ODD[low]
-        payload, low = divmod(payload, 1000)
-        total += _EVEN[low]
+        payload, low = divmod(payload, _GROUP)
+        total += _WEIGHED[low]
     return -total % 10
 
 

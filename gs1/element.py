@@ -4,7 +4,7 @@ A code may name the thing itself, the unit that holds it, an asset, or so many o
 identities are written as application identifiers is in link.py.
 
 Source: GS1 General Specifications, chapters 3 (application identifiers), 4.13 (pairs that are forbidden or must go
-together) and 7.8; biip parses each value.
+together) and 7.8, and GS1's syntax dictionary, which lists those pairs; biip parses each value.
 """
 
 from __future__ import annotations
@@ -40,17 +40,51 @@ FORBIDDEN_PAIRS: Final = (
     ("01", "37", "the count belongs to 02, the content of a logistic unit"),
     ("01", "255", "a coupon is no trade item"),
     ("02", "255", "a coupon is no trade item"),
+    ("02", "03", "the content is named once"),
+    ("01", "03", "a trade item is named once"),
+    ("03", "37", "the count belongs to 02, the content of a logistic unit"),
     ("01", "8006", "a piece is named by 8006 alone"),
     ("37", "8006", "the count belongs to 02, the content of a logistic unit"),
     ("21", "235", "a thing has one serial number"),
+    ("03", "235", "a thing made to order has its serial number in 21"),
+    ("420", "421", "a unit goes to one postal code"),
+    ("422", "426", "426 says that every step was in one country"),
+    ("423", "426", "426 says that every step was in one country"),
+    ("424", "426", "426 says that every step was in one country"),
+    ("425", "426", "426 says that every step was in one country"),
 )
 """Application identifiers that may not stand in one code, and why."""
+
+_ITEM: Final = ("01", "02", "03", "8006", "8026")
+NEEDS: Final[dict[str, tuple[tuple[str, ...], str]]] = {
+    "10": (_ITEM, "a lot"),
+    "11": (_ITEM, "a production date"),
+    "13": (_ITEM, "a packaging date"),
+    "15": (_ITEM, "a best-before date"),
+    "16": (_ITEM, "a sell-by date"),
+    "17": ((*_ITEM, "255"), "an expiry date"),
+    "20": (_ITEM, "a variant"),
+    "21": (("01", "03", "8006"), "a serial number"),
+    "22": (("01",), "a consumer variant"),
+    "30": (("01", "02"), "a count of pieces"),
+    "37": (("02", "8026"), "a count"),
+    "235": (("01",), "a serial number"),
+    "240": (_ITEM, "an additional number"),
+    "241": (_ITEM, "a customer's part number"),
+    "250": (("21",), "a secondary serial number"),
+    "254": (("414",), "an extension"),
+    "403": (("00",), "a route"),
+    "422": (_ITEM, "a country of origin"),
+    "7003": (("01", "02", "03"), "an expiry time"),
+}
+"""What says something of another identifier: one of those must stand in the same code. And what it is, for a reason."""
 
 _KIND_OF: Final[dict[str, Kind]] = {"00": "sscc", "8003": "grai", "8004": "giai"}
 _KEYS: Final = frozenset({"01", "02", *_KIND_OF})
 _AIM: Final = re.compile(r"\][A-Za-z][0-9A-Za-z]")
 _GS1_SYMBOLOGIES: Final = {symbology.value: symbology for symbology in GS1Symbology}
 """AIM identifier → symbology of GS1's; any other symbology may hold the same keys and is read by its content."""
+_CONTROL: Final = re.compile(r"[\x00-\x1c\x1e\x1f\x7f]")
 _BRACKETED: Final = re.compile(r"\((\d{2,4})\)([^(]+)")
 
 
@@ -89,6 +123,9 @@ def parse_scan(code: str) -> ScannedCode:
     text = code.strip("\r\n\t ")
     if not text or len(text) > MAX_CODE_CHARACTERS:
         raise ScanError(f"a code has 1 to {MAX_CODE_CHARACTERS} characters, this one has {len(text)}")
+    control = _CONTROL.search(text)
+    if control is not None:
+        raise ScanError(f"{text!r}: 0x{ord(control[0]):02X} is no character of a code; FNC1 is 0x1D")
     try:
         return _of_elements(_read(text))
     except (ParseError, ValueError) as error:
@@ -173,12 +210,12 @@ def _check_pairs(present: Iterable[str]) -> None:
     for one, other, why in FORBIDDEN_PAIRS:
         if one in held and other in held:
             raise ScanError(f"({one}) and ({other}) may not stand together: {why}")
-    if "37" in held and "02" not in held:
-        raise ScanError("(37) is a count of nothing: it needs (02), the GTIN of what is counted")
     if "02" in held and "37" not in held:
         raise ScanError("(02) needs (37), the count of what the unit holds")
-    if "21" in held and not held & {"01", "8006"}:
-        raise ScanError("(21) is a serial number of nothing: it needs (01), the GTIN of the thing")
+    for ai in sorted(held & NEEDS.keys()):
+        needed, what = NEEDS[ai]
+        if not held.intersection(needed):
+            raise ScanError(f"({ai}) is {what} of nothing: it needs ({') or ('.join(needed)})")
     if not held & _KEYS:
         raise ScanError(f"names none of the keys ({'), ('.join(sorted(_KEYS))}): nothing to count")
 

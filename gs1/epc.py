@@ -3,7 +3,8 @@
     parse_epc(bytes) → Identity → to_epc → bytes            every field, the filter value kept
     parse_tag_uri(str) → Identity → tag_uri → str           urn:epc:tag:sgtin-96:3.95060001343.05.123456789
     parse_pure_uri(str) → Identity → pure_uri → str         urn:epc:id:sgtin:95060001343.05.123456789
-    gtin_of(bytes) → str | None                             the hot path: integer arithmetic only
+    sgtin96_of(bytes) → (gtin, serial) | None               the hot path: integer arithmetic only
+    sgtin96_uri(bytes) → str | None                         likewise, as a pure identity URI
 
 Source: GS1 EPC Tag Data Standard 2.x, chapters 6, 7, 12, 14.
 """
@@ -16,6 +17,8 @@ from typing import Final
 from gs1 import checkdigit
 from gs1.errors import IdentityError, UriError
 from gs1.identity import Giai, Grai, Identity, Sgln, Sgtin, Sscc, of_tag, to_tag
+from gs1.link import of_plus, to_plus
+from gs1.plus import PLUS_BY_HEADER, PLUS_BY_NAME, pack_plus, unpack_plus
 from gs1.scheme import BY_NAME, SCHEMES, Scheme, Tag, pack, unpack
 
 _TAG_URI: Final = "urn:epc:tag:"
@@ -30,7 +33,8 @@ _COMPANY_SHIFT: Final = (4, 7, 10, 14, 17, 20, 24)
 _COMPANY_LIMIT: Final = (10**12, 10**11, 10**10, 10**9, 10**8, 10**7, 10**6)
 _ITEM_LIMIT: Final = (10, 10**2, 10**3, 10**4, 10**5, 10**6, 10**7)
 _HEADER_SGTIN_96: Final = 0x30
-_HEADER_SGTIN_198: Final = 0x36
+_SGTIN_96_BYTES: Final = 12
+_SGTIN_URI: Final = tuple(f"{_PURE_URI}sgtin:%0{12 - value}d.%0{1 + value}d.%d" for value in range(7))
 
 
 def parse_epc(epc: bytes) -> Identity:
@@ -38,33 +42,55 @@ def parse_epc(epc: bytes) -> Identity:
 
     Raises UnknownSchemeError for a header that names no scheme, EpcError naming the field that breaks its rule.
     """
+    if epc and epc[0] in PLUS_BY_HEADER:
+        return of_plus(unpack_plus(epc))
     return of_tag(unpack(epc))
 
 
 def to_epc(identity: Identity) -> bytes:
     """EPC memory of an identity, in whole 16-bit words. Raises IdentityError when it does not fit its scheme."""
+    if identity.scheme in PLUS_BY_NAME:
+        return pack_plus(to_plus(identity))
     return pack(to_tag(identity))
 
 
-def gtin_of(epc: bytes) -> str | None:
-    """The GTIN (14 digits) of an SGTIN-96 or SGTIN-198, or None when the memory is no valid one of these.
+def sgtin96_of(epc: bytes) -> tuple[str, int] | None:
+    """The GTIN (14 digits) and serial number of an SGTIN-96; None when the memory is no valid one.
 
-    The serial number is not looked at; parse_epc does and says what is wrong.
+    For millions of tags; parse_epc says what is wrong with the rest.
     """
-    if len(epc) < 12 or (epc[0] != _HEADER_SGTIN_96 and epc[0] != _HEADER_SGTIN_198):
+    taken = _sgtin96(epc)
+    if taken is None:
         return None
-    head = int.from_bytes(epc[:8])
-    partition = (head >> 50) & 7
+    _, company, item, item_limit, serial = taken
+    indicator, rest = divmod(item, item_limit // 10)
+    payload = indicator * 10**12 + company * (item_limit // 10) + rest
+    return f"{payload * 10 + checkdigit.of_number(payload):014d}", serial
+
+
+def sgtin96_uri(epc: bytes) -> str | None:
+    """The pure identity URI of an SGTIN-96; None when the memory is no valid one."""
+    taken = _sgtin96(epc)
+    if taken is None:
+        return None
+    partition, company, item, _, serial = taken
+    return _SGTIN_URI[partition] % (company, item, serial)
+
+
+def _sgtin96(epc: bytes) -> tuple[int, int, int, int, int] | None:
+    """Partition, company prefix, item reference and its limit, serial number."""
+    if len(epc) != _SGTIN_96_BYTES or epc[0] != _HEADER_SGTIN_96:
+        return None
+    value = int.from_bytes(epc)
+    partition = (value >> 82) & 7
     if partition == 7:
         return None
     shift, item_limit = _COMPANY_SHIFT[partition], _ITEM_LIMIT[partition]
-    field = (head >> 6) & 0xFFF_FFFF_FFFF
+    field = (value >> 38) & 0xFFF_FFFF_FFFF
     company, item = field >> shift, field & ((1 << shift) - 1)
     if company >= _COMPANY_LIMIT[partition] or item >= item_limit:
         return None
-    indicator, rest = divmod(item, item_limit // 10)
-    payload = indicator * 10**12 + company * (item_limit // 10) + rest
-    return f"{payload * 10 + checkdigit.of_number(payload):014d}"
+    return partition, company, item, item_limit, value & 0x3F_FFFF_FFFF
 
 
 def encode_sgtin96(gtin: str, serial: int | str, company_prefix_digits: int, filter: int = 0) -> bytes:  # noqa: A002

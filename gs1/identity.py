@@ -8,11 +8,12 @@ counts; the rest is recognised and shown by name.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 from gs1 import checkdigit
 from gs1.errors import IdentityError
+from gs1.plus import PLUS_BY_NAME
 from gs1.scheme import BY_NAME, Tag
 
 
@@ -22,14 +23,21 @@ class _OnTag:
 
     scheme: str
     filter: int = 0
+    hostname: str | None = None
+    """Of the Digital Link, on a tag of a "++" scheme."""
+    aidc: str | None = None
+    """The bits after the EPC on a tag of a "+" scheme whose data toggle says that data follows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _WithPrefix(_OnTag):
-    company_prefix_digits: int
+    company_prefix_digits: int | None = None
+    """None on a tag of a "+" scheme, which does not tell it."""
 
-    def _split(self, digits: str) -> tuple[str, str]:
-        """Part digits into the company prefix and what follows."""
+    def split(self, digits: str) -> tuple[str, str]:
+        """Part digits into the company prefix and what follows. Raises IdentityError when its length is not known."""
+        if self.company_prefix_digits is None:
+            raise IdentityError(f"{self.scheme}: the length of the company prefix is not known, and this form needs it")
         return digits[: self.company_prefix_digits], digits[self.company_prefix_digits :]
 
 
@@ -40,6 +48,8 @@ class Sgtin(_WithPrefix):
     kind: ClassVar[str] = "sgtin"
     gtin: str
     serial: str
+    dated: tuple[str, str] | None = field(default=None, kw_only=True)
+    """AI and YYMMDD of the date on a DSGTIN+: AI 17 when it expires."""
 
     def parts(self) -> tuple[str, ...]:
         """The parts of its URI. Raises IdentityError when the GTIN is none."""
@@ -56,7 +66,7 @@ class Sscc(_WithPrefix):
     def parts(self) -> tuple[str, ...]:
         """The parts of its URI. Raises IdentityError when the SSCC is none."""
         checkdigit.require(self.sscc, 18, "SSCC")
-        company, reference = self._split(self.sscc[1:17])
+        company, reference = self.split(self.sscc[1:17])
         return company, self.sscc[0] + reference
 
 
@@ -71,7 +81,7 @@ class Sgln(_WithPrefix):
     def parts(self) -> tuple[str, ...]:
         """The parts of its URI. Raises IdentityError when the GLN is none."""
         checkdigit.require(self.gln, 13, "GLN")
-        return (*self._split(self.gln[:12]), self.serial)
+        return (*self.split(self.gln[:12]), self.serial)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +100,7 @@ class Grai(_WithPrefix):
     def parts(self) -> tuple[str, ...]:
         """The parts of its URI. Raises IdentityError when the asset type is none."""
         checkdigit.require(self.asset_type, 13, "asset type")
-        return (*self._split(self.asset_type[:12]), self.serial)
+        return (*self.split(self.asset_type[:12]), self.serial)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +112,7 @@ class Giai(_WithPrefix):
 
     def parts(self) -> tuple[str, ...]:
         """The parts of its URI."""
-        return self._split(self.giai)
+        return self.split(self.giai)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +124,12 @@ class Gsrn(_WithPrefix):
     @property
     def kind(self) -> str:
         """`gsrn` or `gsrnp`."""
-        return BY_NAME[self.scheme].key
+        return self.scheme.rstrip("+").partition("-")[0]
 
     def parts(self) -> tuple[str, ...]:
         """The parts of its URI. Raises IdentityError when the GSRN is none."""
         checkdigit.require(self.gsrn, 18, "GSRN")
-        return self._split(self.gsrn[:17])
+        return self.split(self.gsrn[:17])
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +143,7 @@ class Gdti(_WithPrefix):
     def parts(self) -> tuple[str, ...]:
         """The parts of its URI. Raises IdentityError when the document type is none."""
         checkdigit.require(self.document_type, 13, "document type")
-        return (*self._split(self.document_type[:12]), self.serial)
+        return (*self.split(self.document_type[:12]), self.serial)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +157,7 @@ class Sgcn(_WithPrefix):
     def parts(self) -> tuple[str, ...]:
         """The parts of its URI. Raises IdentityError when the coupon number is none."""
         checkdigit.require(self.coupon, 13, "coupon number")
-        return (*self._split(self.coupon[:12]), self.serial)
+        return (*self.split(self.coupon[:12]), self.serial)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +170,7 @@ class Cpi(_WithPrefix):
 
     def parts(self) -> tuple[str, ...]:
         """The parts of its URI."""
-        return (*self._split(self.cpi), self.serial)
+        return (*self.split(self.cpi), self.serial)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +235,8 @@ Identity = Sgtin | Sscc | Sgln | Grai | Giai | Gsrn | Gdti | Sgcn | Cpi | Itip |
 def _of_gtin(identity: Sgtin | Itip, gtin: str) -> tuple[str, str]:
     """Company prefix and item reference: the indicator digit moves from the front to the reference (TDS 6.3.1)."""
     checkdigit.require(gtin, 14, "GTIN")
-    digits = identity.company_prefix_digits
-    return gtin[1 : 1 + digits], gtin[0] + gtin[1 + digits : 13]
+    company, item = identity.split(gtin[1:13])
+    return company, gtin[0] + item
 
 
 def _checked(payload: str) -> str:
@@ -267,10 +277,14 @@ def of_tag(tag: Tag) -> Identity:
 
 
 def to_tag(identity: Identity) -> Tag:
-    """The scheme, filter and parts that write this identity. Raises IdentityError."""
+    """The scheme, filter and parts that write this identity. Raises IdentityError, also for a "+" scheme."""
     scheme = BY_NAME.get(identity.scheme)
+    if scheme is None and identity.scheme in PLUS_BY_NAME:
+        raise IdentityError(f"{identity.scheme} has no URN: write it as a Digital Link or an element string")
     if scheme is None:
-        raise IdentityError(f"no scheme {identity.scheme!r}; known: {', '.join(sorted(BY_NAME))}")
+        raise IdentityError(f"no scheme {identity.scheme!r}; known: {', '.join(sorted([*BY_NAME, *PLUS_BY_NAME]))}")
     if _MADE_OF[scheme.key][0] is not type(identity):
         raise IdentityError(f"scheme {scheme.name} writes no {type(identity).__name__}")
+    if identity.hostname is not None or identity.aidc is not None or (isinstance(identity, Sgtin) and identity.dated):
+        raise IdentityError(f"{scheme.name} holds no hostname, date or AIDC data: that is for the + schemes")
     return Tag(scheme, identity.filter, identity.parts())

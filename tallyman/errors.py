@@ -3,8 +3,10 @@
 TallymanError
 ├── MissingExtraError    a command needs packages that the base install leaves out; names the extra
 ├── EmbeddedError        the embedded database or broker cannot run here; says why and what to do
-├── ReplayError          a recording does not fit the configuration, or its events cannot be written
+├── ReplayError          a recording does not fit the configuration, or its events cannot be written or served
 ├── SimulateError        readers cannot be served as asked; names the option and the mend
+├── ExplainError         the files given do not speak of the tag, or the picture cannot be written
+├── SourceError          it is not said, or not clear, which reader or recording is meant
 └── DemoError            the demo cannot start or go on; says why and what to do
 """
 
@@ -32,4 +34,12 @@ class SimulateError(TallymanError):
 
 
 class ReplayError(TallymanError):
-    """A recording does not fit the configuration, or its events cannot be written. Names the file."""
+    """A recording does not fit the configuration, or its events cannot be written or served. Names the file."""
+
+
+class ExplainError(TallymanError):
+    """The events or the recording do not speak of the tag, or its picture cannot be written."""
+
+
+class SourceError(TallymanError):
+    """It is not said, or not clear, which reader or recording is meant."""

@@ -10,6 +10,7 @@ from gs1.epc import parse_epc, parse_pure_uri, parse_tag_uri, pure_uri, tag_uri,
 from gs1.errors import EpcError, IdentityError
 from gs1.identity import Identity
 from gs1.link import element_string, elements_of, identity_of, to_link
+from gs1.plus import PLUS_BY_NAME
 
 _MEMORY: Final = re.compile(r"(?:[0-9A-Fa-f]{4}){4,31}")
 """EPC memory as hex, in whole words; no scheme has less than 64 bits, and a GTIN has less digits."""
@@ -48,10 +49,12 @@ def _scanned(text: str) -> list[tuple[str, str]]:
 def _forms(identity: Identity) -> list[tuple[str, str]]:
     forms = [
         ("kind", identity.kind),
+        ("scheme", identity.scheme),
+        ("filter", str(identity.filter)),
         ("epc", to_epc(identity).hex().upper()),
-        ("tag uri", tag_uri(identity)),
-        ("pure identity", pure_uri(identity)),
     ]
+    if identity.scheme not in PLUS_BY_NAME:
+        forms += [("tag uri", tag_uri(identity)), ("pure identity", pure_uri(identity))]
     try:
         elements: Elements = elements_of(identity)
     except IdentityError:

@@ -7,15 +7,16 @@ a gateway is; an event's `decided_at` is the watermark at which it was decided a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gateway.config import GatewayConfig, Reader
 from gateway.pipeline import Pipeline, StepResult
-from readers.read import EpcTable, ReadBatch, ReaderEvent, ReaderState
-from readers.recording import read_recording
+from readers.read import EpcTable, GpiChange, ReadBatch, ReaderEvent, ReaderNotice, ReaderState
+from readers.recording import read_events
+from readers.tape import TapeOpened
 from tallyman.errors import ReplayError
 from wire.events import Movement
 
@@ -33,7 +34,29 @@ class ReplaySummary:
         return f"{self.movements} movements from {self.reads} reads ({self.foreign} foreign, {self.late} late)"
 
 
-def replay(recording: Path, config: GatewayConfig, out: Path) -> ReplaySummary:
+Pace = Callable[[int], None]
+"""Waits until it is time for what was recorded at so many microseconds; see `real_time`."""
+
+
+def at_once(at_us: int) -> None:
+    """No waiting."""
+    del at_us
+
+
+def real_time(speed: float, monotonic_s: Callable[[], float], sleep_s: Callable[[float], None]) -> Pace:
+    """As recorded, `speed` times as fast: what lies a second behind the first waits 1/speed seconds."""
+    began: list[tuple[float, int]] = []
+
+    def wait(at_us: int) -> None:
+        if not began:
+            began.append((monotonic_s(), at_us))
+        began_s, first_us = began[0]
+        sleep_s(max(0.0, began_s + (at_us - first_us) / 1e6 / speed - monotonic_s()))
+
+    return wait
+
+
+def replay(recording: Path, config: GatewayConfig, out: Path, pace: Pace = at_once) -> ReplaySummary:
     """Write the movements that a gateway with this configuration decides on `recording` to `out`, one JSON object a
     line (see `event_line`), in the order of decision.
 
@@ -43,11 +66,14 @@ def replay(recording: Path, config: GatewayConfig, out: Path) -> ReplaySummary:
     reads = foreign = late = movements = 0
     try:
         with out.open("w", encoding="utf-8") as lines:
-            for result in _steps(recording, config):
+            epcs = EpcTable()
+            for _, result in steps(recording, config, epcs, Pipeline(config, epcs), pace):
                 reads, foreign, late = reads + result.reads, foreign + result.foreign, late + result.late
                 for movement in result.movements:
                     lines.write(json.dumps(event_line(movement, config.site)) + "\n")
                     movements += 1
+                if result.movements and pace is not at_once:
+                    lines.flush()
     except OSError as error:
         raise ReplayError(f"{out}: cannot be written: {error.strerror}") from error
     return ReplaySummary(reads, foreign, late, movements)
@@ -61,15 +87,21 @@ def event_line(movement: Movement, site: str) -> dict[str, Any]:
     return {**head, **fields}
 
 
-def _steps(recording: Path, config: GatewayConfig) -> Iterator[StepResult]:
-    epcs = EpcTable()
-    pipeline = Pipeline(config, epcs)
+def steps(
+    recording: Path, config: GatewayConfig, epcs: EpcTable, pipeline: Pipeline, pace: Pace = at_once
+) -> Iterator[tuple[Sequence[ReaderEvent], StepResult]]:
+    """Hand `recording` to `pipeline` as a gateway would: what each step was given, and what it decided."""
     readers = _ReaderNames(recording, config)
     newest_us = 0
-    for batch in read_recording(recording, epcs):
-        newest_us = max(newest_us, batch.received_at_us)
-        yield pipeline.step(readers.rename(batch), newest_us)
-    yield pipeline.step([], newest_us + config.rules.reorder_ms * 1000)
+    for event in read_events(recording, epcs):
+        if isinstance(event, TapeOpened):
+            events = readers.broken_off(newest_us)
+        else:
+            newest_us = max(newest_us, event.received_at_us if isinstance(event, ReadBatch) else event.at_us)
+            pace(newest_us)
+            events = readers.rename(event)
+        yield events, pipeline.step(events, newest_us)
+    yield [], pipeline.step([], newest_us + config.rules.reorder_ms * 1000)
 
 
 class _ReaderNames:
@@ -80,15 +112,23 @@ class _ReaderNames:
         self._readers = config.readers
         self._known: dict[str, Reader] = {}
 
-    def rename(self, batch: ReadBatch) -> list[ReaderEvent]:
-        """The batch under the configured name; before a reader's first, the news that its antennas are on."""
+    def broken_off(self, at_us: int) -> list[ReaderEvent]:
+        """Another recording begins: until their readers say otherwise, the antennas were off meanwhile."""
+        return [
+            ReaderState(reader.name, frozenset(), at_us, "another recording begins") for reader in self._known.values()
+        ]
+
+    def rename(self, event: ReadBatch | ReaderState | ReaderNotice | GpiChange) -> list[ReaderEvent]:
+        """The event under the configured name; before a reader's first, unless it says so itself, the news that its
+        antennas are on."""
         events: list[ReaderEvent] = []
-        reader = self._known.get(batch.reader)
+        reader = self._known.get(event.reader)
         if reader is None:
-            reader = self._known[batch.reader] = self._find(batch.reader)
-            ports = frozenset(antenna.port for antenna in reader.antennas)
-            events.append(ReaderState(reader.name, ports, int(batch.reads["at_us"].min()), "recording begins"))
-        return [*events, ReadBatch(reader.name, batch.reads, batch.received_at_us)]
+            reader = self._known[event.reader] = self._find(event.reader)
+            if isinstance(event, ReadBatch):
+                ports = frozenset(antenna.port for antenna in reader.antennas)
+                events.append(ReaderState(reader.name, ports, int(event.reads["at_us"].min()), "recording begins"))
+        return [*events, replace(event, reader=reader.name)]
 
     def _find(self, name: str) -> Reader:
         for reader in self._readers:

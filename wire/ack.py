@@ -12,7 +12,19 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, ValidationError
 
 from wire.errors import MessageError
-from wire.events import PROTOCOL_VERSION, Epoch, Frozen, Intent, Name, Utc, explain
+from wire.events import (
+    PROTOCOL_VERSION,
+    Document,
+    Epoch,
+    Frozen,
+    Intent,
+    Lot,
+    Name,
+    Operator,
+    Quantity,
+    Utc,
+    explain,
+)
 
 
 class ScanOutcome(Frozen):
@@ -43,13 +55,13 @@ class ScanRequest(Frozen):
 
     version: Literal[1] = PROTOCOL_VERSION
     scan_id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
-    operator: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    operator: Operator
     intent: Intent
     code: Annotated[str, StringConstraints(min_length=1, max_length=512)]
     zone: Name | None = None
-    quantity: Annotated[int, Field(ge=1, le=1_000_000)] = 1
-    lot: Annotated[str, StringConstraints(max_length=20)] | None = None
-    document: Annotated[str, StringConstraints(max_length=64)] | None = None
+    quantity: Quantity = 1
+    lot: Lot | None = None
+    document: Document | None = None
     scanned_at: Utc
 
 

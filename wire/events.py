@@ -103,6 +103,10 @@ class Movement(Frozen):
 
 
 Intent = Literal["receive", "put_away", "pick", "pack", "ship", "count", "damage", "move"]
+Operator = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+Quantity = Annotated[int, Field(ge=1, le=1_000_000)]
+Lot = Annotated[str, StringConstraints(max_length=20)]
+Document = Annotated[str, StringConstraints(max_length=64)]
 
 
 class Scan(Frozen):
@@ -111,14 +115,14 @@ class Scan(Frozen):
     kind: Literal["scan"] = "scan"
     scan_id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     device: Name
-    operator: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    operator: Operator
     intent: Intent
     code: Annotated[str, StringConstraints(min_length=1, max_length=512)]
     """What the scanner sent, AIM symbology identifier included where it gives one; FNC1 is 0x1D."""
     zone: Name | None = None
-    quantity: Annotated[int, Field(ge=1, le=1_000_000)] = 1
-    lot: Annotated[str, StringConstraints(max_length=20)] | None = None
-    document: Annotated[str, StringConstraints(max_length=64)] | None = None
+    quantity: Quantity = 1
+    lot: Lot | None = None
+    document: Document | None = None
     observed_at: Utc
 
 

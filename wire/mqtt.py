@@ -373,6 +373,8 @@ class MqttLink:
         self.broker = parse_url(url)
         self.client_id = client_id
         self.will = will
+        self.down_reason = ""
+        """Why the link is not up, or was not before."""
         self._connection: _Connection | None = None
         self._up = asyncio.Event()
         self._closed = False
@@ -474,13 +476,14 @@ class MqttLink:
             try:
                 await connection.open([one.filter for one in self._subscriptions])
             except LinkError as error:
+                self.down_reason = str(error)
                 news = {"down", "refused"} if isinstance(error, LinkRefusedError) else {"down"}
                 if news - told:
                     logger.warning("mqtt link down broker=%s reason=%s", self.broker, error)
                 told |= news
             else:
                 began_s = loop.time()
-                reason = await self._stay_up(connection)
+                reason = self.down_reason = await self._stay_up(connection)
                 logger.warning("mqtt link down broker=%s reason=%s", self.broker, reason)
                 told = {"down"}
                 if loop.time() - began_s >= STABLE_AFTER_S:

@@ -5,6 +5,7 @@
     tallyman/1/{site}/gateways/{gateway}/status     gateway → anyone    GatewayStatus (retained; last will)
     tallyman/1/{site}/devices/{device}/scans        handheld → gateway  ScanRequest
     tallyman/1/{site}/devices/{device}/outcomes     gateway → handheld  ScanOutcome
+    tallyman/1/doctor/{token}                       doctor → itself     a probe of the broker
 
 The site stands early, so that work is shared out by site with plain subscriptions (docs/adr/0008).
 """
@@ -51,6 +52,16 @@ def every(leaf: Leaf, site: str | None = None) -> str:
     if site is not None and not _NAME.match(site):
         raise TopicError(f"{site!r} cannot be part of a topic")
     return f"{ROOT}/{site or '+'}/{_GROUP_OF[leaf]}/+/{leaf}"
+
+
+def probe(token: str) -> str:
+    """A topic for one probe of a broker; matches no other filter of ours."""
+    return f"{ROOT}/doctor/{token}"
+
+
+def shared(group: str, topic_filter: str) -> str:
+    """The filter by which the members of `group` share what matches `topic_filter`."""
+    return f"$share/{group}/{topic_filter}"
 
 
 def parse(text: str) -> Address:

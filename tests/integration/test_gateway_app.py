@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,14 +24,14 @@ from gateway.stats import GatewayStats
 from readers.driver import Deliver, ReaderSettings
 from readers.errors import DriverNotFoundError
 from readers.read import EpcTable, ReadBatch, ReaderState, empty_reads, to_us
-from wire.ack import Ack, ScanOutcome, ScanRequest, decode_scan_outcome, decode_status
+from tests.cursor_backend import CursorBackend
+from wire.ack import ScanOutcome, ScanRequest, decode_scan_outcome
 from wire.clock import Clock, ScaledClock
-from wire.events import BadEvent, Lost, Movement, ReaderHealth, Scan, decode_upstream, encode
+from wire.events import ReaderHealth, Scan, encode
 from wire.mqtt import InboundMessage, MqttLink
-from wire.topics import every, parse, topic
+from wire.topics import topic
 
 START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
-Event = Movement | Scan | ReaderHealth | BadEvent
 
 
 @pytest.fixture(autouse=True)
@@ -81,69 +81,6 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gateway.app, "find_driver", lambda _name: ScriptedReader)
     ScriptedReader.present = set()
     ScriptedReader.breakdowns = 0
-
-
-class CursorBackend:
-    """Applies batches by the cursor's rules and answers each one; `mute` makes it deaf."""
-
-    def __init__(self, url: str) -> None:
-        self.store = "0a0a0a0a"
-        self.cursors: dict[str, int] = {}
-        self.applied: list[Event] = []
-        self.lost: list[Lost] = []
-        self.status: list[Any] = []
-        self.refuse_scans = False
-        self.mute = False
-        self._link = MqttLink(url, "backend")
-        self._link.subscribe(every("events"), self._on_events)
-        self._link.subscribe(every("status"), self._on_status)
-
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator["CursorBackend"]:
-        async with self._link:
-            await self._link.wait_connected()
-            yield self
-
-    async def _on_status(self, message: InboundMessage) -> None:
-        self.status.append(decode_status(message.payload))
-
-    async def _on_events(self, message: InboundMessage) -> None:
-        if self.mute:
-            return
-        upstream = decode_upstream(message.payload)
-        through = self.cursors.get(upstream.epoch, 0)
-        first, last = (
-            (upstream.from_seq, upstream.through_seq)
-            if isinstance(upstream, Lost)
-            else (upstream.first_seq, upstream.last_seq)
-        )
-        scans: tuple[ScanOutcome, ...] = ()
-        if first <= through + 1 and last > through:
-            if isinstance(upstream, Lost):
-                self.lost.append(upstream)
-            else:
-                new = upstream.events[through + 1 - first :]
-                self.applied += new
-                scans = tuple(self._judge(event) for event in new if isinstance(event, Scan))
-            through = self.cursors[upstream.epoch] = last
-        ack = Ack(
-            gateway=upstream.gateway,
-            epoch=upstream.epoch,
-            store=self.store,
-            through=through,
-            at=datetime.now(UTC),
-            scans=scans,
-        )
-        where = parse(message.topic)
-        await self._link.publish(topic(where.site, where.name, "ack"), encode(ack), retain=True)
-
-    def _judge(self, scan: Scan) -> ScanOutcome:
-        if self.refuse_scans:
-            return ScanOutcome(device=scan.device, scan_id=scan.scan_id, state="refused", reason="unknown code")
-        return ScanOutcome(device=scan.device, scan_id=scan.scan_id, state="applied")
-
-    def movements(self, kind: str) -> list[int]:
-        return [int(one.epc, 16) for one in self.applied if isinstance(one, Movement) and one.kind == kind]
 
 
 def settings(url: str, folder: Path, **changes: Any) -> GatewayConfig:

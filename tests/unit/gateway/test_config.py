@@ -89,3 +89,60 @@ def test_two_readers_may_not_share_a_name() -> None:
         GatewayConfig.model_validate(
             {"site": "s", "gateway": "g", "zones": [{"code": "z"}], "readers": [reader, reader]}
         )
+
+
+SCANNING = """
+site = "s"
+gateway = "g"
+[[scanners]]
+name = "gun-1"
+driver = "serial"
+address = "/dev/ttyACM0"
+defaults = { operator = "dewi", intent = "receive" }
+answers = { stored = "\\u0006", refused = "\\u00FF" }
+options = { baud = 9600 }
+[listener]
+host = "10.1.0.2"
+tls_cert = "cert.pem"
+tls_key = "key.pem"
+[listener.users]
+hand-1 = "correct horse"
+"""
+
+
+def test_a_gateway_may_have_nothing_but_scanners(tmp_path: Path) -> None:
+    config = load(written(tmp_path, SCANNING))
+    (scanner,) = config.scanners
+    assert (scanner.defaults.operator, scanner.repeat_ms, scanner.answers.refused) == ("dewi", 500, "\xff")
+    assert config.listener is not None
+    assert config.listener.tls_cert == tmp_path / "cert.pem"
+    assert config.listener.port == 1883
+
+
+def test_scanners_and_listener_do_not_change_how_reads_are_judged(tmp_path: Path) -> None:
+    with_both = TEXT + SCANNING.split('gateway = "g"')[1]
+    assert load(written(tmp_path, TEXT)).hash == load(written(tmp_path, with_both)).hash
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ('intent = "receive"', 'intent = "steal"', "intent"),
+        ('driver = "serial"', "", "driver"),
+        ('stored = "\\u0006"', 'stored = "\\u20AC"', "stored"),
+        ('stored = "\\u0006"', 'heard = "x"', "heard"),
+        ('hand-1 = "correct horse"', 'hand-1 = "short"', "hand-1"),
+        ('hand-1 = "correct horse"', 'gun-1 = "correct horse"', "two scanners or handhelds"),
+        ('hand-1 = "correct horse"', '"a b" = "correct horse"', "a b"),
+        ('tls_key = "key.pem"', "", "both tls_cert and tls_key"),
+    ],
+)
+def test_a_fault_of_scanners_or_listener_is_named(tmp_path: Path, old: str, new: str, named: str) -> None:
+    assert old in SCANNING
+    with pytest.raises(ConfigError, match=named):
+        load(written(tmp_path, SCANNING.replace(old, new, 1)))
+
+
+def test_a_gateway_with_nothing_to_do_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="nothing to do"):
+        GatewayConfig.model_validate({"site": "s", "gateway": "g"})

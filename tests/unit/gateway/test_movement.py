@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from gateway.config import GatewayConfig
 from gateway.coverage import Coverage
-from gateway.movement import TABLE, Book, Decision, Finding, State, pack_state, unpack_state
+from gateway.movement import (
+    HABIT_SIZE,
+    TABLE,
+    Book,
+    Decision,
+    Finding,
+    State,
+    StoredState,
+    pack_state,
+    unpack_state,
+)
 from gateway.tags import Tags
 from readers.read import EpcTable
 
@@ -94,13 +103,18 @@ def test_every_state_knows_every_crossing_and_every_place() -> None:
 
 
 def test_a_row_comes_back_as_it_was_written() -> None:
-    stored = unpack_state(pack_state(State.PRESENT, "a", AT, AT - 5, (1.5, 4.0, 7)))
-    assert (stored.state, stored.zone, stored.seen_us, stored.decided_us) == (State.PRESENT, "a", AT, AT - 5)
-    assert stored.gaps == (1.5, 4.0, 7)
-    assert np.isclose(stored.gaps[1], 4.0)
+    habit = (1.5, 4.0, *[0.25] * (HABIT_SIZE - 2))
+    for stored in (StoredState(State.PRESENT, "a", AT, AT - 5, habit), StoredState(State.OUT, None, AT, AT - 5, None)):
+        assert unpack_state(pack_state(stored)) == stored
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"s":9,"z":null,"t":0,"d":0,"g":[0,0,0]}'])
+@pytest.mark.parametrize("habit", ["[1.7,11.9,4]", "[0,0,0,0,0]", "null", "[2,-4,1,1,1]"])
+def test_a_habit_learnt_by_another_method_is_left_out(habit: str) -> None:
+    stored = unpack_state(f'{{"s":1,"z":"a","t":{AT},"d":{AT},"h":{habit},"g":[1.7,11.9,4]}}')
+    assert (stored.state, stored.zone, stored.habit) == (State.PRESENT, "a", None)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"s":9,"z":null,"t":0,"d":0,"h":null}'])
 def test_a_row_of_someone_else_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"stored state|Expecting|not a valid State"):
         unpack_state(text)

@@ -4,32 +4,30 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gs1 import checkdigit, epc
 from gs1.errors import EpcError, Gs1Error, IdentityError, UnknownSchemeError, UriError
 from gs1.identity import Cpi, Gdti, Giai, Grai, Gsrn, Identity, Itip, Sgcn, Sgln, Sgtin, Sscc
-from gs1.scheme import BY_NAME, SCHEMES, Tag, pack, unpack
+from gs1.link import elements_of, identity_of
+from gs1.scheme import (
+    SCHEMES,
+    Cage,
+    Digits,
+    Field,
+    MarkedDigits,
+    Number,
+    Partition,
+    Scheme,
+    Tag,
+    Text6,
+    Text7,
+    pack,
+    unpack,
+)
 
 SET_82 = [chr(code) for code in range(0x21, 0x7B) if chr(code) not in "#$@[\\]^`"]
-SCHEME_NAMES = [
-    "sgtin-96",
-    "sgtin-198",
-    "sscc-96",
-    "sgln-96",
-    "sgln-195",
-    "grai-96",
-    "grai-170",
-    "giai-96",
-    "giai-202",
-    "cpi-var",
-    "sgcn-96",
-    "itip-110",
-    "gdti-174",
-    "gsrn-96",
-    "adi-var",
-]
 SET_39 = [*"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/#-"]
 
 
@@ -120,54 +118,50 @@ def digits(least: int, most: int) -> st.SearchStrategy[str]:
     return st.text("0123456789", min_size=least, max_size=most)
 
 
-def numbers(bits: int) -> st.SearchStrategy[str]:
-    return st.integers(0, (1 << bits) - 1).map(str)
+def part(field: Field) -> st.SearchStrategy[str]:
+    """Any value of a field, by its own rules."""
+    match field:
+        case Number(_, bits, most):
+            return st.integers(0, min((1 << bits) - 1, 10 ** (most or 99) - 1)).map(str)
+        case Digits(_, _, count):
+            return digits(count, count)
+        case MarkedDigits(_, _, most):
+            return digits(1, most)
+        case Text7(_, _, most):
+            return st.text(SET_82, min_size=1, max_size=most)
+        case Text6(_, most, least):
+            return st.text(SET_39, min_size=least, max_size=most)
+        case Cage():
+            return st.text("0123456789ABCDEFGHJKLMNPQRSTUVWXYZ", min_size=5, max_size=6)
 
 
 @st.composite
-def tags(draw: st.DrawFn) -> Tag:
-    """Any valid tag of the keys that Tallyman counts, and the odd ones by their own rules."""
-    scheme = BY_NAME[draw(st.sampled_from(SCHEME_NAMES))]
-    value = draw(st.integers(0, (1 << scheme.filter_bits) - 1))
-    if scheme.name == "adi-var":
-        cage = draw(st.text("0123456789ABCDEFGHJKLMNPQRSTUVWXYZ", min_size=5, max_size=6))
-        part, serial = draw(st.text(SET_39, max_size=32)), draw(st.text(SET_39, min_size=1, max_size=30))
-        return Tag(scheme, value, (cage, part, serial))
-    partition = draw(st.integers(0, 6))
-    prefix = 12 - partition
-    company = draw(digits(prefix, prefix))
-    reference = scheme.fields[0].reference(partition)
-    if scheme.name == "giai-96":
-        part = draw(numbers(reference.bits))
-    elif scheme.name in ("giai-202", "cpi-var"):
-        part = draw(st.text(SET_82 if scheme.name == "giai-202" else SET_39, min_size=1, max_size=30 - prefix))
-    else:
-        part = draw(digits(reference.digits, reference.digits))
-    rest: list[str] = []
-    for field in scheme.fields[1:]:
-        match scheme.name, field.what:
-            case _, "piece" | "total":
-                rest.append(draw(digits(2, 2)))
-            case (("sgtin-198" | "sgln-195" | "grai-170" | "gdti-174"), _):
-                rest.append(draw(st.text(SET_82, min_size=1, max_size=field.most)))
-            case "sgcn-96", _:
-                rest.append(draw(digits(1, 12)))
-            case "cpi-var", _:
-                rest.append(draw(st.integers(0, 10**12 - 1).map(str)))
-            case _:
-                rest.append(draw(numbers(field.bits)))
-    return Tag(scheme, value, (company, part, *rest))
+def tags(draw: st.DrawFn, scheme: Scheme) -> Tag:
+    """Any valid tag of a scheme."""
+    parts: list[str] = []
+    for field in scheme.fields:
+        if isinstance(field, Partition):
+            partition = draw(st.integers(0, 6))
+            parts += draw(digits(12 - partition, 12 - partition)), draw(part(field.reference(partition)))
+        else:
+            parts.append(draw(part(field)))
+    return Tag(scheme, draw(st.integers(0, (1 << scheme.filter_bits) - 1)), tuple(parts))
 
 
-@given(tags())
-def test_round_trips(tag: Tag) -> None:
+@pytest.mark.parametrize("scheme", SCHEMES, ids=lambda scheme: scheme.name)
+@settings(max_examples=40)
+@given(data=st.data())
+def test_round_trips(scheme: Scheme, data: st.DataObject) -> None:
+    tag = data.draw(tags(scheme))
     written = pack(tag)
     assert unpack(written) == tag
     identity = epc.parse_epc(written)
     assert epc.to_epc(identity) == written
     assert epc.parse_tag_uri(epc.tag_uri(identity)) == identity
     assert epc.pure_uri(epc.parse_pure_uri(epc.pure_uri(identity))) == epc.pure_uri(identity)
-    assert epc.gtin_of(written) == (identity.gtin if isinstance(identity, Sgtin) else None)
+    if identity.kind not in ("gid", "usdod", "adi"):
+        digits_known = identity.company_prefix_digits
+        assert identity_of(elements_of(identity), digits_known, tag.filter).parts() == identity.parts()
 
 
 @given(st.binary(max_size=40) | st.binary(min_size=11, max_size=31).map(lambda rest: b"\x30" + rest))
@@ -183,10 +177,21 @@ def test_any_bytes_parse_or_are_refused(raw: bytes) -> None:
 @given(st.binary(min_size=12, max_size=12).map(lambda raw: b"\x30" + raw[1:]))
 def test_the_fast_path_agrees_with_the_table(raw: bytes) -> None:
     try:
-        expected = epc.parse_epc(raw).gtin
+        identity = epc.parse_epc(raw)
     except EpcError:
-        expected = None
-    assert epc.gtin_of(raw) == expected
+        assert epc.sgtin96_of(raw) is None
+        assert epc.sgtin96_uri(raw) is None
+        return
+    assert isinstance(identity, Sgtin)
+    assert epc.sgtin96_of(raw) == (identity.gtin, int(identity.serial))
+    assert epc.sgtin96_uri(raw) == epc.pure_uri(identity)
+
+
+@given(st.binary(max_size=30))
+def test_the_fast_path_takes_only_sgtin_96(raw: bytes) -> None:
+    if len(raw) != 12 or raw[0] != 0x30:
+        assert epc.sgtin96_of(raw) is None
+        assert epc.sgtin96_uri(raw) is None
 
 
 @given(st.text(max_size=60) | st.from_regex(r"urn:epc:(tag:sgtin-96|id:grai):[0-9.%a-f]{0,40}", fullmatch=True))

@@ -17,7 +17,7 @@ FORMS = {
 
 @pytest.mark.parametrize("form", [EPC, EPC.lower(), FORMS["tag uri"]])
 def test_forms_that_keep_the_filter_give_all_others(form: str) -> None:
-    assert dict(identify(form)) == {"kind": "sgtin", **FORMS}
+    assert dict(identify(form)) == {"kind": "sgtin", "scheme": "sgtin-96", "filter": "3", **FORMS}
 
 
 @pytest.mark.parametrize("form", ["pure identity", "element string", "digital link"])
@@ -26,6 +26,13 @@ def test_forms_without_filter_name_the_same_thing(form: str) -> None:
     kept = ("pure identity", "element string", "digital link")
     assert {name: found[name] for name in kept} == {name: FORMS[name] for name in kept}
     assert found["tag uri"] == "urn:epc:tag:sgtin-96:0.95060001343.05.123456789"
+
+
+def test_a_tag_of_a_plus_scheme_has_no_uri_but_a_link() -> None:
+    found = dict(identify("F73795211411234538566CB0AFC4"))
+    assert (found["scheme"], found["element string"]) == ("sgtin+", "01795211411234532132a/b")
+    assert found["digital link"] == "https://id.gs1.org/01/79521141123453/21/32a%2Fb"
+    assert "tag uri" not in found
 
 
 def test_a_kind_of_things_fits_no_tag() -> None:

@@ -1,0 +1,225 @@
+"""What silence means: a small hidden Markov model of one tag in one zone, moved on from sighting to sighting.
+
+Time is cut into looks of LOOK_US on the zone's own clock; in each look a tag is either sighted or not. Behind that
+stand a position and a pace, neither of which anyone sees:
+
+    absent ─▶ entering ─▶ inside ─▶ edge ─▶ leaving ─▶ absent       (and back a step where it turns round)
+                           ▲  │
+                           │  ▼
+                          hidden                              (behind a person or a pallet, in a null of the field)
+
+    position              sighted in a look with     why it is there
+    entering, edge,       a part of `rate` (SHARE)   the field is weak at its rim: the read rate falls before a tag is
+    leaving                                          gone, and that tells one that leaves from one that was missed
+    inside                `rate`                     learnt of each tag and zone
+    hidden                hardly ever                static tags at a real door vanish for half a minute and come back
+    absent                never                      what a stray read says is the business of `location`
+
+Pace says how readily the tag changes its position: RESTING, SLOW or FAST, each a chain of its own. A tag that has been
+steady for minutes is believed to rest and gets a long window, one that comes and goes a short one. Nobody says which:
+pace and read rate both follow from the sightings.
+
+Between sightings nothing is computed. The steps of a chain through n - 1 looks without a sighting and one with are one
+matrix, made once for each read rate (RATES) and n; a sighting costs one small product for each pace. For how long
+silence must last until the tag is absent with no more than the accepted error then follows by bisection.
+
+A belief is the weights of the five present positions in the three chains: (n, STATES), float32, sum 1. The rate is
+counted beside it as (sightings, looks) spent inside, (n, 2), older ones fading.
+
+The problem and the rim of falling read rates: Jeffery, Garofalakis, Franklin, "Adaptive Cleaning for RFID Data
+Streams", VLDB 2006. The filter: the forward algorithm (Rabiner 1989). The chances below were fitted once, on simulated
+movements at other speeds, read rates and seeds than those of bench/smoothing.py; those of `hidden` on static tags at a
+real dock door.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.grid import Floats, Ints
+
+LOOK_US: Final = 500_000
+"""Antennas cycle: several reads within one visit say no more than one. Most cycles of four antennas end within this."""
+
+HORIZON: Final = 240
+"""Looks of silence that are told apart: two minutes, the default longest window. Longer silence counts as this much."""
+
+POSITIONS: Final = ("absent", "entering", "inside", "edge", "leaving", "hidden")
+SHARE: Final = (0.0, 0.72, 1.0, 0.17, 0.17, 0.03)
+"""What part of its read rate a tag has in each position."""
+
+LEAVES: Final = (2e-6, 6.3e-3, 5e-2)
+"""Chance in a look that a tag inside, RESTING, SLOW or FAST, begins to leave."""
+
+HIDES: Final = (1.0, 1.0, 0.0)
+HIDES_AT_MOST: Final = 5e-3
+HIDES_AT_ONCE: Final = 0.03
+HIDES_BY_MISS: Final = 8
+"""Chance in a look that a tag inside becomes hidden: HIDES_AT_ONCE * (1 - rate) ** HIDES_BY_MISS, at most
+HIDES_AT_MOST, times HIDES by pace. A tag that is read well has power to spare: at the door, those read in more than a
+quarter of the looks were hidden four times less often than those read in a fifth. What moves fast stays in no null."""
+
+REAPPEARS: Final = 2.5e-2
+"""Chance in a look that a hidden tag is readable again: 20 s on average."""
+
+HIDDEN_LEAVES: Final = 0.2
+EDGE_PACE: Final = 62.0
+ENTER_PACE: Final = 2.3
+RETURN_PACE: Final = 3.7
+"""Multiples of LEAVES: how much readier a tag changes its position while hidden, at the rim, entering and absent."""
+
+TURNS: Final = 0.065
+"""Of the steps at the rim, those that go back."""
+
+APPEARS: Final = 0.44
+"""Of the returns, those that are inside at once."""
+
+CHANGES_PACE: Final = 2.6e-4
+"""Chance in a look that a tag begins to rest, or to move."""
+
+FIRST_RATE: Final = 0.2
+FIRST_LOOKS: Final = 17.0
+"""What is believed of a read rate before the first look, and how many looks that counts as."""
+
+MEMORY_SIGHTINGS: Final = 28.0
+"""Older sightings fade from the rate: a tag put behind others must be able to change it."""
+
+FIRST_ABSENCE: Final = 20
+"""Looks without a sighting that stand before the first one ever."""
+
+PACES: Final = len(LEAVES)
+PRESENT: Final = len(POSITIONS) - 1
+STATES: Final = PACES * PRESENT
+INSIDE: Final = POSITIONS.index("inside") - 1
+
+MOST_CERTAIN: Final = 0.99
+"""No look is sure to sight a tag."""
+
+LOGITS: Final = np.linspace(-4.6, 3.6, 24)
+RATES: Final = 1.0 / (1.0 + np.exp(-LOGITS))
+"""The read rates told apart: 0.01 to 0.97 in a look, evenly in log odds."""
+
+
+def chain(pace: int, rate: float) -> NDArray[np.float64]:
+    """The chances in a look of going from one position (row) to another (column), at a pace, of a tag with this read
+    rate."""
+    leave = LEAVES[pace]
+    hide = HIDES[pace] * min(HIDES_AT_MOST, HIDES_AT_ONCE * (1.0 - rate) ** HIDES_BY_MISS)
+    rim, enter, back = (min(0.9, each * leave) for each in (EDGE_PACE, ENTER_PACE, RETURN_PACE))
+    steps = {
+        "absent": {"entering": back * (1 - APPEARS), "inside": back * APPEARS},
+        "entering": {"inside": enter * (1 - TURNS), "absent": enter * TURNS},
+        "inside": {"edge": leave, "hidden": hide},
+        "edge": {"leaving": rim * (1 - TURNS), "inside": rim * TURNS},
+        "leaving": {"absent": rim * (1 - TURNS), "entering": rim * TURNS},
+        "hidden": {"inside": REAPPEARS, "absent": HIDDEN_LEAVES * leave},
+    }
+    matrix = np.zeros((len(POSITIONS), len(POSITIONS)))
+    for row, origin in enumerate(POSITIONS):
+        for target, chance in steps[origin].items():
+            matrix[row, POSITIONS.index(target)] = chance
+        matrix[row, row] = 1.0 - matrix[row].sum()
+    return matrix
+
+
+class Model:
+    """The chains through up to HORIZON looks, for each of RATES; shared by all tags and never changed."""
+
+    def __init__(self) -> None:
+        chains = np.array([[chain(pace, rate) for pace in range(PACES)] for rate in RATES])
+        seen = np.clip(RATES[:, None] * np.array(SHARE), 0.0, MOST_CERTAIN)[:, None, None, :]
+        missed, sighted = chains * (1.0 - seen), chains * seen
+        shape = (len(RATES), HORIZON + 1)
+        self._through = np.zeros((*shape, PACES, PRESENT, PRESENT), np.float32)
+        self._stays = np.zeros((*shape, STATES), np.float32)
+        self._goes = np.zeros((*shape, STATES), np.float32)
+        self._first = np.zeros((len(RATES), PACES, PRESENT))
+        silent = np.broadcast_to(np.eye(len(POSITIONS)), missed.shape)
+        for looks in range(HORIZON + 1):
+            self._stays[:, looks] = silent[..., 1:, 1:].sum(axis=-1).reshape(len(RATES), STATES)
+            self._goes[:, looks] = silent[..., 1:, 0].reshape(len(RATES), STATES)
+            then_seen = silent @ sighted
+            if looks < HORIZON:
+                self._through[:, looks + 1] = then_seen[..., 1:, 1:]
+            if looks == FIRST_ABSENCE:
+                self._first[:] = then_seen[..., 0, 1:]
+            silent = silent @ missed
+        self._first /= self._first.sum(axis=2, keepdims=True) * PACES
+        self._keeps_inside = chains[:, :, INSIDE + 1, INSIDE + 1]
+
+    def first(self) -> tuple[Floats, Floats]:
+        """Belief and counts of a tag that was sighted for the first time: shapes (STATES,) and (2,)."""
+        counts = np.array([FIRST_RATE * FIRST_LOOKS, FIRST_LOOKS], np.float32)
+        return self._first[_rate_bin(counts[None])[0]].reshape(STATES).astype(np.float32), counts
+
+    def sighted(self, belief: Floats, counts: Floats, looks: Ints) -> tuple[Floats, Floats]:
+        """The belief and counts of tags that were sighted again, `looks` (at least 1) after the sighting before."""
+        looks = np.minimum(looks, HORIZON)
+        rates = _rate_bin(counts)
+        before = belief.reshape(-1, PACES, PRESENT)
+        after = np.einsum("nmi,nmij->nmj", before, self._through[rates, looks])
+        total = after.sum(axis=(1, 2))
+        counts = self._counted(before, counts, looks, rates, total)
+        after /= total[:, None, None]
+        changed = (1.0 - (1.0 - CHANGES_PACE) ** looks)[:, None, None]
+        mixed = (1.0 - changed) * after + changed * after.mean(axis=1, keepdims=True)
+        return mixed.reshape(-1, STATES).astype(np.float32), counts
+
+    def _counted(self, before: Floats, counts: Floats, looks: Ints, rates: Ints, total: Floats) -> Floats:
+        """Count the looks by the chance that the tag was inside all the time: misses elsewhere say nothing."""
+        stayed = (before[:, :, INSIDE] * self._keeps_inside[rates] ** looks[:, None]).sum(axis=1)
+        weight = stayed * (1.0 - RATES[rates]) ** (looks - 1) * RATES[rates] / total
+        kept = counts * (1.0 - weight / MEMORY_SIGHTINGS)[:, None]
+        added = weight[:, None] * np.stack((np.ones(len(looks)), looks), axis=1)
+        counted: Floats = (kept + added).astype(np.float32)
+        return counted
+
+    def absent(self, belief: Floats, counts: Floats, looks: Ints) -> NDArray[np.float64]:
+        """The probability that tags are absent after `looks` without a sighting."""
+        at = _rate_bin(counts), np.minimum(looks, HORIZON)
+        goes = (belief * self._goes[at]).sum(axis=1, dtype=np.float64)
+        stays = (belief * self._stays[at]).sum(axis=1, dtype=np.float64)
+        absent: NDArray[np.float64] = goes / (goes + stays)
+        return absent
+
+    def looks_until_absent(self, belief: Floats, counts: Floats, error: float) -> Ints:
+        """After how many looks without a sighting the probability of absence reaches 1 - error; HORIZON + 1 where it
+        does not within HORIZON."""
+        low = np.zeros(len(belief), np.int64)
+        high = np.full(len(belief), HORIZON + 1)
+        while (high - low > 1).any():
+            middle = np.maximum((low + high) // 2, 1)
+            reached = self.absent(belief, counts, middle) >= 1.0 - error
+            high = np.where(reached, middle, high)
+            low = np.where(reached, low, middle)
+        return high
+
+
+@lru_cache(maxsize=1)
+def model() -> Model:
+    """The one model of a process: its tables take a few MiB and a fraction of a second to make."""
+    return Model()
+
+
+def settled(paces: Floats) -> Floats:
+    """The belief of tags that are inside, by the weights of their paces, (n, PACES)."""
+    belief = np.zeros((len(paces), PACES, PRESENT), np.float32)
+    belief[:, :, INSIDE] = paces / paces.sum(axis=1, keepdims=True)
+    return belief.reshape(-1, STATES)
+
+
+def paces(belief: Floats) -> Floats:
+    """The weights of the paces, (n, PACES)."""
+    weights: Floats = belief.reshape(-1, PACES, PRESENT).sum(axis=2)
+    return weights
+
+
+def _rate_bin(counts: Floats) -> Ints:
+    rate = np.clip(counts[:, 0] / counts[:, 1], RATES[0], RATES[-1])
+    place = (np.log(rate / (1.0 - rate)) - LOGITS[0]) / (LOGITS[1] - LOGITS[0])
+    rates: Ints = np.clip(np.rint(place).astype(np.int64), 0, len(RATES) - 1)
+    return rates
