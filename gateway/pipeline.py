@@ -252,7 +252,7 @@ class Pipeline:
         tags, seen_us = self._placing.present()
         stale = np.flatnonzero(seen_us - self._tags.stored_at_us[tags] >= CHECKPOINT_US)[:CHECKPOINT_ROWS]
         self._tags.stored_at_us[tags[stale]] = seen_us[stale]
-        step.changed.update(int(tag) for tag in tags[stale])
+        step.changed.update(tags[stale].tolist())
         return bool(len(stale))
 
     def _forget(self, end_us: int, step: _Step) -> None:
@@ -271,21 +271,29 @@ class Pipeline:
         changed = step.changed.difference(step.forgotten)
         return StepResult(
             movements=step.movements,
-            changed=[TagRow(self._epcs.epc(tag), self._row(tag)) for tag in sorted(changed)],
+            changed=self._rows(sorted(changed)) if changed else [],
             forgotten=[self._epcs.epc(tag) for tag in step.forgotten],
             reads=step.reads,
             foreign=step.foreign,
             late=step.late,
         )
 
-    def _row(self, tag: int) -> str:
-        tags, state = self._tags, State(int(self._tags.state[tag]))
-        zone = int(tags.place[tag]) if state is State.PRESENT else None
-        seen_us = self._placing.seen_us(tag, zone) if zone is not None else int(tags.decided_at_us[tag])
-        tags.stored_at_us[tag] = seen_us
-        code = self._coverage.zones[zone] if zone is not None else None
-        decided_us, habit = int(tags.decided_at_us[tag]), self._placing.habit(tag, zone)
-        return pack_state(StoredState(state, code, seen_us, decided_us, habit))
+    def _rows(self, changed: list[int]) -> list[TagRow]:
+        """What the journal keeps of these tags from now on."""
+        tags, known = np.array(changed), self._tags
+        state, decided_us = known.state[tags], known.decided_at_us[tags]
+        placed = state == State.PRESENT
+        places = np.where(placed, known.place[tags], 0)
+        last_us, habits = self._placing.kept(tags, places)
+        known.stored_at_us[tags] = seen_us = np.where(placed, last_us, decided_us)
+        columns = (changed, state.tolist(), places.tolist(), seen_us.tolist(), decided_us.tolist(), habits)
+        rows = []
+        for tag, number, place, seen, decided, habit in zip(*columns, strict=True):
+            here = number == State.PRESENT
+            zone, learnt = (self._coverage.zones[place], habit) if here else (None, None)
+            text = pack_state(StoredState(State(number), zone, seen, decided, learnt))
+            rows.append(TagRow(self._epcs.epc(tag), text))
+        return rows
 
     def _grow(self) -> None:
         if self._tags.grow():

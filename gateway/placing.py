@@ -252,7 +252,7 @@ class Placing:
         return tags, self.presence.last_at_us[rows]
 
     def spare_us(self) -> int:
-        """For how long no tag can be silent beyond its window, if nothing is read."""
+        """For how long at least no tag can be silent beyond its window, if nothing is read."""
         _, zones, rows = self._placed()
         beyond = self.presence.silent_us(rows, self._coverage.clock_us[zones])
         return int(-beyond[self._coverage.watched[zones]].max(initial=-NO_LIMIT_US))
@@ -271,17 +271,12 @@ class Placing:
             evidence=self._location.evidence(rows, clock_us, presence.seen_clock_us)[0],
         )
 
-    def seen_us(self, tag: int, zone: int) -> int:
-        """When the tag was last seen in the zone."""
-        return int(self.presence.last_at_us[self._row(tag, zone)])
-
-    def habit(self, tag: int, zone: int | None) -> Habit | None:
-        """What was learnt of the tag in the zone, for the journal; nothing for no zone."""
-        if zone is None:
-            return None
-        row = self._row(tag, zone)
-        learnt = (*self.presence.counts[row], *paces(self.presence.belief[[row]])[0])
-        return tuple(round(float(each), 4) for each in learnt)
+    def kept(self, tags: Ints, zones: Ints) -> tuple[list[int], list[Habit]]:
+        """What the journal keeps of tags in zones: when they were last seen there, and what was learnt of them."""
+        rows = self.pairs.rows(tags * self._zones + zones)
+        learnt = np.concatenate((self.presence.counts[rows], paces(self.presence.belief[rows])), axis=1)
+        habits = [tuple(habit) for habit in learnt.astype(np.float64).round(4).tolist()]
+        return self.presence.last_at_us[rows].tolist(), habits
 
     def resume(self, tag: int, zone: int, seen_us: int, habit: Habit | None) -> None:
         """Put a tag where the journal says it is, with what was learnt of it there."""
