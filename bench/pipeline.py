@@ -27,7 +27,7 @@ from readers.read import EpcTable, ReadBatch
 FEW, MANY = 1_000, 50_000
 WARM_UP_S: Final = 45.0
 """Until everything has arrived and what arrived first is stored again (gateway.pipeline.CHECKPOINT_US)."""
-SEGMENTS: Final = 4
+SEGMENTS: Final = 6
 SEGMENT_S: Final = 8.0
 PEER_SEGMENT_S: Final = 1.0
 

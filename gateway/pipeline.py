@@ -43,6 +43,10 @@ read at most this old."""
 CHECKPOINT_ROWS: Final = 250
 """Rows of one sweep's checkpoint: 50,000 present tags take 50 s to go round, and the journal never sees a flood."""
 
+CHECKPOINT_PARTS: Final = 4
+"""A sweep looks at a part of the tags: each is looked at once a second, which is little beside CHECKPOINT_US. It must
+divide gateway.tags.FIRST_ROWS."""
+
 FORGET_US: Final = 24 * 3600 * 1_000_000
 """A tag neither present nor seen for a day needs no state: an arrival would be news."""
 
@@ -99,6 +103,8 @@ class Pipeline:
         self._next_cell: int | None = None
         self._idle_until_us = NEVER_US
         self._forget_at_us = NEVER_US
+        self._saw = False
+        """Were there reads since the last sweep? Then more are about to come, and resting is not worth a thought."""
 
     @property
     def watermark_us(self) -> int | None:
@@ -216,6 +222,7 @@ class Pipeline:
         if reads is None:
             self._coverage.advance(end_us)
             return
+        self._saw = True
         self._coverage.heard(reads.antenna, reads.at_us)
         self._coverage.advance(end_us)
         self._idle_until_us = NEVER_US
@@ -233,9 +240,12 @@ class Pipeline:
         self._enter(crossed, end_us, step)
         silent = self._placing.sweep()
         self._enter(silent, end_us, step)
-        stored = self._checkpoint(step)
+        part = end_us // (self._cells_per_sweep * self._tick_us) % CHECKPOINT_PARTS
+        size = self._tags.rows // CHECKPOINT_PARTS
+        stored = self._checkpoint(slice(part * size, (part + 1) * size), step)
         self._forget(end_us, step)
-        if not (crossed or silent or stored or self._doors.awake):
+        saw, self._saw = self._saw, False
+        if not (saw or crossed or silent or stored or self._doors.awake or self._checkpoint(slice(0, None), step)):
             self._idle_until_us = end_us + max(0, self._placing.spare_us() - LINK_DOUBT_US)
 
     def _enter(self, decisions: list[Decision], decided_us: int, step: _Step) -> None:
@@ -248,8 +258,9 @@ class Pipeline:
             step.movements.append(movement)
             step.changed.add(decision.tag)
 
-    def _checkpoint(self, step: _Step) -> bool:
-        tags, seen_us = self._placing.present()
+    def _checkpoint(self, numbers: slice, step: _Step) -> bool:
+        """Store again what moved on, of tags of these numbers; whether there was any."""
+        tags, seen_us = self._placing.present(numbers)
         stale = np.flatnonzero(seen_us - self._tags.stored_at_us[tags] >= CHECKPOINT_US)[:CHECKPOINT_ROWS]
         self._tags.stored_at_us[tags[stale]] = seen_us[stale]
         step.changed.update(tags[stale].tolist())

@@ -132,9 +132,10 @@ class Placing:
     def sweep(self) -> list[Decision]:
         """Which present tags have been silent beyond their windows, in zones watched by all their antennas."""
         tags, zones, rows = self._placed()
-        beyond = self.presence.silent_us(rows, self._coverage.clock_us[zones])
-        silent = tags[(beyond > 0) & self._coverage.watched[zones]]
-        return [self._silent(int(tag)) for tag in silent]
+        clock_us = self._coverage.clock_us[zones]
+        asked = np.flatnonzero(self.presence.may_be_silent(rows, clock_us) & self._coverage.watched[zones])
+        beyond = self.presence.silent_us(rows[asked], clock_us[asked])
+        return [self._silent(int(tag)) for tag in tags[asked[beyond > 0]]]
 
     def forget(self, tags: Ints) -> None:
         """Give the memory of these tags back: none of them is present."""
@@ -152,9 +153,9 @@ class Placing:
             self.presence.grow(self.pairs.capacity)
             self._location.grow(self.pairs.capacity)
 
-    def _placed(self) -> tuple[Ints, Ints, Ints]:
-        """The present tags, where each is, and the row of both."""
-        tags = np.flatnonzero(self._tags.state == State.PRESENT)
+    def _placed(self, numbers: slice = slice(0, None)) -> tuple[Ints, Ints, Ints]:
+        """The present tags among those of these numbers, where each is, and the row of both."""
+        tags = np.flatnonzero(self._tags.state[numbers] == State.PRESENT) + numbers.start
         zones = self._tags.place[tags].astype(np.int64)
         return tags, zones, self.pairs.rows(tags * self._zones + zones)
 
@@ -246,13 +247,13 @@ class Placing:
         self._location.clear(each)
         return decision
 
-    def present(self) -> tuple[Ints, Ints]:
-        """The present tags, and when each was last seen where it is."""
-        tags, _, rows = self._placed()
+    def present(self, numbers: slice) -> tuple[Ints, Ints]:
+        """The present tags among those of these numbers, and when each was last seen where it is."""
+        tags, _, rows = self._placed(numbers)
         return tags, self.presence.last_at_us[rows]
 
     def spare_us(self) -> int:
-        """For how long at least no tag can be silent beyond its window, if nothing is read."""
+        """For how long no tag can be silent beyond its window, if nothing is read."""
         _, zones, rows = self._placed()
         beyond = self.presence.silent_us(rows, self._coverage.clock_us[zones])
         return int(-beyond[self._coverage.watched[zones]].max(initial=-NO_LIMIT_US))

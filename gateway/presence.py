@@ -145,12 +145,13 @@ class Presence:
         return np.where(self.sightings[row] > 0, self._window_us[row], self._longest_us)
 
     def silent_us(self, row: Ints, clock_us: Ints) -> Ints:
-        """How far each pair is beyond its window (positive: absent), given its zone's clock; beyond the least window,
-        where it was not silent for that yet."""
-        since_us = clock_us - self.seen_clock_us[row]
-        self._update_windows(row[since_us >= self._least_us])
-        window_us = np.where(self._is_outdated[row], self._least_us, self._window_us[row])
-        return since_us - np.where(self.sightings[row] > 0, window_us, self._longest_us)
+        """How far each pair is beyond its window (positive: absent), given its zone's clock."""
+        return clock_us - self.seen_clock_us[row] - self.windows_us(row)
+
+    def may_be_silent(self, row: Ints, clock_us: Ints) -> Flags:
+        """Whether each pair may be beyond its window, given its zone's clock: a question that costs little."""
+        longer: Flags = clock_us - self.seen_clock_us[row] > self._least_us
+        return longer
 
     def absence(self, row: Ints, clock_us: Ints) -> NDArray[np.float64]:
         """The probability that each pair's tag is absent, given its zone's clock."""
