@@ -6,7 +6,7 @@ ARGS   ?=
 WEB    := backend/web
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup demo test check bench crash web lock clean
+.PHONY: setup demo test check bench fuzz crash web lock clean
 
 setup: $(VENV)/.installed $(WEB)/dist/.built
 
@@ -39,6 +39,10 @@ check: setup
 
 bench: setup
 	$(BIN)/python -m bench $(ARGS)
+
+# Two million damaged LLRP messages; ARGS="--inputs N --seed S" for others.
+fuzz: setup
+	$(BIN)/python -m tests.fuzz.run $(ARGS)
 
 web: $(WEB)/dist/.built
 

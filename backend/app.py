@@ -22,6 +22,7 @@ import backend.catalog.routes
 import backend.channels.routes
 import backend.documents.routes
 import backend.ingest.departure_routes
+import backend.ingest.reversal_routes
 import backend.ingest.routes
 import backend.orders.routes
 import backend.returns.routes
@@ -121,6 +122,7 @@ def all_routes(
         *backend.orders.routes.routes(database, replica, granter, clock),
         *backend.documents.routes.routes(database, replica, clock),
         *backend.ingest.departure_routes.routes(clock),
+        *backend.ingest.reversal_routes.routes(clock),
         *backend.returns.routes.routes(replica, clock),
     ]
 

@@ -26,6 +26,7 @@ DEFAULT_QUOTA_MIB: Final = 1024
 
 
 Signal = Annotated[str, Field(max_length=64, pattern=r"^[\x00-\xff]*$")]
+"""Bytes for a scanner, each written as the character of its number."""
 
 
 class Strict(BaseModel):
@@ -87,8 +88,7 @@ class Reader(Strict):
 
 
 class ScannerAnswers(Strict):
-    """What a scanner is sent when something became of a scan: its own bytes for a beep or a light (characters U+0000 to
-    U+00FF, one byte each). Empty: nothing is sent."""
+    """What a scanner is sent when something became of a scan: its own bytes for a beep or a light. Empty: nothing."""
 
     stored: Signal = ""
     """The journal has it; the person may go on."""
@@ -198,10 +198,10 @@ class GatewayConfig(Strict):
     def _names_are_apart(self) -> GatewayConfig:
         if not (self.readers or self.scanners or self.listener):
             raise ValueError("nothing to do: name readers, scanners or a listener for handhelds")
-        if has_twins(reader.name for reader in self.readers):
+        if _has_twins(reader.name for reader in self.readers):
             raise ValueError("two readers have the same name")
         devices = [scanner.name for scanner in self.scanners] + list(self.listener.users if self.listener else ())
-        if has_twins(devices):
+        if _has_twins(devices):
             raise ValueError("two scanners or handhelds have the same name")
         return self
 
@@ -231,7 +231,7 @@ class GatewayConfig(Strict):
         return hashlib.sha256(judged.encode()).hexdigest()
 
 
-def has_twins(names: Iterable[str]) -> bool:
+def _has_twins(names: Iterable[str]) -> bool:
     """Does a name stand twice among these?"""
     listed = list(names)
     return len(set(listed)) != len(listed)

@@ -57,6 +57,9 @@ class Listener:
         """Close the link, then stop listening."""
         await self.link.__aexit__(kind, error, trace)
         broker, self._broker = self._broker, None
+        # amqtt stops listening last, and would wait for ever for whoever comes back meanwhile
+        for server in broker._servers.values():  # noqa: SLF001
+            server.instance.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_TIMEOUT_S):
                 await broker.shutdown()
@@ -71,8 +74,8 @@ class Listener:
         # amqtt logs a traceback for every client that drops; what fails here is raised instead.
         logging.getLogger("amqtt").setLevel(logging.CRITICAL)
         logging.getLogger("transitions").setLevel(logging.WARNING)
-        self._broker = amqtt.Broker(self._config())
         try:
+            self._broker = amqtt.Broker(self._config())
             await self._broker.start()
         except (errors.BrokerError, OSError) as error:
             where = f"{self._settings.host}:{self._settings.port}"

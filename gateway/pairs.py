@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gateway.grid import Ints
 from gateway.tags import grown
@@ -40,7 +41,7 @@ class Pairs:
 
     def of_tags(self, tags: Ints) -> Ints:
         """The rows of all zones of these tags, shape (tags, zones)."""
-        rows: Ints = self._row_of.reshape(-1, self.zones)[tags].astype(np.int64)
+        rows: Ints = self._table()[tags].astype(np.int64)
         return rows
 
     def allot(self, keys: Ints) -> Ints:
@@ -62,6 +63,10 @@ class Pairs:
         """Take the rows of these tags away and return them; they are given out again, so their values must be reset."""
         rows: Ints = self.of_tags(tags).ravel()
         rows = rows[rows != NOBODY]
-        self._row_of.reshape(-1, self.zones)[tags] = NOBODY
+        self._table()[tags] = NOBODY
         self._free = np.concatenate((self._free, rows))
         return rows
+
+    def _table(self) -> NDArray[np.int32]:
+        """The rows as (tags, zones); a gateway with nothing but scanners has neither."""
+        return self._row_of.reshape(len(self._row_of) // max(self.zones, 1), self.zones)

@@ -161,14 +161,14 @@ class Supervisor:
         return self._judged_us
 
     def _health(self, events: Sequence[ReaderEvent]) -> list[ReaderHealth]:
-        """Readers that came, went or complained, as events; a state that is no news is none."""
+        """Readers that came, went, never came or complained, as events; a state that is no news is none."""
         health = []
         for event in events:
             if isinstance(event, ReaderNotice):
                 health.append(_as_health(event.reader, event.kind, event))
             elif isinstance(event, ReaderState):
                 up = bool(event.antennas) or event.idle
-                if self._stats.readers.get(event.reader, False) != up:
+                if self._stats.readers.get(event.reader) is not up:
                     health.append(_as_health(event.reader, "connected" if up else "lost", event))
                 self._stats.readers[event.reader] = up
         return health

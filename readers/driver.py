@@ -55,8 +55,9 @@ class Driver(Protocol):
     async def run(self) -> None:
         """Keep the reader inventorying until cancelled; then close the connection cleanly.
 
-        Delivers a ReaderState with antennas when inventory begins and one without when the link is lost. Logs once
-        when the link drops and once when it is back. Raises only for a configuration that can never work.
+        Delivers a ReaderState with antennas when inventory begins and one without when the link is lost, or could not
+        be made at the first attempt. Logs once when the link drops and once when it is back. Raises only for a
+        configuration that can never work.
         """
 
 

@@ -325,6 +325,35 @@ def identify(
         typer.echo(f"{name:<16}{value}")
 
 
+llrp = typer.Typer(help="Files of LLRP messages, one behind the other.", no_args_is_help=True)
+app.add_typer(llrp, name="llrp")
+LlrpFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="LLRP messages, one behind the other.")]
+
+
+@llrp.command("decode")
+def llrp_decode(
+    file: LlrpFile,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Show every message with its offset, names and values; exit 1 when one cannot be read."""
+    is_good = True
+    for text, is_read in room("tallyman.llrp").decode_file(file, as_json=as_json):
+        typer.echo(text)
+        is_good = is_good and is_read
+    raise typer.Exit(0 if is_good else 1)
+
+
+@llrp.command("check")
+def llrp_check(file: LlrpFile) -> None:
+    """Read every message and write it again: exit 1 when a byte differs, or the file holds anything else."""
+    wrong, summary = room("tallyman.llrp").check_file(file)
+    for line in wrong:
+        typer.echo(line)
+    typer.echo(summary)
+    raise typer.Exit(1 if wrong else 0)
+
+
 @app.command(hidden=True)
 def broker(port: Annotated[int, typer.Option(min=1, max=65535)]) -> None:
     """Run the embedded MQTT broker on a loopback port."""

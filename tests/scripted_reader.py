@@ -96,6 +96,9 @@ def capabilities_of(vendor: int, antennas: int, gpis: int, gpos: int, holds: boo
     return [Parameter("GeneralDeviceCapabilities", general, parts), llrp]
 
 
+NEGOTIATED = {"GET_SUPPORTED_VERSION_RESPONSE", "SET_PROTOCOL_VERSION_RESPONSE"}
+
+
 class ScriptedReader:
     """The reader's side. `hear` takes the client's bytes and gives the reader's."""
 
@@ -118,6 +121,7 @@ class ScriptedReader:
         self.rospecs: dict[int, Parameter] = {}
         self.access_specs: dict[int, Parameter] = {}
         self.is_holding = False
+        self.keepalive_s = 0.0
 
     def connect(self) -> bytes:
         """A client came, and is accepted."""
@@ -129,6 +133,10 @@ class ScriptedReader:
     def hear(self, data: bytes) -> bytes:
         """The client's bytes; what the reader says to the messages that are whole."""
         return b"".join(self._answer(decode(frame)) for frame in self._framer.feed(data))
+
+    def keepalive(self) -> bytes:
+        """To be said every `keepalive_s`."""
+        return self._say(Message("KEEPALIVE", 1))
 
     @property
     def active(self) -> list[int]:
@@ -162,7 +170,8 @@ class ScriptedReader:
         return self._say(Message(f"{name}_RESPONSE", request.id, fields, [status(code), *parts]))
 
     def _say(self, message: Message) -> bytes:
-        message.version = self._version
+        # The answers of the negotiation exist in LLRP 1.1 only, whatever was agreed before (1.1 §9.1).
+        message.version = 2 if message.name in NEGOTIATED else self._version
         return encode(message)
 
     def _carry_out(self, request: Message) -> tuple[dict[str, int], list[Parameter], int]:
@@ -187,7 +196,9 @@ class ScriptedReader:
 
     def _configure(self, request: Message) -> None:
         for parameter in request.parameters:
-            if parameter.name == "EventsAndReports":
+            if parameter.name == "KeepaliveSpec":
+                self.keepalive_s = parameter.fields["PeriodicTriggerValue"] / 1000
+            elif parameter.name == "EventsAndReports":
                 self.is_holding = parameter.fields["HoldEventsAndReportsUponReconnect"]
             elif parameter.name == "GPOWriteData":
                 self.outputs[parameter.fields["GPOPortNumber"]] = parameter.fields["GPOData"]
@@ -354,6 +365,7 @@ class ScriptedServer:
 
     async def _serve(self, stream: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        beating = asyncio.create_task(self._beat(writer))
         try:
             writer.write(self.reader.connect())
             while data := await stream.read(65536):
@@ -368,5 +380,12 @@ class ScriptedServer:
         except asyncio.CancelledError:
             return  # the loop ends; a cancelled task of asyncio's server would be logged as a fault
         finally:
+            beating.cancel()
             self._writers.discard(writer)
             writer.close()
+
+    async def _beat(self, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await asyncio.sleep(self.reader.keepalive_s or 0.05)
+            if self.reader.keepalive_s:
+                writer.write(self.reader.keepalive())

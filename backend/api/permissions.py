@@ -17,6 +17,7 @@ class Permission(StrEnum):
     CATALOG_IMPORT = "catalog.import"
     STOCK_READ = "stock.read"
     STOCK_IMPORT = "stock.import"
+    STOCK_REVERSE = "stock.reverse"
     STOCK_INSPECT = "stock.inspect"
     ITEMS_READ = "items.read"
     MOVEMENTS_READ = "movements.read"
@@ -40,6 +41,7 @@ MEANING: dict[Permission, str] = {
     Permission.CATALOG_IMPORT: "Add and change sites, zones, portals and SKUs by file",
     Permission.STOCK_READ: "See quantities and where they are, now and at any past instant",
     Permission.STOCK_IMPORT: "Announce receipts and write opening stock by file",
+    Permission.STOCK_REVERSE: "Take back scans and postings that were wrong",
     Permission.STOCK_INSPECT: "Decide what becomes of goods that came back or broke",
     Permission.ITEMS_READ: "See single things by their EPC and their history",
     Permission.MOVEMENTS_READ: "See what the portals and readers decided",

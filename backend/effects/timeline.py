@@ -99,15 +99,30 @@ def advance(state: State, fresh: Iterable[Observation]) -> tuple[State, list[Cha
 def splice(start: State, known: Iterable[Observation], fresh: Sequence[Observation]) -> tuple[State, list[Change]]:
     """The state with `fresh` put among the observations `known` so far, and the postings that make the ledger say so
     at every instant. `start` is the state before the item's first observation."""
-    before = sorted(known, key=_by_key)
-    after = sorted([*before, *fresh], key=_by_key)
+    before = list(known)
+    keys = {seen.key[0]: seen.key for seen in reversed(fresh)}
+    return _retell(start, before, [*before, *fresh], keys, fresh[0].key)
+
+
+def withdraw(start: State, known: Iterable[Observation], wrong: Observation) -> tuple[State, list[Change]]:
+    """The state without an observation that was wrong, and the postings that make the ledger say so throughout."""
+    before = list(known)
+    return _retell(start, before, [seen for seen in before if seen.key != wrong.key], {}, wrong.key)
+
+
+def _retell(
+    start: State, before: list[Observation], after: list[Observation], keys: dict[datetime, Key], key: Key
+) -> tuple[State, list[Change]]:
+    """The state after one history in place of another, and the difference of what they say at every instant, each
+    posting under the key of its instant or else under `key`."""
+    before.sort(key=_by_key)
+    after.sort(key=_by_key)
     deltas = _fold_deltas(start, after)
     for at, gone in _fold_deltas(start, before).items():
         deltas[at].subtract(gone)
-    by_instant = {seen.key[0]: seen.key for seen in reversed(fresh)}
     changes: list[Change] = []
     for at in sorted(deltas):
-        changes += _pair(deltas[at], by_instant.get(at, fresh[0].key), at)
+        changes += _pair(deltas[at], keys.get(at, key), at)
     return fold(start, after), changes
 
 

@@ -213,11 +213,12 @@ async def fold(connection: Connection, places: Places, items: Iterable[Item]) ->
             new = {seen.key for seen in item.fresh}  # a binding stands in the store before it is folded
             item.state, made = splice(start, (seen for seen in known if seen.key not in new), item.fresh)
             changes += [(item, change) for change in made]
-    await _save(connection, touched)
+    await save(connection, touched)
     return changes
 
 
-async def _save(connection: Connection, items: Sequence[Item]) -> None:
+async def save(connection: Connection, items: Sequence[Item]) -> None:
+    """Write the states of items."""
     if not items:
         return
     states = [item.state for item in items]

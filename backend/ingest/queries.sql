@@ -70,14 +70,16 @@ SELECT item_id, first_sku_id, first_lot_id, first_quantity, first_origin_zone_id
 FROM item WHERE item_id = ANY ($1::bigint[])
 
 -- name: item_movements
--- Movements of items, as observations.
+-- Movements of items, as observations; those that were reversed are none.
 SELECT item_id, observed_at, gateway, epoch, seq, kind, direction, place_id, site_id, condition, origin_id
-FROM movement WHERE item_id = ANY ($1::bigint[])
+FROM movement WHERE item_id = ANY ($1::bigint[]) AND NOT EXISTS (
+    SELECT FROM reversal AS r WHERE (r.gateway, r.epoch, r.seq) = (movement.gateway, movement.epoch, movement.seq))
 
 -- name: item_scans
--- Scans of items, as observations.
+-- Scans of items, as observations; those that were reversed are none.
 SELECT item_id, observed_at, gateway, epoch, seq, place_id, leaves, condition, site_id
 FROM scan WHERE item_id = ANY ($1::bigint[]) AND state = 'applied' AND (place_id IS NOT NULL OR condition IS NOT NULL)
+  AND NOT EXISTS (SELECT FROM reversal AS r WHERE (r.gateway, r.epoch, r.seq) = (scan.gateway, scan.epoch, scan.seq))
 
 -- name: item_bindings
 -- Bindings of items, as observations.
@@ -197,3 +199,28 @@ RETURNING binding_id, item_id, bound_at
 UPDATE item SET document = coalesce(d.document, item.document), parent_id = coalesce(d.parent_id, item.parent_id)
 FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS d (item_id, document, parent_id)
 WHERE item.item_id = d.item_id
+
+-- name: scan_to_reverse
+-- One scan, and how it was numbered.
+SELECT gateway, epoch, seq, site_id, intent, state, item_id, document FROM scan WHERE device = $1 AND scan_id = $2
+
+-- name: posting_to_reverse
+-- One posting, and the event that made it.
+SELECT posting_id, gateway, epoch, seq, item_id, reverses_id FROM posting WHERE posting_id = $1
+
+-- name: add_reversal
+-- Take an event or a posting back; nothing when that was done before.
+INSERT INTO reversal (reversed_at, gateway, epoch, seq, posting_id, reason, actor) VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT DO NOTHING RETURNING reversal_id
+
+-- name: postings_of_units
+-- Postings of units without serial numbers that an event made, or one such posting by its number.
+SELECT posting_id, posting.observed_at, quantity, document,
+       taken.zone_id AS from_zone_id, taken.sku_id, taken.lot_id AS from_lot_id, taken.condition AS from_condition,
+       given.zone_id AS to_zone_id, given.lot_id AS to_lot_id, given.condition AS to_condition
+FROM posting
+JOIN balance AS taken ON taken.balance_id = from_balance_id
+JOIN balance AS given ON given.balance_id = to_balance_id
+WHERE posting.item_id IS NULL AND reverses_id IS NULL
+  AND (posting_id = $4 OR (gateway = $1 AND epoch = $2 AND seq = $3))
+ORDER BY posting_id

@@ -32,7 +32,7 @@ class Cause(NamedTuple):
 
 
 class Transfer(NamedTuple):
-    """A posting to be made."""
+    """A posting to be made. `reverses_id`: the posting that it takes back."""
 
     observed_at: datetime
     taken: Slot
@@ -40,6 +40,7 @@ class Transfer(NamedTuple):
     quantity: int
     item_id: int | None
     cause: Cause
+    reverses_id: int | None = None
 
 
 class Balance(NamedTuple):

@@ -25,6 +25,7 @@ POSTING_COLUMNS = (
     "gateway",
     "epoch",
     "seq",
+    "reverses_id",
 )
 
 
@@ -73,8 +74,9 @@ async def post(
                 cause.gateway,
                 cause.epoch,
                 cause.seq,
+                reverses_id,
             )
-            for observed_at, taken, given, quantity, item_id, cause in transfers
+            for observed_at, taken, given, quantity, item_id, cause, reverses_id in transfers
         ],
     )
     return list(touched.values())

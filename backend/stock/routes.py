@@ -9,6 +9,8 @@ from backend.api.permissions import Permission
 from backend.api.routing import Call, Route
 from backend.stock import views
 from backend.stock.views import (
+    CardEntry,
+    CardParams,
     EpcParams,
     HistoryParams,
     HistoryView,
@@ -26,6 +28,9 @@ def routes(database: Database) -> list[Route]:
 
     async def get_stock(call: Call) -> Page[StockView]:
         return await views.stock(database, call.params)
+
+    async def get_card(call: Call) -> Page[CardEntry]:
+        return await views.card(database, call.params)
 
     async def get_item(call: Call) -> ItemView:
         return await views.item(database, call.params)
@@ -46,6 +51,15 @@ def routes(database: Database) -> list[Route]:
             answer=Page[StockView],
             params=StockParams,
             handler=get_stock,
+        ),
+        get(
+            path="/api/v1/stock/card",
+            operation="get_stock_card",
+            summary="What changed a SKU's stock at a site, newest first, with the units after each change",
+            permission=Permission.STOCK_READ,
+            answer=Page[CardEntry],
+            params=CardParams,
+            handler=get_card,
         ),
         get(
             path="/api/v1/items/{epc}",

@@ -135,6 +135,55 @@ class MovementParams(Paged):
     kind: Literal["arrived", "moved", "departed", "crossed"] | None = None
 
 
+class CardParams(Paged):
+    """Whose stock card."""
+
+    sku: str
+    site: str
+    zone: Annotated[str | None, Field(description="Only this zone; moves inside the site count then")] = None
+    lot: Annotated[str | None, Field(description="Only this lot; empty for stock without a lot")] = None
+
+
+class CardEntry(BaseModel):
+    """Something that changed stock: `delta` units, after which there were `units`. A change of condition alone has a
+    delta of nothing."""
+
+    posting_id: int
+    observed_at: datetime
+    recorded_at: datetime
+    delta: int
+    units: int
+    from_place: str
+    to_place: str
+    lot: str
+    from_condition: str
+    to_condition: str
+    reason: str
+    document: str | None
+    actor: str
+    role: str
+    gateway: str | None
+    reverses_id: int | None
+
+
+async def card(database: Database, params: CardParams) -> Page[CardEntry]:
+    """A page of a SKU's stock card at a site, newest first."""
+    kinds = (datetime, int)
+    below = paging.decode("card", params.cursor, kinds) if params.cursor else (None,) * len(kinds)
+    rows = await database.pool.fetch(
+        SQL["stock_card"],
+        params.sku,
+        params.site,
+        params.zone,
+        params.lot,
+        list(VIRTUAL_KINDS),
+        *below,
+        params.limit + 1,
+    )
+    views = [CardEntry(**{name: row[name] for name in CardEntry.model_fields}) for row in rows]
+    return paging.page("card", views, params.limit, [(view.observed_at, view.posting_id) for view in views])
+
+
 async def stock(database: Database, params: StockParams) -> Page[StockView]:
     """A page of stock in the order of its columns."""
     kinds = (str,) * len(COLUMNS)

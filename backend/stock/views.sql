@@ -101,3 +101,34 @@ WHERE ($1::timestamptz IS NULL OR (m.recorded_at, m.gateway, m.epoch, m.seq) < (
   AND ($7::text IS NULL OR sku.code = $7)
 ORDER BY m.recorded_at DESC, m.gateway DESC, m.epoch DESC, m.seq DESC
 LIMIT $8
+
+-- name: stock_card
+-- What changed a SKU's stock at a site (of one zone or lot, if asked), newest first, below the entry given, each with
+-- how many units there were after it. Without a zone, moves inside the site are left out.
+WITH entry AS (
+    SELECT posting.observed_at, posting_id, recorded_at, reason, document, actor, role, gateway, item_id, reverses_id,
+           concat_ws('/', from_site.code, from_zone.code) AS from_place, concat_ws('/', to_site.code, to_zone.code) AS to_place,
+           coalesce(given_lot.code, taken_lot.code) AS lot, taken.condition AS from_condition, given.condition AS to_condition,
+           quantity * (to_here.here::int - from_here.here::int) AS delta
+    FROM posting
+    JOIN balance AS taken ON taken.balance_id = from_balance_id
+    JOIN balance AS given ON given.balance_id = to_balance_id
+    JOIN zone AS from_zone ON from_zone.zone_id = taken.zone_id
+    JOIN zone AS to_zone ON to_zone.zone_id = given.zone_id
+    JOIN site AS from_site ON from_site.site_id = from_zone.site_id
+    JOIN site AS to_site ON to_site.site_id = to_zone.site_id
+    JOIN lot AS taken_lot ON taken_lot.lot_id = taken.lot_id
+    JOIN lot AS given_lot ON given_lot.lot_id = given.lot_id
+    CROSS JOIN LATERAL (SELECT from_site.code = $2 AND from_zone.kind <> ALL ($5::text[])
+        AND ($3::text IS NULL OR from_zone.code = $3) AND ($4::text IS NULL OR taken_lot.code = $4)) AS from_here (here)
+    CROSS JOIN LATERAL (SELECT to_site.code = $2 AND to_zone.kind <> ALL ($5)
+        AND ($3 IS NULL OR to_zone.code = $3) AND ($4 IS NULL OR given_lot.code = $4)) AS to_here (here)
+    WHERE taken.sku_id = (SELECT sku_id FROM sku WHERE code = $1)
+      AND (from_here.here OR to_here.here)
+      AND (from_here.here <> to_here.here OR taken.condition <> given.condition)
+), counted AS (
+    SELECT *, sum(delta) OVER (ORDER BY observed_at, posting_id)::bigint AS units FROM entry
+)
+SELECT * FROM counted
+WHERE $6::timestamptz IS NULL OR (observed_at, posting_id) < ($6, $7::bigint)
+ORDER BY observed_at DESC, posting_id DESC LIMIT $8

@@ -18,7 +18,8 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -55,6 +56,9 @@ NEXT_ADDRESS_S: Final = 0.25
 READY_TIMEOUT_S: Final = 20.0
 """A program that wants one reader now waits so long for its inventory: twice the slowest single answer."""
 
+MAX_KEEPALIVE_S: Final = 5.0
+"""A gateway takes a silence beyond 10 s for an empty floor (gateway/coverage.py): a dead link must be known by then."""
+
 Result = TypeVar("Result")
 
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
@@ -74,7 +78,7 @@ class LlrpOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    keepalive_s: Annotated[float, Field(ge=0.1, le=3600)] = 5.0
+    keepalive_s: Annotated[float, Field(ge=0.1, le=MAX_KEEPALIVE_S)] = 5.0
     """A silent reader is noticed after twice this."""
     report_every_n: Annotated[int, Field(ge=1, le=65535)] = 1
     """Tags in a report."""
@@ -121,6 +125,18 @@ class LlrpOptions(BaseModel):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class ReaderFacts:
+    """A reader as it last described itself: the version spoken (1: LLRP 1.0.1, 2: 1.1), what it can do, which of the
+    planned antennas are connected, and which inputs are high.
+    """
+
+    version: int
+    capabilities: Capabilities
+    antennas: frozenset[int]
+    inputs: Mapping[int, bool]
+
+
 class LlrpDriver:
     """One LLRP reader for as long as `run` runs. Raises ReaderError for options or an address that cannot work."""
 
@@ -143,15 +159,18 @@ class LlrpDriver:
         self._link: _Link | None = None
         self._failure: ReaderError | None = None
         self._ready = asyncio.Event()
-        self._is_on = False
+        self._is_on: bool | None = None
         self._was_lost = False
 
     # --- what others may ask of the reader ----------------------------------------------------------------------------
 
     @property
-    def capabilities(self) -> Capabilities | None:
-        """What the reader said it can do; None while it is not connected."""
-        return self._link.session.capabilities if self._link is not None else None
+    def facts(self) -> ReaderFacts | None:
+        """What is known of the reader on the present connection; None while there is none."""
+        if self._link is None:
+            return None
+        session = self._link.session
+        return ReaderFacts(session.version, session.capabilities, session.antennas.seeing, dict(self._memory.inputs))
 
     async def ready(self) -> None:
         """Wait until the reader inventories, or waits for its photo-eye. Raises LinkLostError after READY_TIMEOUT_S."""
@@ -199,6 +218,7 @@ class LlrpDriver:
             if not self._was_lost:
                 logger.warning("reader %s: no inventory: %s", self._name, self._failure)
                 self._was_lost = True
+                self._say_off(to_us(self._clock.now()))
             await asyncio.sleep(self._backoff.next_wait_s())
 
     async def _serve_connection(self) -> ReaderError:
@@ -222,7 +242,7 @@ class LlrpDriver:
                 )
         except TimeoutError:
             return LinkLostError(f"{host}:{port} does not answer within {CONNECT_TIMEOUT_S:.0f} s")
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a name that no resolver takes
             return LinkLostError(f"cannot connect to {host}:{port}: {error}")
         connected_s = loop.time()
         self._link = link
@@ -235,7 +255,9 @@ class LlrpDriver:
             self._link = None
             self._ready.clear()
             transport.abort()
-            self._say_off(link)
+            if self._is_on:
+                self._failure = link.session.failure
+                self._say_off(link.heard_at_us)
         if loop.time() - connected_s >= STABLE_S:
             self._backoff.reset()
         return link.session.failure or LinkLostError("the link was closed")
@@ -250,12 +272,13 @@ class LlrpDriver:
                     self._was_lost = False
         self._deliver(event)
 
-    def _say_off(self, link: _Link) -> None:
-        """The antennas saw until the reader was last heard, not until we noticed that it is gone."""
-        if self._is_on:
+    def _say_off(self, at_us: int) -> None:
+        """The antennas saw until the reader was last heard, not until we noticed that it is gone; or never did. Said
+        once for each time.
+        """
+        if self._is_on is not False:
             self._is_on = False
-            detail = str(link.session.failure or "closed")
-            self._deliver(ReaderState(self._name, frozenset(), link.heard_at_us, detail))
+            self._deliver(ReaderState(self._name, frozenset(), at_us, str(self._failure or "closed")))
 
 
 @contextlib.asynccontextmanager

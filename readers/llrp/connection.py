@@ -26,16 +26,16 @@ answer; this is the whole machine (steps.py holds it as data):
     RESTARTING       START_ROSPEC                     INVENTORYING       CLEARING: the reader forgot our ROSpec
     CLOSING          CLOSE_CONNECTION                 CLOSED             CLOSED
 
-LOOKING finds what an earlier connection left (docs/adr/0016). Our ROSpec for the same plan is adopted as it stands:
-active or waiting for its trigger ARMED, idle RESTARTING, disabled ENABLING. One of ours for another plan goes to
-CLEARING, an active one of a stranger to CLEARING_ALL: it has the radio. Before LOOKING asks, ENABLE_EVENTS_AND_REPORTS
-lets the reader send what it held while we were away, so that its answer is newer than every event it held.
+Before ANTENNAS asks, ENABLE_EVENTS_AND_REPORTS lets the reader send what it held while we were away: every later answer
+is then newer than every event it held. LOOKING finds what an earlier connection left (docs/adr/0016). Our ROSpec for
+the same plan is adopted as it stands: active or waiting for its trigger ARMED, idle RESTARTING, disabled ENABLING. One
+of ours for another plan goes to CLEARING, an active one of a stranger to CLEARING_ALL: it has the radio.
 
 In every phase: KEEPALIVE is acknowledged; reports and events are passed on; a message that does not decode costs itself
 and is counted, and refuses the request whose answer it is; an answer nobody waits for is dropped; ERROR_MESSAGE with
 the id of the request refuses it. From CAPABILITIES on others may `ask` beside the phases (exchange.py), and once the
-inventory is set up work on tags (access.py). A header that cannot be true, silence beyond the watchdog (two keepalive
-periods), half a message for FRAME_PATIENCE_S, an answer that does not come in time and the reader's own
+inventory is set up work on tags (access_desk.py). A header that cannot be true, silence beyond the watchdog (two
+keepalive periods), half a message for FRAME_PATIENCE_S, an answer that does not come in time and the reader's own
 ConnectionCloseEvent end the session: `failure` says why. A session serves one connection; nothing of it, no half
 message either, is carried into the next but what `Memory` holds.
 """
@@ -50,7 +50,8 @@ from typing import Final
 
 from readers.errors import DecodeError, EncodeError, FrameError, LinkLostError, ReaderError, ReaderRefusedError
 from readers.llrp import requests
-from readers.llrp.access import AccessDesk, AccessJob, AccessOutcome
+from readers.llrp.access import AccessJob, AccessOutcome
+from readers.llrp.access_desk import AccessDesk
 from readers.llrp.antennas import Antennas
 from readers.llrp.codec import Framer, Header, decode, encode, read_header
 from readers.llrp.delivery import Delivery, Memory
@@ -64,7 +65,10 @@ from readers.llrp.vendor import IMPINJ
 from readers.read import ReaderEvent
 
 MAX_VERSION_LOSSES: Final = 2
-"""After so many connections that ended, or fell silent, when asked for 1.1 the reader is not asked any more."""
+"""After so many connections in a row that ended, or fell silent, over 1.1 the reader is not asked for it any more."""
+
+VERSION_PHASES: Final = frozenset({Phase.VERSION, Phase.SETTING_VERSION, Phase.CAPABILITIES})
+"""A reader that cannot bear to be asked for 1.1 may show it in its next answer."""
 
 RESTART_WAIT_S: Final = 1.0
 """A reader that ends our ROSpec at once each time is not asked more often than this."""
@@ -112,15 +116,17 @@ class ClientSession:
         self.memory = memory if memory is not None else Memory()
         antennas = Antennas(plan.antennas, self.memory.lost_antennas)
         self.delivery = Delivery(reader, antennas, reports, self.memory, now_s)
+        self._ended: list[SessionEvent] = []
+        """Ends of what others asked."""
         self._exchange = Exchange()
-        self._access = AccessDesk(self._ask)
+        self._access = AccessDesk(self._ask, self._ended.append)
         self._framer = Framer()
         self._out = bytearray()
-        self._ended: list[SessionEvent] = []
         self._now_s = now_s
         self._last_id = self._awaited_id = self._polled_id = self._enabled_id = 0
         self._asked = ""
         self._heard_s = now_s
+        self._patience_s = WATCHDOG_PERIODS * plan.keepalive_ms / 1000
         self._half_since_s: float | None = None
         self._phase_due_s: float | None = now_s + ANSWER_TIMEOUT_S
         self._poll_due_s: float | None = None
@@ -131,9 +137,21 @@ class ClientSession:
         """The reader tells of its ROSpecs."""
         self.is_running = False
         """Our ROSpec is active."""
+        self.version_unanswered = False
+        """The question for LLRP 1.1 was met with silence."""
         self.to_clear: list[int] = []
         """ROSpecs of ours that are not this plan's."""
         self._refusals: Counter[Phase] = Counter()
+        self.asks_version = plan.may_speak_1_1 and self.memory.version_losses < MAX_VERSION_LOSSES
+        """LLRP 1.1 is tried on this connection."""
+        self._when_due: tuple[Callable[[], None], ...] = (
+            self._went_silent,
+            self._stayed_half,
+            self._phase_overdue,
+            self._poll,
+            self._expire_requests,
+            self._end_access,
+        )
 
     # --- what the owner asks ------------------------------------------------------------------------------------------
 
@@ -165,7 +183,7 @@ class ClientSession:
 
     def next_deadline_s(self) -> float | None:
         """When `handle_timeout` wants to be called; None once closed."""
-        return min((due_s for due_s, _ in self._timers()), default=None)
+        return None if self.closed else min(due_s for due_s in self._dues() if due_s is not None)
 
     def receive_data(self, data: bytes, now_s: float, at_us: int) -> list[SessionEvent]:
         """Take bytes from the reader. Reads of one call come as one ReadBatch unless an event lies between them."""
@@ -197,15 +215,17 @@ class ClientSession:
     def handle_timeout(self, now_s: float, at_us: int) -> list[SessionEvent]:
         """Time has passed: whatever was due by `now_s` happens."""
         self._tell_time(now_s, at_us)
-        for due_s, happen in self._timers():
-            if due_s <= now_s and not self.closed:
+        for due_s, happen in zip(self._dues(), self._when_due, strict=True):
+            if due_s is not None and due_s <= now_s and not self.closed:
                 happen()
         return self.take_events()
 
     def take_events(self) -> list[SessionEvent]:
         """What happened since the last call that returned events; for calls that return none."""
-        events: list[SessionEvent] = [*self.delivery.take(), *self._ended, *self._access.take_outcomes()]
-        self._ended = []
+        events: list[SessionEvent] = [*self.delivery.take()]
+        if self._ended:
+            events += self._ended
+            self._ended.clear()
         return events
 
     def _tell_time(self, now_s: float, at_us: int) -> None:
@@ -214,8 +234,6 @@ class ClientSession:
 
     def connection_lost(self, reason: str) -> list[SessionEvent]:
         """The transport is gone. A half message that it left dies with this session."""
-        if self.phase is Phase.VERSION:
-            self.memory.version_losses += 1
         if self.phase is Phase.CLOSING:
             self._end(None)
         elif not self.closed:
@@ -261,25 +279,21 @@ class ClientSession:
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
-    def _timers(self) -> list[tuple[float, Callable[[], None]]]:
-        """Everything that waits for its time, and what happens then."""
-        if self.closed:
-            return []
-        timers = (
-            (self._heard_s + self._patience_s if self.watching else None, self._fell_silent),
-            (self._half_since_s + FRAME_PATIENCE_S if self._half_since_s is not None else None, self._stayed_half),
-            (self._phase_due_s, self._phase_overdue),
-            (self._poll_due_s, self._poll),
-            (self._exchange.due_s, self._expire_requests),
-            (self._access.due_s, lambda: self._access.time_passed(self._now_s)),
+    def _dues(self) -> tuple[float | None, ...]:
+        """When each of `_when_due` happens; None: not now. At least one does: in every phase an answer is due, or
+        keepalives are.
+        """
+        half_s = self._half_since_s
+        return (
+            self._heard_s + self._patience_s if self.watching else None,
+            None if half_s is None else half_s + FRAME_PATIENCE_S,
+            self._phase_due_s,
+            self._poll_due_s,
+            self._exchange.due_s,
+            self._access.due_s,
         )
-        return [(due_s, happen) for due_s, happen in timers if due_s is not None]
 
-    @property
-    def _patience_s(self) -> float:
-        return WATCHDOG_PERIODS * self.plan.keepalive_ms / 1000
-
-    def _fell_silent(self) -> None:
+    def _went_silent(self) -> None:
         self.fail(LinkLostError(f"nothing heard for {self._now_s - self._heard_s:.1f} s, two keepalives missed"))
 
     def _stayed_half(self) -> None:
@@ -293,6 +307,7 @@ class ClientSession:
             self._end(None)
         elif step is not None and step.silence is not None:
             self.memory.version_losses += 1
+            self.version_unanswered = True
             self._enter(step.silence)
         else:
             patience_s = step.patience_s if step else ANSWER_TIMEOUT_S
@@ -307,6 +322,9 @@ class ClientSession:
     def _expire_requests(self) -> None:
         for answer in self._exchange.expire(self._now_s):
             self._settle(answer)
+
+    def _end_access(self) -> None:
+        self._access.time_passed(self._now_s)
 
     # --- what the reader says -----------------------------------------------------------------------------------------
 
@@ -389,8 +407,6 @@ class ClientSession:
             self.delivery.notice("fault", f"refused: {fault}")
         if self.phase is Phase.EXTENSIONS:
             self.capabilities = replace(self.capabilities, has_extensions=False)
-        elif self.phase is Phase.VERSION:
-            self.memory.version_losses = 0
         elif self.phase in (Phase.LOOKING, Phase.RESTARTING):
             self.to_clear = [self.rospec_id]
         self._enter(step.otherwise)
@@ -453,7 +469,7 @@ class ClientSession:
         if step is None:
             self._rest()
             return
-        if phase is Phase.LOOKING and self.capabilities.holds_reports is not False:
+        if phase is Phase.ANTENNAS and self.capabilities.holds_reports is not False:
             self._enabled_id = self._next_id()
             self._send(Message("ENABLE_EVENTS_AND_REPORTS", self._enabled_id))
         elif phase is Phase.CLEARING_ALL:
@@ -468,8 +484,7 @@ class ClientSession:
 
     def _skip(self, phase: Phase) -> Phase:
         """Pass over phases that have nothing to ask of this reader."""
-        asks_version = self.plan.may_speak_1_1 and self.memory.version_losses < MAX_VERSION_LOSSES
-        if phase is Phase.VERSION and not asks_version:
+        if phase is Phase.VERSION and not self.asks_version:
             phase = Phase.CAPABILITIES
         if phase is Phase.EXTENSIONS and self.capabilities.vendor != IMPINJ:
             phase = Phase.CONFIGURING
@@ -502,6 +517,8 @@ class ClientSession:
 
     def _end(self, error: ReaderError | None) -> None:
         """The session is over; whoever waits for an answer hears so."""
+        if self.asks_version and error is not None and self.phase in VERSION_PHASES:
+            self.memory.version_losses += 1
         self.phase = Phase.CLOSED
         self.delivery.release()
         ended = error or LinkLostError("the connection was closed")

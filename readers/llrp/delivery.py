@@ -41,7 +41,7 @@ class Memory:
     """What a driver knows of its reader from one connection to the next."""
 
     version_losses: int = 0
-    """Connections in a row that ended, or fell silent, when asked for LLRP 1.1."""
+    """Connections in a row that ended, or fell silent, over LLRP 1.1."""
     inputs: dict[int, bool] = field(default_factory=dict)
     """Levels of inputs (GPI port → high) as last heard."""
     lost_antennas: frozenset[int] | None = None

@@ -61,7 +61,7 @@ class Exchange:
     @property
     def due_s(self) -> float | None:
         """When the oldest unanswered request fails."""
-        return min((due_s for _, due_s in self._open.values()), default=None)
+        return min(due_s for _, due_s in self._open.values()) if self._open else None
 
     def open(self, request: Message, now_s: float) -> None:
         """`request` has been sent."""

@@ -10,14 +10,21 @@ from enum import IntEnum
 from struct import Struct
 from typing import Any, Final, Protocol
 
-from readers.llrp.table import ENUMERATIONS, Entry, Field
+from readers.llrp.table import ENUMERATIONS_IN, FIRST_VERSION, Entry, Field
 
 COUNT: Final = Struct("!H")
 """The 16-bit count in front of a field of variable length."""
 
-FORMATS: Final = {"u8": "B", "s8": "b", "u16": "H", "s16": "h", "u32": "I", "u64": "Q", "u96": "12s"}
+FORMATS: Final = {"u8": "B", "s8": "b", "u16": "H", "s16": "h", "u32": "I", "s32": "i", "u64": "Q", "u96": "12s"}
 BIT_GROUP_FORMATS: Final = {8: "B", 16: "H", 32: "I"}
 ELEMENT_FORMATS: Final = {"u8v": "B", "u16v": "H", "u32v": "I"}
+
+
+MAX_TOLD: Final = 5
+"""An error names no more wrong values than fit a line: a field may hold 65,535 of them."""
+
+Labels = Mapping[str, Mapping[int, str]]
+"""Enumeration name → value → label, of those whose other values are refused."""
 
 
 class Status(IntEnum):
@@ -86,35 +93,39 @@ class Step(Protocol):
 
 
 class _Bits:
-    """Bit fields that fill whole bytes together: (name, shift, mask, is a bool) each, and the reserved bits' mask."""
+    """Bit fields that fill whole bytes together: (name, shift, mask, is a bool, default) each, and the reserved bits'
+    mask. A field that a later version made of reserved bits may be left out of a message of ours: it is 0 then, as the
+    earlier version sends it."""
 
     __slots__ = ("format", "parts", "reserved")
 
     def __init__(self, group: Sequence[Field]) -> None:
         width = sum(field.bits for field in group)
         self.format = BIT_GROUP_FORMATS[width]
-        self.parts: list[tuple[str, int, int, bool]] = []
+        self.parts: list[tuple[str, int, int, bool, int | None]] = []
         self.reserved = 0
         left = width
         for field in group:
             left -= field.bits
             mask = (1 << field.bits) - 1
             if field.name:
-                self.parts.append((field.name, left, mask, field.bits == 1 and not field.enumeration))
+                is_bool = field.bits == 1 and not field.enumeration
+                default = 0 if field.since > FIRST_VERSION else None
+                self.parts.append((field.name, left, mask, is_bool, default))
             else:
                 self.reserved |= mask << left
 
     def split(self, word: int, into: dict[str, Any]) -> None:
         if word & self.reserved:
             raise Fault(Status.A_INVALID, f"reserved bits are set (0x{word:x})")
-        for name, shift, mask, is_bool in self.parts:
+        for name, shift, mask, is_bool, _ in self.parts:
             value = word >> shift & mask
             into[name] = bool(value) if is_bool else value
 
     def join(self, fields: Mapping[str, Any]) -> int:
         word = 0
-        for name, shift, mask, _ in self.parts:
-            value = int(fields[name])
+        for name, shift, mask, _, default in self.parts:
+            value = int(fields[name] if default is None else fields.get(name, default))
             if not 0 <= value <= mask:
                 raise Fault(Status.A_OUT_OF_RANGE, f"{name} = {value} does not fit its bits")
             word |= value << shift
@@ -122,17 +133,21 @@ class _Bits:
 
 
 class _Fixed:
-    """Fields of fixed width, one struct together."""
+    """Fields of fixed width, one struct together; `first` is the number of the first of them that has a name."""
 
     __slots__ = ("_checks", "_parts", "_struct", "names")
 
-    def __init__(self, fields: Sequence[Field]) -> None:
+    def __init__(self, fields: Sequence[Field], labels: Labels, first: int) -> None:
         self.names = tuple(field.name for field in fields if field.name)
         self._parts: list[str | _Bits] = list(_gather_bits(fields))
         self._struct = Struct(
             "!" + "".join(p.format if isinstance(p, _Bits) else FORMATS[_type_of(fields, p)] for p in self._parts)
         )
-        self._checks = [(f.name, ENUMERATIONS[f.enumeration], f.enumeration) for f in fields if f.enumeration]
+        self._checks = [
+            (f.name, labels[f.enumeration], f.enumeration, first + self.names.index(f.name))
+            for f in fields
+            if f.enumeration in labels
+        ]
 
     def read(self, cursor: Cursor, into: dict[str, Any]) -> None:
         at = cursor.position
@@ -159,11 +174,9 @@ class _Fixed:
             raise Fault(Status.A_OUT_OF_RANGE, f"a value of {', '.join(self.names)} does not fit: {cause}") from None
 
     def _check(self, fields: Mapping[str, Any]) -> None:
-        for name, labels, enumeration in self._checks:
+        for name, labels, enumeration, number in self._checks:
             if fields[name] not in labels:
-                raise Fault(
-                    Status.A_INVALID, f"{name} = {fields[name]} is no {enumeration}", field=self.names.index(name)
-                )
+                raise Fault(Status.A_INVALID, f"{name} = {fields[name]} is no {enumeration}", field=number)
 
 
 def _type_of(fields: Sequence[Field], name: str) -> str:
@@ -207,17 +220,18 @@ def _counted(name: str, count: int) -> bytes:
 class _BitArray:
     """u1v: bytes under the field's name, their number of bits under `<name>LengthBits`."""
 
-    __slots__ = ("_length_name", "_name", "names")
+    __slots__ = ("_length_name", "_name", "_number", "names")
 
-    def __init__(self, field: Field) -> None:
+    def __init__(self, field: Field, number: int) -> None:
         self._name = field.name
+        self._number = number
         self._length_name = field.name + "LengthBits"
         self.names = (self._name, self._length_name)
 
     def read(self, cursor: Cursor, into: dict[str, Any]) -> None:
         bits, value = _take_counted(cursor, self._name, 1)
         if bits % 8 and value[-1] & (0xFF >> bits % 8):
-            raise Fault(Status.A_INVALID, f"{self._name} has bits set behind its {bits} bits")
+            raise Fault(Status.A_INVALID, f"{self._name} has bits set behind its {bits} bits", field=self._number)
         into[self._name] = value
         into[self._length_name] = bits
 
@@ -232,14 +246,15 @@ class _BitArray:
 class _Numbers:
     """u16v, u32v and enumerated u8v: a list of integers."""
 
-    __slots__ = ("_enumeration", "_format", "_labels", "_name", "_unit_bits", "names")
+    __slots__ = ("_enumeration", "_format", "_labels", "_name", "_number", "_unit_bits", "names")
 
-    def __init__(self, field: Field) -> None:
+    def __init__(self, field: Field, labels: Labels, number: int) -> None:
         self._name = field.name
+        self._number = number
         self._format = ELEMENT_FORMATS[field.type]
         self._unit_bits = 8 * Struct("!" + self._format).size
         self._enumeration = field.enumeration
-        self._labels = ENUMERATIONS[field.enumeration] if field.enumeration else None
+        self._labels = labels.get(field.enumeration)
         self.names = (field.name,)
 
     def read(self, cursor: Cursor, into: dict[str, Any]) -> None:
@@ -258,7 +273,8 @@ class _Numbers:
 
     def _check(self, numbers: Sequence[int]) -> None:
         if self._labels is not None and not self._labels.keys() >= set(numbers):
-            raise Fault(Status.A_INVALID, f"{self._name} = {numbers} is not all {self._enumeration}")
+            strange = sorted(set(numbers) - self._labels.keys())[:MAX_TOLD]
+            raise Fault(Status.A_INVALID, f"{self._name} has {strange}, no {self._enumeration}", field=self._number)
 
 
 class _ByteArray:
@@ -288,10 +304,11 @@ class _ByteArray:
 class _Text:
     """utf8v: str."""
 
-    __slots__ = ("_name", "names")
+    __slots__ = ("_name", "_number", "names")
 
-    def __init__(self, field: Field) -> None:
+    def __init__(self, field: Field, number: int) -> None:
         self._name = field.name
+        self._number = number
         self.names = (field.name,)
 
     def read(self, cursor: Cursor, into: dict[str, Any]) -> None:
@@ -299,7 +316,7 @@ class _Text:
         try:
             into[self._name] = value.decode()
         except UnicodeDecodeError as cause:
-            raise Fault(Status.A_INVALID, f"{self._name} is not UTF-8: {cause}") from None
+            raise Fault(Status.A_INVALID, f"{self._name} is not UTF-8: {cause}", field=self._number) from None
 
     def write(self, fields: Mapping[str, Any], body: bytearray) -> None:
         try:
@@ -339,28 +356,33 @@ class FieldPlan:
             raise Fault(Status.FIELD_ERROR, f"a field has the wrong type: {cause}") from None
 
 
-def compile_fields(entry: Entry) -> FieldPlan:
-    """The plan of an entry's fields: runs of fixed width, and one step for each field of variable width."""
+def compile_fields(entry: Entry, version: int) -> FieldPlan:
+    """The plan of an entry's fields in this header version: runs of fixed width, and one step for each field of
+    variable width."""
+    labels: Labels = {} if entry.vendor else ENUMERATIONS_IN[version]
     steps: list[Step] = []
     run: list[Field] = []
+    number = 0
     for field in entry.fields:
         if field.bits:
             run.append(field)
             continue
         if run:
-            steps.append(_Fixed(run))
+            steps.append(_Fixed(run, labels, number))
+            number += len(steps[-1].names)
             run = []
-        steps.append(_variable_step(field))
+        steps.append(_variable_step(field, labels, number))
+        number += 1
     if run:
-        steps.append(_Fixed(run))
+        steps.append(_Fixed(run, labels, number))
     return FieldPlan(steps)
 
 
-def _variable_step(field: Field) -> Step:
+def _variable_step(field: Field, labels: Labels, number: int) -> Step:
     if field.type == "u1v":
-        return _BitArray(field)
+        return _BitArray(field, number)
     if field.type == "utf8v":
-        return _Text(field)
+        return _Text(field, number)
     if field.type == "bytesToEnd" or (field.type == "u8v" and not field.enumeration):
         return _ByteArray(field)
-    return _Numbers(field)
+    return _Numbers(field, labels, number)

@@ -74,7 +74,6 @@ class Step:
 
 def _learn_versions(session: ClientSession, message: Message) -> Phase | None:
     """Speak the latest version that both know; ours is 1.1."""
-    session.memory.version_losses = 0
     if message.fields["SupportedVersion"] < LLRP_1_1:
         return Phase.CAPABILITIES
     if message.fields["CurrentVersion"] == LLRP_1_1:
@@ -90,6 +89,8 @@ def _learn_version_set(session: ClientSession, _: Message) -> None:
 
 def _learn_capabilities(session: ClientSession, message: Message) -> None:
     """Keep what the reader can do; one that has none of the planned antennas cannot work."""
+    if session.asks_version and not session.version_unanswered:
+        session.memory.version_losses = 0
     session.capabilities = Capabilities.of(message)
     session.antennas.limit(session.capabilities.antennas)
     if not session.antennas.usable:

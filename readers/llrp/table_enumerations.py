@@ -1,4 +1,6 @@
-"""Every LLRP enumeration: name, then value and label pairs in the notation of `table`. Labels as LLRP spells them."""
+"""Every LLRP enumeration: name, then value and label pairs in the notation of `table`; `3@2` is a value that came with
+header version 2, LLRP 1.1. Labels as LLRP spells them.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ AISpecStopTriggerType
     0 Null  1 Duration  2 GPI_With_Timeout  3 Tag_Observation
 TagObservationTriggerType
     0 Upon_Seeing_N_Tags_Or_Timeout  1 Upon_Seeing_No_More_New_Tags_For_Tms_Or_Timeout
-    2 N_Attempts_To_See_All_Tags_In_FOV_Or_Timeout
+    2 N_Attempts_To_See_All_Tags_In_FOV_Or_Timeout  3@2 Upon_Seeing_N_Unique_Tags_Or_Timeout
+    4@2 Upon_Seeing_No_More_New_Unique_Tags_For_Tms_Or_Timeout
 RFSurveySpecStopTriggerType
     0 Null  1 Duration  2 N_Iterations_Through_Frequency_Range
 
@@ -51,11 +54,14 @@ GPIPortState
 # Reports and events (§13)
 ROReportTriggerType
     0 None  1 Upon_N_Tags_Or_End_Of_AISpec  2 Upon_N_Tags_Or_End_Of_ROSpec
+    3@2 Upon_N_Seconds_Or_End_Of_AISpec  4@2 Upon_N_Seconds_Or_End_Of_ROSpec
+    5@2 Upon_N_Milliseconds_Or_End_Of_AISpec  6@2 Upon_N_Milliseconds_Or_End_Of_ROSpec
 AccessReportTriggerType
     0 Whenever_ROReport_Is_Generated  1 End_Of_AccessSpec
 NotificationEventType
     0 Upon_Hopping_To_Next_Channel  1 GPI_Event  2 ROSpec_Event  3 Report_Buffer_Fill_Warning
     4 Reader_Exception_Event  5 RFSurvey_Event  6 AISpec_Event  7 AISpec_Event_With_Details  8 Antenna_Event
+    9@2 SpecLoop_Event
 ROSpecEventType
     0 Start_Of_ROSpec  1 End_Of_ROSpec  2 Preemption_Of_ROSpec
 RFSurveyEventType
@@ -108,19 +114,33 @@ C1G2LockDataField
     0 Kill_Password  1 Access_Password  2 EPC_Memory  3 TID_Memory  4 User_Memory
 C1G2ReadResultType
     0 Success  1 Nonspecific_Tag_Error  2 No_Response_From_Tag  3 Nonspecific_Reader_Error
+    4@2 Memory_Overrun_Error  5@2 Memory_Locked_Error  6@2 Incorrect_Password_Error
 C1G2WriteResultType
     0 Success  1 Tag_Memory_Overrun_Error  2 Tag_Memory_Locked_Error  3 Insufficient_Power
     4 Nonspecific_Tag_Error  5 No_Response_From_Tag  6 Nonspecific_Reader_Error
+    7@2 Incorrect_Password_Error
 C1G2KillResultType
     0 Success  1 Zero_Kill_Password_Error  2 Insufficient_Power  3 Nonspecific_Tag_Error
-    4 No_Response_From_Tag  5 Nonspecific_Reader_Error
+    4 No_Response_From_Tag  5 Nonspecific_Reader_Error  6@2 Incorrect_Password_Error
+C1G2RecommissionResultType
+    0@2 Success  1@2 Zero_Kill_Password_Error  2@2 Insufficient_Power  3@2 Nonspecific_Tag_Error
+    4@2 No_Response_From_Tag  5@2 Nonspecific_Reader_Error  6@2 Incorrect_Password_Error
 C1G2LockResultType
     0 Success  1 Insufficient_Power  2 Nonspecific_Tag_Error  3 No_Response_From_Tag
-    4 Nonspecific_Reader_Error
+    4 Nonspecific_Reader_Error  5@2 Incorrect_Password_Error  6@2 Tag_Memory_Overrun_Error
+    7@2 Tag_Memory_Locked_Error
 C1G2BlockEraseResultType
     0 Success  1 Tag_Memory_Overrun_Error  2 Tag_Memory_Locked_Error  3 Insufficient_Power
     4 Nonspecific_Tag_Error  5 No_Response_From_Tag  6 Nonspecific_Reader_Error
+    7@2 Incorrect_Password_Error
 C1G2BlockWriteResultType
     0 Success  1 Tag_Memory_Overrun_Error  2 Tag_Memory_Locked_Error  3 Insufficient_Power
     4 Nonspecific_Tag_Error  5 No_Response_From_Tag  6 Nonspecific_Reader_Error
+    7@2 Incorrect_Password_Error
+C1G2BlockPermalockResultType
+    0@2 Success  1@2 Insufficient_Power  2@2 Nonspecific_Tag_Error  3@2 No_Response_From_Tag
+    4@2 Nonspecific_Reader_Error  5@2 Incorrect_Password_Error  6@2 Tag_Memory_Overrun_Error
+C1G2GetBlockPermalockStatusResultType
+    0@2 Success  1@2 Nonspecific_Tag_Error  2@2 No_Response_From_Tag  3@2 Nonspecific_Reader_Error
+    4@2 Incorrect_Password_Error  5@2 Tag_Memory_Overrun_Error
 """

@@ -67,6 +67,12 @@ MESSAGES: Final = """
 54 GET_ACCESSSPECS_RESPONSE
     > LLRPStatus  AccessSpec*
 
+# What a client answers when an AccessSpec asks it for the next operation on a tag (§11.1)
+45 CLIENT_REQUEST_OP
+    > TagReportData
+55 CLIENT_REQUEST_OP_RESPONSE
+    > ClientRequestResponse
+
 # Configuration (§12); id 0 means all antennas or ports
 2 GET_READER_CONFIG
     AntennaID:u16  RequestedData:u8=GetReaderConfigRequestedData  GPIPortNum:u16  GPOPortNum:u16
@@ -99,13 +105,13 @@ MESSAGES: Final = """
 100 ERROR_MESSAGE
     > LLRPStatus
 
-# Version negotiation, LLRP 1.1 only (1.1 §9.1); goes out with header version 2
-46 GET_SUPPORTED_VERSION
-56 GET_SUPPORTED_VERSION_RESPONSE
+# Version negotiation (1.1 §9.1): always under header version 2, whatever was agreed before
+46 GET_SUPPORTED_VERSION @2
+56 GET_SUPPORTED_VERSION_RESPONSE @2
     CurrentVersion:u8  SupportedVersion:u8
     > LLRPStatus
-47 SET_PROTOCOL_VERSION
+47 SET_PROTOCOL_VERSION @2
     ProtocolVersion:u8
-57 SET_PROTOCOL_VERSION_RESPONSE
+57 SET_PROTOCOL_VERSION_RESPONSE @2
     > LLRPStatus
 """

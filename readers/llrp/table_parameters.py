@@ -6,9 +6,11 @@ from typing import Final
 
 CHOICES: Final = """
 SpecParameter = AISpec | RFSurveySpec | Custom
-AccessCommandOpSpec = C1G2Read | C1G2Write | C1G2Kill | C1G2Lock | C1G2BlockErase | C1G2BlockWrite | Custom
+AccessCommandOpSpec = C1G2Read | C1G2Write | C1G2Kill | C1G2Lock | C1G2BlockErase | C1G2BlockWrite | C1G2Recommission
+    | C1G2BlockPermalock | C1G2GetBlockPermalockStatus | ClientRequestOpSpec | Custom
 AccessCommandOpSpecResult = C1G2ReadOpSpecResult | C1G2WriteOpSpecResult | C1G2KillOpSpecResult | C1G2LockOpSpecResult
-    | C1G2BlockEraseOpSpecResult | C1G2BlockWriteOpSpecResult | Custom
+    | C1G2BlockEraseOpSpecResult | C1G2BlockWriteOpSpecResult | C1G2RecommissionOpSpecResult
+    | C1G2BlockPermalockOpSpecResult | C1G2GetBlockPermalockStatusOpSpecResult | ClientRequestOpSpecResult | Custom
 EPCParameter = EPCData | EPC_96
 Timestamp = UTCTimestamp | Uptime
 AirProtocolLLRPCapabilities = C1G2LLRPCapabilities
@@ -16,7 +18,7 @@ AirProtocolUHFRFModeTable = C1G2UHFRFModeTable
 AirProtocolInventoryCommandSettings = C1G2InventoryCommand
 AirProtocolTagSpec = C1G2TagSpec
 AirProtocolEPCMemorySelector = C1G2EPCMemorySelector
-AirProtocolTagData = C1G2_PC | C1G2_CRC
+AirProtocolTagData = C1G2_PC | C1G2_CRC | C1G2_XPC_W1 | C1G2_XPC_W2
 AirProtocolSingulationDetails = C1G2SingulationDetails
 """
 
@@ -34,7 +36,9 @@ PARAMETERS: Final = """
     MaxNumberOfAntennaSupported:u16  CanSetAntennaProperties:u1  HasUTCClockCapability:u1  -:14
     DeviceManufacturerName:u32  ModelName:u32  ReaderFirmwareVersion:utf8v
     > ReceiveSensitivityTableEntry+  PerAntennaReceiveSensitivityRange*  GPIOCapabilities
-      PerAntennaAirProtocol+
+      PerAntennaAirProtocol+  MaximumReceiveSensitivity?
+363 MaximumReceiveSensitivity @2
+    MaximumSensitivityValue:s16
 139 ReceiveSensitivityTableEntry
     Index:u16  ReceiveSensitivityValue:s16
 149 PerAntennaReceiveSensitivityRange
@@ -53,7 +57,7 @@ PARAMETERS: Final = """
     CountryCode:u16  CommunicationsStandard:u16=CommunicationsStandard
     > UHFBandCapabilities?  Custom*
 144 UHFBandCapabilities
-    > TransmitPowerLevelTableEntry+  FrequencyInformation  AirProtocolUHFRFModeTable+
+    > TransmitPowerLevelTableEntry+  FrequencyInformation  AirProtocolUHFRFModeTable+  RFSurveyFrequencyCapabilities?
 145 TransmitPowerLevelTableEntry
     Index:u16  TransmitPowerValue:s16
 146 FrequencyInformation
@@ -63,11 +67,13 @@ PARAMETERS: Final = """
     HopTableID:u8  -:8  Frequency:u32v
 148 FixedFrequencyTable
     Frequency:u32v
+365 RFSurveyFrequencyCapabilities @2
+    MinimumFrequency:u32  MaximumFrequency:u32
 
 # ROSpecs (§10.2); times in ms
 177 ROSpec
     ROSpecID:u32  Priority:u8  CurrentState:u8=ROSpecState
-    > ROBoundarySpec  SpecParameter+  ROReportSpec?
+    > ROBoundarySpec  SpecParameter+  LoopSpec?  ROReportSpec?
 178 ROBoundarySpec
     > ROSpecStartTrigger  ROSpecStopTrigger
 179 ROSpecStartTrigger
@@ -97,6 +103,8 @@ PARAMETERS: Final = """
     > RFSurveySpecStopTrigger  Custom*
 188 RFSurveySpecStopTrigger
     StopTriggerType:u8=RFSurveySpecStopTriggerType  DurationPeriod:u32  N:u32
+355 LoopSpec @2                     # how often the specs before it are run through; 0: until the ROSpec stops
+    LoopCount:u32
 
 # AccessSpecs (§11.2)
 207 AccessSpec
@@ -107,6 +115,11 @@ PARAMETERS: Final = """
     AccessSpecStopTrigger:u8=AccessSpecStopTriggerType  OperationCountValue:u16
 209 AccessCommand
     > AirProtocolTagSpec  AccessCommandOpSpec+  Custom*
+210 ClientRequestOpSpec
+    OpSpecID:u16
+211 ClientRequestResponse
+    AccessSpecID:u32
+    > EPCData  AccessCommandOpSpec*
 
 # Configuration (§12.2)
 217 LLRPConfigurationStateValue
@@ -174,6 +187,8 @@ PARAMETERS: Final = """
     TagCount:u16
 16 AccessSpecID
     AccessSpecID:u32
+15 ClientRequestOpSpecResult
+    OpSpecID:u16
 242 RFSurveyReportData
     > ROSpecID?  SpecIndex?  FrequencyRSSILevelEntry+  Custom*
 243 FrequencyRSSILevelEntry
@@ -188,7 +203,7 @@ PARAMETERS: Final = """
 246 ReaderEventNotificationData
     > Timestamp  HoppingEvent?  GPIEvent?  ROSpecEvent?  ReportBufferLevelWarningEvent?
       ReportBufferOverflowErrorEvent?  ReaderExceptionEvent?  RFSurveyEvent?  AISpecEvent?  AntennaEvent?
-      ConnectionAttemptEvent?  ConnectionCloseEvent?  Custom*
+      ConnectionAttemptEvent?  ConnectionCloseEvent?  SpecLoopEvent?  Custom*
 247 HoppingEvent
     HopTableID:u16  NextChannelIndex:u16
 248 GPIEvent
@@ -213,6 +228,8 @@ PARAMETERS: Final = """
 256 ConnectionAttemptEvent
     Status:u16=ConnectionAttemptStatusType
 257 ConnectionCloseEvent
+356 SpecLoopEvent @2
+    ROSpecID:u32  LoopCount:u32
 
 # Errors (§14.2)
 287 LLRPStatus
@@ -226,7 +243,9 @@ PARAMETERS: Final = """
 
 # Class 1 Gen 2 air protocol (§15.2); Tari in ns, data rates in bit/s, MB is the memory bank
 327 C1G2LLRPCapabilities
-    CanSupportBlockErase:u1  CanSupportBlockWrite:u1  -:6  MaxNumSelectFiltersPerQuery:u16
+    CanSupportBlockErase:u1  CanSupportBlockWrite:u1  CanSupportBlockPermalock:u1@2
+    CanSupportTagRecommissioning:u1@2  CanSupportUMIMethod2:u1@2  CanSupportXPC:u1@2  -:2
+    MaxNumSelectFiltersPerQuery:u16
 328 C1G2UHFRFModeTable
     > C1G2UHFRFModeTableEntry+
 329 C1G2UHFRFModeTableEntry
@@ -251,7 +270,7 @@ PARAMETERS: Final = """
     Session:u2  -:6  TagPopulation:u16  TagTransitTime:u32
     > C1G2TagInventoryStateAwareSingulationAction?
 337 C1G2TagInventoryStateAwareSingulationAction
-    I:u1=C1G2TagInventoryStateAwareI  S:u1=C1G2TagInventoryStateAwareS  -:6
+    I:u1=C1G2TagInventoryStateAwareI  S:u1=C1G2TagInventoryStateAwareS  S_All:u1@2  -:5
 338 C1G2TagSpec
     > C1G2TargetTag+
 339 C1G2TargetTag
@@ -271,12 +290,22 @@ PARAMETERS: Final = """
     OpSpecID:u16  AccessPassword:u32  MB:u2  -:6  WordPointer:u16  WordCount:u16
 347 C1G2BlockWrite
     OpSpecID:u16  AccessPassword:u32  MB:u2  -:6  WordPointer:u16  WriteData:u16v
+357 C1G2Recommission @2                       # 3SB, 2SB and LSB are the three recommissioning bits, in this order
+    OpSpecID:u16  KillPassword:u32  -:5  SB3:u1  SB2:u1  LSB:u1
+358 C1G2BlockPermalock @2
+    OpSpecID:u16  AccessPassword:u32  MB:u2  -:6  BlockPointer:u16  BlockMask:u16v
+359 C1G2GetBlockPermalockStatus @2
+    OpSpecID:u16  AccessPassword:u32  MB:u2  -:6  BlockPointer:u16  BlockRange:u16
 348 C1G2EPCMemorySelector
-    EnableCRC:u1  EnablePCBits:u1  -:6
+    EnableCRC:u1  EnablePCBits:u1  EnableXPCBits:u1@2  -:5
 12 C1G2_PC
     PC_Bits:u16
 11 C1G2_CRC
     CRC:u16
+19 C1G2_XPC_W1 @2
+    XPC_W1:u16
+20 C1G2_XPC_W2 @2
+    XPC_W2:u16
 18 C1G2SingulationDetails
     NumCollisionSlots:u16  NumEmptySlots:u16
 349 C1G2ReadOpSpecResult
@@ -291,4 +320,10 @@ PARAMETERS: Final = """
     Result:u8=C1G2BlockEraseResultType  OpSpecID:u16
 354 C1G2BlockWriteOpSpecResult
     Result:u8=C1G2BlockWriteResultType  OpSpecID:u16  NumWordsWritten:u16
+360 C1G2RecommissionOpSpecResult @2
+    Result:u8=C1G2RecommissionResultType  OpSpecID:u16
+361 C1G2BlockPermalockOpSpecResult @2
+    Result:u8=C1G2BlockPermalockResultType  OpSpecID:u16
+362 C1G2GetBlockPermalockStatusOpSpecResult @2
+    Result:u8=C1G2GetBlockPermalockStatusResultType  OpSpecID:u16  PermalockStatus:u16v
 """

@@ -45,6 +45,9 @@ class TestBroker:
     async def stop(self) -> None:
         if self._broker is not None:
             broker, self._broker = self._broker, None
+            # amqtt stops listening last, and whoever comes back meanwhile would never be told to go
+            for server in broker._servers.values():
+                server.instance.close()
             # amqtt now and then waits for ever for a client that left while it was shutting down
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STOP_S):

@@ -281,7 +281,7 @@ async def test_a_handheld_speaks_only_for_itself_and_only_with_its_password(brok
         spy = MqttLink(url.replace("hand-1", "hand-2"), "hand-2")
         spy.subscribe("tallyman/1/jkt/devices/#", overhear)
         async with link, spy:
-            await spy.wait_connected()
+            await until(lambda: spy.connected)
             with contextlib.suppress(LinkError, TimeoutError):
                 async with asyncio.timeout(1):
                     await spy.publish(topic("jkt", "hand-1", "scans"), encode(request(7)))
@@ -359,6 +359,12 @@ async def test_a_listener_that_cannot_be_is_an_error_with_its_reason(
     config = settings(broker.url, tmp_path, listener=listener)
     with pytest.raises(ConfigError, match=f"listener.*127.0.0.1:{broker.port} cannot be served"):
         await run_gateway(config, SystemClock())
+
+    tls = {"tls_cert": str(tmp_path / "none.pem"), "tls_key": str(tmp_path / "none.key")}
+    with pytest.raises(ConfigError, match=r"none\.pem"):
+        await run_gateway(
+            settings(broker.url, tmp_path, listener=listener | {"port": free_port()} | tls), SystemClock()
+        )
 
     def missing(name: str) -> Any:
         raise ModuleNotFoundError(name=name)

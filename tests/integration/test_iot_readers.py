@@ -228,8 +228,8 @@ async def test_a_fixed_zebra_lives_by_its_heartbeats(broker: Any) -> None:
     async with Running("zebra-iot", broker.url, **options) as one, MqttLink(broker.url, "reader") as reader:
         await _publish_until(reader, "zebra/fx/data", [tag | {"type": "SIMPLE"}], lambda: one.reads)
         assert one.reads[0] == (EPCS[0], 2, -61.0)
-        for _ in range(6):
-            await asyncio.sleep(0.4)
+        for _ in range(12):
+            await asyncio.sleep(0.2)
             await reader.publish("zebra/fx/events", b'{"type": "heartbeat", "data": {}}')
         assert one.states == [[1, 2]]
         await until(lambda: one.states == [[1, 2], []])

@@ -57,8 +57,9 @@ async def start(driver: LlrpDriver, peer: Any) -> None:
 async def test_it_inventories_and_its_tags_are_read_written_and_locked(peer: Any) -> None:
     caller = Caller(peer)
     async with connected(caller.driver) as reader:
-        assert reader.capabilities is not None
-        assert (reader.capabilities.antennas, reader.capabilities.gpos) == (4, 4)
+        assert reader.facts is not None
+        assert (reader.facts.capabilities.antennas, reader.facts.capabilities.gpos) == (4, 4)
+        assert reader.facts.inputs == {1: False, 2: False, 3: False, 4: False}
         await start(reader, peer)
         await until(lambda: len(caller.seen()) == len(peer.tags))
         assert caller.seen() == {tag.epc for tag in peer.tags}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,24 @@ async def test_every_complaint_of_a_reader_becomes_an_alert_and_ends_with_it(
             assert "clock is" in standing["reader_fault"]
             server.cut()
             assert list(await carry(3)) == ["reader_fault"]
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_reader_that_was_never_reached_is_an_alert_too(tmp_path: Path) -> None:
+    with socket.socket() as dead:
+        dead.bind(("127.0.0.1", 0))
+        site = Site(tmp_path, dead.getsockname()[1])
+        async with site.running():
+            await until(lambda: site.stats.readers == {"r1": False})
+            await asyncio.sleep(0.2)
+            found: list[ReaderHealth] = []
+            async with asyncio.timeout(20):
+                while not found:
+                    found += await site.events()
+                    await asyncio.sleep(0.01)
+    (lost,) = found
+    assert lost.state == "lost"
+    assert "cannot connect" in lost.detail
 
 
 @pytest.mark.usefixtures("quick")

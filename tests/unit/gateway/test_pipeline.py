@@ -146,3 +146,12 @@ def test_a_zone_with_a_dead_antenna_still_sees_tags_arrive_and_loses_none() -> N
     bench.step([bench.reads("zr", 1, np.arange(1.0, 10.0, 0.7))], 11.0)
     bench.step([], 2000.0)
     assert bench.kinds() == [("arrived", "dock")]
+
+
+def test_a_gateway_with_nothing_but_scanners_judges_nothing_for_ever() -> None:
+    scanner = {"name": "gun", "driver": "serial", "address": "/dev/ttyACM0"}
+    config = GatewayConfig.model_validate({"site": "s", "gateway": "g", "scanners": [scanner]})
+    pipeline = Pipeline(config, EpcTable())
+    for hour in range(48):
+        step = pipeline.step([], 1_800_000_000_000_000 + hour * 3_600_000_000)
+        assert (step.movements, step.changed, step.forgotten) == ([], [], [])

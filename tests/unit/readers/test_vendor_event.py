@@ -236,3 +236,43 @@ def test_the_gateways_clock_can_be_asked_for() -> None:
     (_, batch) = reader().take([seen(at_us=None)], NOW_US)
     assert isinstance(batch, ReadBatch)
     assert batch.reads["at_us"].tolist() == [NOW_US]
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["read", "old", "runs", "stops", "alive", "bad", "lost", "check"]), st.integers(0, 20_000_000)
+    ),
+    max_size=40,
+)
+
+
+@given(STEPS)
+def test_whatever_happens_states_alternate_and_no_read_is_lost(steps: list[tuple[str, int]]) -> None:
+    one, now_us, heard_us = reader(silence_s=10), NOW_US, NOW_US
+    said: dict[str, list[VendorEvent]] = {
+        "runs": [InventoryStatus(running=True)],
+        "stops": [InventoryStatus(running=False)],
+        "alive": [Alive()],
+        "bad": [Unusable("epc", "none")],
+    }
+    on, reads_in, reads_out = False, 0, 0
+    for step, gap_us in steps:
+        now_us += gap_us
+        if step in ("lost", "check"):
+            events = one.lost("gone") if step == "lost" else one.check_silence(now_us)
+            assert len(events) <= 1
+        else:
+            at_us = now_us - (5_000_000 if step == "old" else 0)
+            events = one.take(said.get(step, [seen(at_us=at_us)]), now_us)
+            heard_us, reads_in = now_us, reads_in + (step in ("read", "old"))
+        for event in events:
+            if isinstance(event, ReaderState):
+                assert bool(event.antennas) != on, "a state that is no news"
+                on = bool(event.antennas)
+                assert event.at_us <= heard_us
+            elif isinstance(event, ReadBatch):
+                reads_out += len(event.reads)
+        assert one.is_on == on
+        if step == "check":
+            assert not on or now_us - heard_us < 10_000_000
+    assert reads_out == reads_in

@@ -138,6 +138,31 @@ def test_a_job_for_several_tags_ends_with_the_last_or_with_its_time(talk: Talk) 
     assert talk.reader.access_specs == {}
 
 
+def test_a_reader_that_is_quicker_than_its_own_answer_is_heard(talk: Talk) -> None:
+    talk.session.access(AccessJob((Read(Bank.TID),)), talk.now_s)
+    talk.hear()
+    while talk.asked[-1].name != "ENABLE_ACCESSSPEC":
+        data, talk.sent = talk.sent, b""
+        talk.say(talk.reader.hear(data))
+    talk.say(report(EPC, more=results_of(talk, 0)))
+    assert outcomes(talk) == []
+    talk.pump()
+    (outcome,) = outcomes(talk)
+    assert len(outcome.accesses) == 1
+    assert names(talk) == ["ADD_ACCESSSPEC", "ENABLE_ACCESSSPEC", "DELETE_ACCESSSPEC"]
+
+
+def test_a_result_that_comes_while_its_job_is_deleted_counts(talk: Talk) -> None:
+    start(talk, AccessJob((Kill(1),), timeout_s=1.0))
+    late = report(EPC, more=results_of(talk, 0))
+    talk.wait(1.0)
+    assert talk.asked[-1].name == "DELETE_ACCESSSPEC"
+    talk.say(late)
+    talk.pump()
+    (outcome,) = outcomes(talk)
+    assert (len(outcome.accesses), outcome.timed_out) == (1, False)
+
+
 def test_jobs_wait_for_each_other_and_keep_their_order(talk: Talk) -> None:
     numbers = [talk.session.access(AccessJob((Read(Bank.TID),)), talk.now_s) for _ in range(3)]
     talk.pump()

@@ -185,7 +185,7 @@ def test_the_number_of_parameters_is_limited() -> None:
 @pytest.mark.parametrize(
     ("message", "complaint"),
     [
-        (Message("NO_SUCH", 1), "no LLRP message is named 'NO_SUCH'"),
+        (Message("NO_SUCH", 1), "no LLRP message of protocol version 1 is named 'NO_SUCH'"),
         (Message("START_ROSPEC", 1), "START_ROSPEC: the field ROSpecID is missing"),
         (Message("START_ROSPEC", 1, {"ROSpecID": 1, "Color": 3}), "no such field: Color"),
         (Message("START_ROSPEC", 1, {"ROSpecID": -1}), "ROSpecID does not fit"),

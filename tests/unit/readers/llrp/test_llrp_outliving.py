@@ -69,16 +69,45 @@ def test_a_reader_of_1_0_1_is_spoken_to_in_1_0_1_however_it_says_so(how: str) ->
     assert asked_in == {1}
 
 
-def test_a_reader_that_drops_whoever_speaks_1_1_is_asked_twice_and_no_more() -> None:
-    talk = Talk()
+@pytest.mark.parametrize("after", ["at once", "its refusal", "its consent"])
+def test_a_reader_that_drops_whoever_speaks_1_1_is_asked_twice_and_no_more(after: str) -> None:
+    talk = Talk(reader=ScriptedReader(versions=(1, 2) if after == "its consent" else (1,)))
     for _ in range(2):
         talk.say(talk.reader.connect())
         assert talk.asked[-1].name == "GET_SUPPORTED_VERSION"
+        if after != "at once":
+            data, talk.sent = talk.sent, b""
+            talk.say(talk.reader.hear(data))
         talk.session.connection_lost("reset by peer")
         talk.reconnect()
     talk.run()
     assert talk.session.phase is Phase.INVENTORYING
-    assert [message.name for message in talk.asked].count("GET_SUPPORTED_VERSION") == 2
+    assert names(talk).count("GET_SUPPORTED_VERSION") == 2
+
+
+def test_a_reader_that_swallows_1_1_costs_two_connections_a_moment_and_no_more() -> None:
+    talk = Talk()
+    talk.reader.ignores.add("GET_SUPPORTED_VERSION")
+    for asks in (True, True, False, False):
+        talk.asked.clear()
+        talk.run()
+        assert ("GET_SUPPORTED_VERSION" in names(talk)) is asks
+        if asks:
+            talk.wait(VERSION_PATIENCE_S)
+            talk.pump()
+        assert talk.session.phase is Phase.INVENTORYING
+        lose(talk)
+
+
+def test_a_line_that_drops_elsewhere_does_not_unlearn_1_1() -> None:
+    talk = Talk(reader=ScriptedReader(versions=(1, 2)))
+    for _ in range(4):
+        talk.run()
+        assert talk.session.version == 2
+        lose(talk)
+        talk.say(talk.reader.connect())
+        talk.session.connection_lost("reset by peer")
+        talk.reconnect()
 
 
 def test_an_operator_may_pin_1_0_1() -> None:
@@ -114,7 +143,7 @@ def test_our_rospec_is_adopted_and_what_was_read_meanwhile_comes() -> None:
     ]
     talk.run()
     assert not {"DELETE_ROSPEC", "ADD_ROSPEC", "START_ROSPEC", "ENABLE_ROSPEC"} & set(names(talk))
-    assert names(talk)[-2:] == ["ENABLE_EVENTS_AND_REPORTS", "GET_ROSPECS"]
+    assert names(talk)[-1] == "GET_ROSPECS"
     batch, state = talk.events
     assert isinstance(batch, ReadBatch)
     assert batch.reads["at_us"].tolist() == [NOW_US - 9]
@@ -255,6 +284,25 @@ def test_reads_say_that_a_reader_runs_which_tells_of_no_events() -> None:
     talk.events.clear()
     talk.say(report(bytes(12)))
     assert [type(event) for event in talk.events] == [ReaderState, ReadBatch]
+
+
+def test_a_photo_eye_that_the_reader_heard_for_us_is_told_by_its_own_events_alone() -> None:
+    talk = Talk(reader=ScriptedReader(gpis=2))
+    talk.run()
+    lose(talk)
+    levels = (True, False, True)
+    gpi = [Parameter("GPIEvent", {"GPIPortNumber": 1, "GPIEvent": high}) for high in levels]
+    talk.reader.held = [encode(reader_event(event, at_us=NOW_US - 30 + place)) for place, event in enumerate(gpi)]
+    talk.reader.held.append(encode(reader_event(Parameter("AntennaEvent", {"EventType": 0, "AntennaID": 2}))))
+    talk.reader.inputs[1] = True
+    talk.run()
+    expected = [GpiChange("door", 1, high, NOW_US - 30 + place) for place, high in enumerate(levels)]
+    assert talk.of(GpiChange) == expected
+    assert [notice.kind for notice in talk.of(ReaderNotice) if isinstance(notice, ReaderNotice)] == [
+        "antenna_lost",
+        "antenna_back",
+    ], "what the reader says now is newer than what it held"
+    assert ON in talk.events
 
 
 def test_a_photo_eye_that_changed_while_we_were_away_is_told_once() -> None:

@@ -1,0 +1,123 @@
+"""Take back what was wrong, with a reason: nothing is deleted, other postings say the opposite.
+
+    what is named                       what happens
+    a movement or scan of a thing       it is left out of the thing's history, which is folded anew; the ledger gets
+                                        the difference, instant by instant
+    a scan or posting of units          each posting gets one that gives back what it took, at the same instant
+
+Reversing twice changes nothing. What left under a shipment or transfer is not taken back so: it comes back by a return.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from backend.api.problems import ProblemError
+from backend.catalog.service import read_places
+from backend.documents.service import SQL as DOCUMENTS
+from backend.effects.timeline import withdraw
+from backend.ingest.batch import note_owed
+from backend.ingest.items import SQL, lock, read_histories, save
+from backend.ledger.model import Cause, Slot, Transfer
+from backend.stock.promises import post
+from backend.store.database import Connection, Database
+from wire.clock import Clock
+
+Event = tuple[str, str, int]
+"""Gateway, epoch and number of an event."""
+
+REVERSAL: Final = "reversal: "
+
+
+async def reverse_scan(
+    database: Database, clock: Clock, device: str, scan_id: str, reason: str, actor: str, role: str
+) -> int:
+    """Take a scan back; answers how many postings that made.
+
+    Raises ProblemError: `not-found`, or `refused` for one that changed nothing or let goods leave under a document.
+    """
+    async with database.transaction() as connection:
+        scan = await connection.fetchrow(SQL["scan_to_reverse"], device, scan_id)
+        if scan is None:
+            raise ProblemError("not-found", f"device {device!r} never sent a scan {scan_id!r}")
+        if scan["state"] != "applied":
+            raise ProblemError("refused", f"scan {scan_id!r} was refused: it changed nothing")
+        document = scan["document"] if scan["intent"] == "ship" else None
+        if document is not None and await connection.fetch(DOCUMENTS["named_documents"], [document]):
+            raise ProblemError("refused", f"it left under {document!r}: take it back by a return")
+        event = (scan["gateway"], scan["epoch"], scan["seq"])
+        return await _reverse(connection, clock, event, None, scan["item_id"], Cause(REVERSAL + reason, actor, role))
+
+
+async def reverse_posting(database: Database, clock: Clock, posting_id: int, reason: str, actor: str, role: str) -> int:
+    """Take a posting back, with everything else that the event behind it changed; answers how many postings that made.
+
+    Raises ProblemError: `not-found`, or `refused` for a posting that is a reversal itself or follows from a document.
+    """
+    async with database.transaction() as connection:
+        posting = await connection.fetchrow(SQL["posting_to_reverse"], posting_id)
+        if posting is None:
+            raise ProblemError("not-found", f"no posting {posting_id}")
+        if posting["reverses_id"] is not None:
+            raise ProblemError("refused", f"posting {posting_id} takes another one back itself")
+        cause = Cause(REVERSAL + reason, actor, role)
+        if posting["item_id"] is None:
+            return await _reverse(connection, clock, None, posting_id, None, cause)
+        if posting["seq"] is None:
+            raise ProblemError("refused", "it follows from a document's word on a thing: say another word on it")
+        event = (posting["gateway"], posting["epoch"], posting["seq"])
+        return await _reverse(connection, clock, event, None, posting["item_id"], cause)
+
+
+async def _reverse(
+    connection: Connection, clock: Clock, event: Event | None, posting_id: int | None, item_id: int | None, cause: Cause
+) -> int:
+    now = clock.now()
+    places = await read_places(connection)
+    named = event or (None, None, None)
+    known = []
+    if item_id is not None:
+        items = await lock(connection, places, [item_id])
+        known = [(await read_histories(connection, places, [item_id]))[item_id]]
+    reversal = cause.reason.removeprefix(REVERSAL)
+    if await connection.fetchval(SQL["add_reversal"], now, *named, posting_id, reversal, cause.actor) is None:
+        return 0
+    transfers: list[Transfer] = []
+    for start, history in known:
+        item = items[item_id or 0]
+        wrong = next((seen for seen in history if seen.key[1:] == event), None)
+        if wrong is None:
+            raise ProblemError("refused", "that event changed nothing that could be taken back")
+        item.state, changes = withdraw(start, history, wrong)
+        transfers += (
+            Transfer(change.at, change.taken, change.given, change.quantity, item.item_id, cause) for change in changes
+        )
+        await save(connection, [item])
+    transfers += await _opposites(connection, named, posting_id, cause)
+    if not transfers and item_id is None:
+        raise ProblemError("refused", "that changed nothing that could be taken back")
+    balances = await post(connection, places, transfers, now)
+    await note_owed(connection, places, balances, now)
+    await connection.execute(SQL["tell"], now, "", None)
+    return len(transfers)
+
+
+async def _opposites(
+    connection: Connection,
+    event: tuple[str | None, str | None, int | None],
+    posting_id: int | None,
+    cause: Cause,
+) -> list[Transfer]:
+    """For each posting of units, the one that takes it back."""
+    return [
+        Transfer(
+            row["observed_at"],
+            Slot(row["to_zone_id"], row["sku_id"], row["to_lot_id"], row["to_condition"]),
+            Slot(row["from_zone_id"], row["sku_id"], row["from_lot_id"], row["from_condition"]),
+            row["quantity"],
+            None,
+            cause._replace(document=row["document"]),
+            row["posting_id"],
+        )
+        for row in await connection.fetch(SQL["postings_of_units"], *event, posting_id)
+    ]

@@ -1,0 +1,78 @@
+"""What was wrong is taken back by postings of its own; the stock card tells all of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.house import GTIN, arrived, crossed, place, scan, stock, tag
+from tests.integration.test_documents import Clerk, clerk
+
+__all__ = ["clerk"]
+
+
+async def card(clerk: Clerk, **more: str) -> list[dict[str, Any]]:
+    asked = "&".join(f"{name}={value}" for name, value in {"sku": "BOX", "site": "a", **more}.items())
+    return list((await clerk.get(f"stock/card?{asked}"))["rows"])
+
+
+async def test_a_scan_of_units_is_taken_back_where_and_when_it_counted(clerk: Clerk) -> None:
+    await clerk.here.say(scan("receive", f"01{GTIN}", 610, scan_id="r", zone="dock", quantity=5))
+    assert await clerk.post("scans/gun-1/r/reverse", reason="counted twice") == {"postings": 1}
+    assert (await stock(clerk.database)).get("a/dock/BOX//sellable") is None
+    newest, wrong = (await card(clerk))[:2]
+    assert (newest["delta"], newest["units"], newest["reason"]) == (-5, 10, "reversal: counted twice")
+    assert newest["reverses_id"] == wrong["posting_id"]
+    assert newest["observed_at"] == wrong["observed_at"]
+    assert await clerk.post("scans/gun-1/r/reverse", reason="again") == {"postings": 0}
+
+
+async def test_a_scan_of_a_thing_is_left_out_of_its_history(clerk: Clerk) -> None:
+    await clerk.here.say(scan("damage", f"01{GTIN}211", 610, scan_id="d"))
+    await clerk.here.say(arrived(1, "shelf", 620))
+    assert (await stock(clerk.database))["a/shelf/BOX//damaged"] == 1
+    await clerk.post("scans/gun-1/d/reverse", reason="the wrong box")
+    assert await stock(clerk.database) == {"a/rack/BOX//sellable": 9, "a/shelf/BOX//sellable": 1}
+
+
+async def test_a_posting_of_a_thing_takes_its_movement_back(clerk: Clerk) -> None:
+    await clerk.here.say(crossed(1, "out", 610))
+    (entry,) = [one for one in await card(clerk) if one["reason"] == "crossed"]
+    await clerk.post(f"postings/{entry['posting_id']}/reverse", reason="it stood beside the door")
+    assert await place(clerk.database, 1) == "a/rack"
+    assert await stock(clerk.database) == {"a/rack/BOX//sellable": 10}
+    await clerk.here.say(arrived(1, "dock", 700))
+    assert await place(clerk.database, 1) == "a/dock"
+
+
+async def test_late_reads_after_a_reversal_do_not_bring_the_wrong_event_back(clerk: Clerk) -> None:
+    await clerk.here.say(crossed(1, "out", 610))
+    (entry,) = [one for one in await card(clerk) if one["reason"] == "crossed"]
+    await clerk.post(f"postings/{entry['posting_id']}/reverse", reason="a stray")
+    await clerk.here.say(arrived(1, "shelf", 605))
+    assert await place(clerk.database, 1) == "a/shelf"
+
+
+async def test_what_cannot_be_taken_back_says_why(clerk: Clerk) -> None:
+    await clerk.post("scans/gun-1/ghost/reverse", 404, reason="x")
+    await clerk.post("postings/999999/reverse", 404, reason="x")
+    await clerk.make("s1", "shipment", 2)
+    await clerk.here.say(scan("ship", f"01{GTIN}", 700, scan_id="s", quantity=2, document="s1"))
+    refused = await clerk.post("scans/gun-1/s/reverse", 422, reason="x")
+    assert "by a return" in refused["detail"]
+    await clerk.here.say(scan("pick", "]C1nonsense", 710, scan_id="n", zone="shelf"))
+    assert "was refused" in (await clerk.post("scans/gun-1/n/reverse", 422, reason="x"))["detail"]
+
+
+async def test_the_stock_card_tells_each_change_and_what_was_there_after_it(clerk: Clerk) -> None:
+    await clerk.here.say(arrived(1, "shelf", 610), arrived(2, "shelf", 611), crossed(1, "out", 612))
+    await clerk.here.say(scan("damage", f"01{GTIN}212", 620))
+    whole = await card(clerk)
+    assert [(one["delta"], one["units"]) for one in whole[:3]] == [(0, 9), (-1, 9), (1, 10)]
+    assert whole[0]["to_condition"] == "damaged"
+    shelf = await card(clerk, zone="shelf")
+    assert [(one["delta"], one["units"]) for one in shelf] == [(0, 1), (-1, 1), (1, 2), (1, 1)]
+    first = await clerk.get("stock/card?sku=BOX&site=a&limit=5")
+    second = await clerk.get(f"stock/card?sku=BOX&site=a&limit=50&cursor={first['next']}")
+    assert first["rows"] + second["rows"] == whole
+    assert whole[-1]["units"] == 1
+    assert tag(1)
