@@ -180,24 +180,20 @@ class Model:
 
     def absent(self, belief: Floats, counts: Floats, looks: Ints) -> NDArray[np.float64]:
         """The probability that tags are absent after `looks` without a sighting."""
-        return self._absent(belief, _rate_bin(counts), looks)
-
-    def _absent(self, belief: Floats, rates: Ints, looks: Ints) -> NDArray[np.float64]:
-        at = rates, np.minimum(looks, HORIZON)
-        goes = np.einsum("ns,ns->n", belief, self._goes[at])
-        stays = np.einsum("ns,ns->n", belief, self._stays[at])
-        absent: NDArray[np.float64] = goes / (goes + stays).astype(np.float64)
+        at = _rate_bin(counts), np.minimum(looks, HORIZON)
+        goes = (belief * self._goes[at]).sum(axis=1, dtype=np.float64)
+        stays = (belief * self._stays[at]).sum(axis=1, dtype=np.float64)
+        absent: NDArray[np.float64] = goes / (goes + stays)
         return absent
 
     def looks_until_absent(self, belief: Floats, counts: Floats, error: float) -> Ints:
         """After how many looks without a sighting the probability of absence reaches 1 - error; HORIZON + 1 where it
         does not within HORIZON."""
-        rates = _rate_bin(counts)
         low = np.zeros(len(belief), np.int64)
         high = np.full(len(belief), HORIZON + 1)
         while (high - low > 1).any():
             middle = np.maximum((low + high) // 2, 1)
-            reached = self._absent(belief, rates, middle) >= 1.0 - error
+            reached = self.absent(belief, counts, middle) >= 1.0 - error
             high = np.where(reached, middle, high)
             low = np.where(reached, low, middle)
         return high
