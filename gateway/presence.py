@@ -138,6 +138,11 @@ class Presence:
         self.belief[row], self.counts[row] = belief, counts
         self._judge(np.array([row]))
 
+    def may_be_silent(self, row: Ints, clock_us: Ints) -> Flags:
+        """Whether each pair may be beyond its window, given its zone's clock: a question that costs little."""
+        longer: Flags = clock_us - self.seen_clock_us[row] > self._least_us
+        return longer
+
     def windows_us(self, row: Ints) -> Ints:
         """How long each pair may be silent. A tag that was put into a zone without having been sighted there gets the
         longest window: nothing is known of its reads."""
@@ -147,11 +152,6 @@ class Presence:
     def silent_us(self, row: Ints, clock_us: Ints) -> Ints:
         """How far each pair is beyond its window (positive: absent), given its zone's clock."""
         return clock_us - self.seen_clock_us[row] - self.windows_us(row)
-
-    def may_be_silent(self, row: Ints, clock_us: Ints) -> Flags:
-        """Whether each pair may be beyond its window, given its zone's clock: a question that costs little."""
-        longer: Flags = clock_us - self.seen_clock_us[row] > self._least_us
-        return longer
 
     def absence(self, row: Ints, clock_us: Ints) -> NDArray[np.float64]:
         """The probability that each pair's tag is absent, given its zone's clock."""
