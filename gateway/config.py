@@ -36,12 +36,21 @@ class Zone(Strict):
     name: str = ""
 
 
+class PhotoEye(Strict):
+    """A light barrier in a door, wired to an input (GPI) of a reader."""
+
+    reader: Name
+    port: Annotated[int, Field(ge=1, le=65535)]
+
+
 class Portal(Strict):
-    """A door with antennas on both sides. `inside_zone` is where a tag is after it crossed inwards."""
+    """A door with antennas on both sides. `inside_zone` is where a tag is after it crossed inwards. With photo-eyes
+    nothing crosses unless one of them changed about then."""
 
     code: Name
     inside_zone: Name
     name: str = ""
+    photo_eyes: tuple[PhotoEye, ...] = ()
 
 
 class Antenna(Strict):
@@ -71,6 +80,17 @@ class Reader(Strict):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
+class PortalRules(Strict):
+    """How doors judge. `tallyman tune` finds the last two for a door whose crossings are known."""
+
+    model: str = "all"
+    """A fitted model that comes with the gateway (`gateway/portal_models`), or `physical`: no fit at all."""
+    caution: float = 0.0
+    """Added to the log-odds that any crossing must reach: higher means fewer false crossings and more missed ones."""
+    group_caution: float = 0.0
+    """Added where many tags cross together."""
+
+
 class Rules(Strict):
     """How reads become movements. The defaults suit a dock door and ceiling antennas in session S1."""
 
@@ -84,6 +104,7 @@ class Rules(Strict):
     window_max_ms: Annotated[int, Field(ge=100)] = 120_000
     linger_s: Annotated[float, Field(ge=0)] = 10.0
     """After `crossed out`, zone reads bring a tag back only when they persist for this long."""
+    portals: PortalRules = PortalRules()
 
 
 class JournalSettings(Strict):
@@ -137,6 +158,11 @@ class GatewayConfig(Strict):
         for portal in self.portals:
             if portal.inside_zone not in zones:
                 raise ValueError(f"portal {portal.code}: inside_zone {portal.inside_zone} is no zone of this file")
+            for eye in portal.photo_eyes:
+                if eye.reader not in {reader.name for reader in self.readers}:
+                    raise ValueError(
+                        f"portal {portal.code}: a photo-eye at reader {eye.reader}, which is not in this file"
+                    )
         names = [reader.name for reader in self.readers]
         if len(set(names)) != len(names):
             raise ValueError("two readers have the same name")

@@ -197,11 +197,34 @@ def replay(
     reads: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A recording of reads.")],
     config: ConfigOption,
     out: Annotated[Path, typer.Option("--out", help="Where the movements go, one JSON object a line.")],
+    *,
+    model: Annotated[str | None, typer.Option(help="Judge doors by this portal model, not the configured one.")] = None,
 ) -> None:
     """Send a recording through a gateway's pipeline, without a network."""
     module, files = room("tallyman.replay"), room("gateway.config")
-    summary = module.replay(reads, files.load(config), out)
-    typer.echo(summary)
+    settings = files.load(config)
+    if model is not None:
+        settings = module.with_portal_rules(settings, model=model)
+    typer.echo(module.replay(reads, settings, out))
+
+
+@app.command()
+def tune(
+    recording: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A recording of reads.")],
+    truth: Annotated[Path, typer.Option("--truth", exists=True, help="What crossed: a CSV of epc, direction, at.")],
+    config: ConfigOption,
+    *,
+    moving: Annotated[
+        Path | None, typer.Option(exists=True, help="EPCs that cross every time, for a truth without epc.")
+    ] = None,
+    write: Annotated[bool, typer.Option(help="Write what was found into the configuration.")] = False,
+) -> None:
+    """Find the doors' caution on a recording of your own; print the confusion before and after."""
+    module, files = room("tallyman.tune"), room("gateway.config")
+    result = module.tune(recording, truth, files.load(config), moving)
+    typer.echo(result)
+    if write:
+        module.write_rules(config, result.after.rules)
 
 
 @app.command()

@@ -4,6 +4,7 @@ TallymanError
 ├── MissingExtraError    a command needs packages that the base install leaves out; names the extra
 ├── EmbeddedError        the embedded database or broker cannot run here; says why and what to do
 ├── ReplayError          a recording does not fit the configuration, or its events cannot be written
+├── TuneError            a truth cannot be read, or what was found cannot be written; names the file and the mend
 └── DemoError            the demo cannot start or go on; says why and what to do
 """
 
@@ -28,3 +29,7 @@ class DemoError(TallymanError):
 
 class ReplayError(TallymanError):
     """A recording does not fit the configuration, or its events cannot be written. Names the file."""
+
+
+class TuneError(TallymanError):
+    """A truth cannot be read, or what was found cannot be written. Names the file."""

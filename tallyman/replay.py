@@ -33,6 +33,12 @@ class ReplaySummary:
         return f"{self.movements} movements from {self.reads} reads ({self.foreign} foreign, {self.late} late)"
 
 
+def with_portal_rules(config: GatewayConfig, **changes: str | float) -> GatewayConfig:
+    """The same configuration with other portal rules."""
+    portals = config.rules.portals.model_copy(update=changes)
+    return config.model_copy(update={"rules": config.rules.model_copy(update={"portals": portals})})
+
+
 def replay(recording: Path, config: GatewayConfig, out: Path) -> ReplaySummary:
     """Write the movements that a gateway with this configuration decides on `recording` to `out`, one JSON object a
     line (see `event_line`), in the order of decision.
@@ -43,7 +49,7 @@ def replay(recording: Path, config: GatewayConfig, out: Path) -> ReplaySummary:
     reads = foreign = late = movements = 0
     try:
         with out.open("w", encoding="utf-8") as lines:
-            for result in _steps(recording, config):
+            for result in steps(recording, config):
                 reads, foreign, late = reads + result.reads, foreign + result.foreign, late + result.late
                 for movement in result.movements:
                     lines.write(json.dumps(event_line(movement, config.site)) + "\n")
@@ -61,7 +67,8 @@ def event_line(movement: Movement, site: str) -> dict[str, Any]:
     return {**head, **fields}
 
 
-def _steps(recording: Path, config: GatewayConfig) -> Iterator[StepResult]:
+def steps(recording: Path, config: GatewayConfig) -> Iterator[StepResult]:
+    """What a gateway with this configuration makes of a recording, step by step. Raises as `replay`."""
     epcs = EpcTable()
     pipeline = Pipeline(config, epcs)
     readers = _ReaderNames(recording, config)
