@@ -173,7 +173,8 @@ def _seen_through(sight: Sight, own: Floats) -> Flags:
     weight = 1.0 / (1.0 + np.exp(-own))
     company = weight.sum(axis=0) - weight
     clear = (weight * through).sum(axis=0) - weight * through
-    return through | ((clear >= LEAST_COMPANY) & (clear >= CLEAR_SHARE * company))
+    carried: Flags = (clear >= LEAST_COMPANY) & (clear >= CLEAR_SHARE * company)
+    return np.logical_or(through, carried)
 
 
 class Doors:

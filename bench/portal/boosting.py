@@ -57,8 +57,8 @@ def boost(rows: Floats, answer: Reals, weight: Reals, against: Sequence[bool], h
         leaf = np.zeros(count, np.int64)
         for level, (feature, place) in enumerate(questions):
             leaf += (binned[:, feature] > place).astype(np.int64) << level
-        total: Reals = np.bincount(leaf, slope, 1 << how.depth)
-        firm: Reals = np.bincount(leaf, curve, 1 << how.depth) + how.ridge
+        total = np.bincount(leaf, slope, 1 << how.depth).astype(np.float64)
+        firm = np.bincount(leaf, curve, 1 << how.depth).astype(np.float64) + how.ridge
         value = _pool(how.step * total / firm, firm, [against[feature] for feature, _ in questions])
         odds += value[leaf]
         asked.append([feature for feature, _ in questions])

