@@ -376,6 +376,8 @@ class ReaderSide:
             check_customs(message, self._has_extensions)
             parts = handler(message, now_us)
         except DecodeError as error:
+            if error.status_code == Code.M_UNSUPPORTED_MESSAGE:
+                response = "ERROR_MESSAGE"  # a reader that does not know the request does not know its response either
             fields = self._versions() if response == "GET_SUPPORTED_VERSION_RESPONSE" else {}
             self._out += encode(Message(response, header.id, fields, [status_of(error)], version))
             return
