@@ -23,6 +23,7 @@ from backend.ingest.batch import item_transfers, note_owed
 from backend.ingest.documents import Announced, Standing, Tagged
 from backend.ingest.items import SQL as ITEMS_SQL
 from backend.ingest.items import Item, NewItem, lock, make
+from backend.ingest.pallets import count_carried
 from backend.ledger.model import SELLABLE, Cause, Slot, Transfer
 from backend.stock.promises import post
 from backend.store.database import Connection, Queries
@@ -105,7 +106,9 @@ class Receiving:
         items = await self._items(words)
         bindings = await self._bind(words, items)
         causes = {key: Cause(reason, self.actor, ROLE, word.document) for key, word in bindings.items()}
-        transfers += await item_transfers(self.connection, self.places, items.values(), causes)
+        moved, carried = await item_transfers(self.connection, self.places, items.values(), causes, self.now)
+        transfers += moved
+        await count_carried(self.connection, carried)
         balances = await post(self.connection, self.places, transfers, self.now)
         await note_owed(self.connection, self.places, balances, self.now)
         await self.connection.execute(ITEMS_SQL["tell"], self.now, "", None)
