@@ -17,14 +17,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backend.effects.containment import TOGETHER
-from backend.effects.observation import LINGER
+from backend.effects.containment import TOGETHER, Join, Source, tell
+from backend.effects.observation import LINGER, Goods, Observation
+from backend.effects.timeline import Change, State, fold, ledger, retell
 from backend.ingest.service import IngestService
 from backend.ingest.verify import verify
 from backend.store.database import Database
 from gs1.epc import encode_sscc96
 from tests.house import EPOCH, GTIN, Gateway, arrived, at, crossed, furnish, scan, tag
-from tests.property.test_interleaving import SITE_OF, ZONES, Sender, as_of
+from tests.property.test_interleaving import SITE_OF, ZONES, Sender, as_of, total
 from wire.clock import ScaledClock
 from wire.events import Movement, Scan
 
@@ -156,6 +157,59 @@ class Model:
         return (parent, None) if until is None else (None, parent)
 
 
+GOODS, LOAD, BELOW = 1, 2, 3
+"""A thing, the case it may stand in, the pallet that either may stand on."""
+
+
+@st.composite
+def words(draw: st.DrawFn) -> list[tuple[int, Observation | Join]]:
+    """What is said of the three, in any order of time."""
+    found: list[tuple[int, Observation | Join]] = []
+    for seq in range(draw(st.integers(1, 14))):
+        key = (at(draw(st.integers(0, 300))), draw(st.sampled_from(["ga", "gb"])), EPOCH, seq)
+        thing = draw(st.sampled_from([GOODS, LOAD, BELOW]))
+        place = draw(st.integers(10, 12))
+        on = draw(st.sampled_from([None, *range(thing + 1, BELOW + 1)]))
+        said = [
+            Observation(key, place, 90, lingers=True, present=True),
+            Observation(key, 80, 90, leaves=True, present=False, condition=draw(st.sampled_from([None, "returned"]))),
+            Observation(key, place, 90, first_origin_id=70),
+            Observation(key, present=False),
+            Join(key, on),
+        ]
+        found.append((thing, draw(st.sampled_from(said))))
+    return found
+
+
+@settings(max_examples=300, deadline=None)
+@given(words(), st.randoms())
+def test_the_postings_of_a_load_follow_its_told_history_at_every_instant(
+    said: list[tuple[int, Observation | Join]], chance: random.Random
+) -> None:
+    starts = {GOODS: State(None, Goods(1, 1, 2)), LOAD: State(None, None), BELOW: State(None, None)}
+    arriving = list(said)
+    chance.shuffle(arriving)
+    sources = {thing: Source(start, [], []) for thing, start in starts.items()}
+    changes: list[Change] = []
+    while arriving:
+        size = chance.randint(1, 3)
+        fresh, arriving = arriving[:size], arriving[size:]
+        was = tell(sources, starts)
+        for thing, word in fresh:
+            start, own, joins = sources[thing]
+            added = (own, [*joins, word]) if isinstance(word, Join) else ([*own, word], joins)
+            sources[thing] = Source(start, *added)
+        told = tell(sources, starts)
+        keys = sorted(word.key for _, word in fresh)
+        state, made = retell(starts[GOODS], was[GOODS].observations, told[GOODS].observations, keys)
+        assert state == fold(starts[GOODS], told[GOODS].observations)
+        changes += made
+    story = tell(sources, starts)[GOODS].observations
+    for instant in {word.key[0] for _, word in said}:
+        held = fold(starts[GOODS], (one for one in story if one.key[0] <= instant))
+        assert total(changes, instant) == {slot: units for slot, units in ledger(held).items() if units}
+
+
 async def interleave(database_url: str, found: Streams, chance: random.Random) -> None:
     async with Database.open(database_url, max_connections=4) as database:
         await database.pool.execute(
@@ -204,7 +258,7 @@ async def same_places(database: Database, model: Model) -> None:
 
 @pytest.mark.timeout(300)
 def test_pallets_and_their_load_end_in_the_same_stock_in_any_order(database_url: str) -> None:
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), phases=[__import__("hypothesis").Phase.generate])
+    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
     @given(streams(), st.randoms(use_true_random=False))
     def run(found: Streams, chance: random.Random) -> None:
         asyncio.run(interleave(database_url, found, chance))
