@@ -33,6 +33,9 @@ MAX_DOCUMENT_CHARS: Final = 64
 MAX_LOT_CHARS: Final = 20
 """As long as scans may name them (wire.events), and as GS1's application identifier 10 allows."""
 
+_DOCUMENT: Final = re.compile(rf"^[A-Za-z0-9][A-Za-z0-9._:-]{{0,{MAX_DOCUMENT_CHARS - 1}}}$")
+"""What a document may be called everywhere else."""
+
 _EPC: Final = re.compile(r"^(?:[0-9A-F]{4}){1,31}$")
 
 
@@ -82,15 +85,19 @@ class _Line:
     expires_on: date | None
 
 
-async def read_receipts(connection: Connection, text: str) -> list[Announced]:
-    """What a receipts file announces. Raises ImportRefusedError naming every fault."""
-    rows, faults = read_sheet(text, ("site", "document", "epc", "sku"), ("lot", "expires_on", "quantity", "sscc"))
+def receipts_sheet(text: str) -> tuple[list[Row], Faults]:
+    """The rows of a receipts file. Raises ImportRefusedError when its header is not right."""
+    return read_sheet(text, ("site", "document", "epc", "sku"), ("lot", "expires_on", "quantity", "sscc"))
+
+
+async def read_receipts(connection: Connection, rows: Sequence[Row], faults: Faults) -> list[Announced]:
+    """What rows of receipts announce. Raises ImportRefusedError naming every fault."""
     lines = [_line(row) for row in rows]
     pallets = [_pallet(row) for row in rows]
     for row in rows:
         row.needed("epc")
-        if len(row.needed("document")) > MAX_DOCUMENT_CHARS:
-            row.refuse("document", f"is longer than {MAX_DOCUMENT_CHARS} characters")
+        if row.needed("document") and not _DOCUMENT.match(row.text("document")):
+            row.refuse("document", f"use letters, digits, '.', '_', ':' and '-', at most {MAX_DOCUMENT_CHARS}")
     sites = await site_ids(connection, rows)
     goods = await _goods(connection, lines, faults)
     return [

@@ -63,7 +63,6 @@ class NewItem(NamedTuple):
     zone_id: int
     origin_id: int | None = None
     document: str | None = None
-    parent_id: int | None = None
 
 
 @dataclass(slots=True)
@@ -165,7 +164,6 @@ async def make(connection: Connection, new: Sequence[NewItem]) -> None:
             [one.zone_id for one in new],
             [one.origin_id for one in new],
             [one.document for one in new],
-            [one.parent_id for one in new],
         )
         if tagged and len(made) < len(new):  # another transaction made them meanwhile, by their labels perhaps
             await connection.fetch(SQL["adopt_tags"], [one.epc for one in tagged], [one.identity for one in tagged])
