@@ -178,7 +178,7 @@ def verify(database_url: DatabaseOption = None) -> None:
 
 @app.command("import")
 def import_csv(
-    kind: Annotated[str, typer.Argument(help="sites, zones, portals, skus, receipts or opening-stock.")],
+    kind: Annotated[str, typer.Argument(help="sites, zones, portals, skus, lots, receipts or opening-stock.")],
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
     database_url: DatabaseOption = None,
 ) -> None:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from io import StringIO
 from typing import Final
 
@@ -24,6 +25,7 @@ MAX_FAULTS: Final = 100
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _DAY: Final = re.compile(r"^\d{4}-\d{2}-\d{2}$")
+_MONEY: Final = re.compile(r"^\d{1,10}(\.\d{1,4})?$")
 _WHOLE: Final = re.compile(r"^\d{1,10}$")
 
 
@@ -78,6 +80,24 @@ class Row:
             self.refuse(column, f"{text!r} is no whole number from 1 to {MAX_QUANTITY}")
             return None
         return int(text)
+
+    def money(self, column: str) -> Decimal | None:
+        """An amount of money from 0 on with at most four decimals; None when the cell is empty."""
+        text = self.text(column)
+        if not text:
+            return None
+        if not _MONEY.match(text):
+            self.refuse(column, f"{text!r} is no amount; write it as 12.50, at most ten digits and four decimals")
+            return None
+        return Decimal(text)
+
+    def choice(self, column: str, allowed: Sequence[str], default: str | None = None) -> str | None:
+        """One of some words; `default` when the cell is empty."""
+        text = self.text(column)
+        if text and text not in allowed:
+            self.refuse(column, f"{text!r} is none of {', '.join(allowed)}")
+            return default
+        return text or default
 
     def day(self, column: str) -> date | None:
         """A day; None when the cell is empty."""

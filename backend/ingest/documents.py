@@ -17,7 +17,7 @@ from datetime import date
 from typing import Final
 
 from backend.catalog.importing import real_zones, site_ids, unknown_zone
-from backend.catalog.model import CONDITIONS
+from backend.catalog.model import CONDITIONS, MAX_LOT_CHARS
 from backend.catalog.service import SQL as CATALOG_SQL
 from backend.catalog.service import Goods as CatalogGoods
 from backend.catalog.service import goods_of, lot_ids, sku_ids
@@ -30,8 +30,7 @@ from gs1 import checkdigit
 from gs1.errors import IdentityError
 
 MAX_DOCUMENT_CHARS: Final = 64
-MAX_LOT_CHARS: Final = 20
-"""As long as scans may name them (wire.events), and as GS1's application identifier 10 allows."""
+"""As long as scans may name them (wire.events)."""
 
 _DOCUMENT: Final = re.compile(rf"^[A-Za-z0-9][A-Za-z0-9._:-]{{0,{MAX_DOCUMENT_CHARS - 1}}}$")
 """What a document may be called everywhere else."""

@@ -1,4 +1,4 @@
-"""One entry for every CSV import: sites, zones, portals, SKUs, receipts and opening stock. A file is one transaction.
+"""One entry for every CSV import: the catalog, receipts and opening stock. A file is one transaction.
 
 The catalog's files may be imported again and again: they define. Receipts and opening stock move goods, so each
 document counts once: taken again, it changes nothing; a document of the same name with other lines is refused.
@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from pydantic_core import to_json
 
-from backend.catalog.importing import import_portals, import_sites, import_skus, import_zones
+from backend.catalog.importing import DEFINITIONS
 from backend.catalog.sheet import Faults, Row
 from backend.errors import CatalogError
 from backend.ingest.documents import read_opening_stock, read_receipts, receipts_sheet
@@ -22,12 +22,6 @@ from backend.ingest.receiving import SQL, Receiving
 from backend.store.database import Connection, Database
 from wire.clock import Clock
 
-DEFINITIONS: Final = {
-    "sites": import_sites,
-    "zones": import_zones,
-    "portals": import_portals,
-    "skus": import_skus,
-}
 KINDS: Final = (*DEFINITIONS, "receipts", "opening-stock")
 """In the order in which they need each other."""
 
@@ -56,7 +50,7 @@ async def import_csv(database: Database, clock: Clock, kind: str, text: str, *, 
         raise CatalogError(f"{kind!r} is no kind of import; choose one of {', '.join(KINDS)}")
     async with database.transaction() as connection:
         if kind in DEFINITIONS:
-            return Imported(kind, await DEFINITIONS[kind](connection, text))
+            return Imported(kind, await DEFINITIONS[kind].take(connection, text))
         if kind == "receipts":
             return Imported(kind, *await announce(connection, *receipts_sheet(text), actor, clock.now()))
         return await _opening_stock(connection, text, actor, clock.now())
