@@ -187,6 +187,17 @@ def import_csv(
     run(lambda _stop: module.import_file(_required(database_url), kind, file))
 
 
+@app.command("export")
+def export_csv(
+    kind: Annotated[str, typer.Argument(help="sites, zones, portals, skus or lots.")],
+    file: Annotated[Path | None, typer.Argument(dir_okay=False, help="Where to; the terminal without.")] = None,
+    database_url: DatabaseOption = None,
+) -> None:
+    """Write the catalog as a CSV file that can be imported again."""
+    module = room("tallyman.database")
+    run(lambda _stop: module.export_file(_required(database_url), kind, file))
+
+
 @app.command()
 def simulate(
     scenario: Annotated[str | None, typer.Argument(help="A scenario's name, or a TOML file.")] = None,

@@ -115,9 +115,8 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _responses(route: Route, names: Schemas) -> dict[str, Any]:
-    responses: dict[str, Any] = {
-        "200": {"description": "Done", "content": {JSON: {"schema": names[route.answer]}}},
-    }
+    content = {CSV: {"schema": {"type": "string"}}} if route.answer is str else {JSON: {"schema": names[route.answer]}}
+    responses: dict[str, Any] = {"200": {"description": "Done", "content": content}}
     if route.method == "GET":
         responses["200"]["headers"] = {"ETag": {"schema": {"type": "string"}}}
         responses["304"] = {"description": "Unchanged since the answer whose tag If-None-Match holds"}

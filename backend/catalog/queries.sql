@@ -135,3 +135,7 @@ FROM lot JOIN sku USING (sku_id)
 WHERE lot.code <> '' AND ($1::text IS NULL OR sku.code = $1) AND (sku.code, lot.code) > ($2, $3)
   AND ($5::text IS NULL OR lot.code = $5)
 ORDER BY sku.code, lot.code LIMIT $4
+
+-- name: hold_definition
+-- One change of a definition at a time, so that nobody changes what another one has just read.
+SELECT pg_advisory_xact_lock(hashtextextended($1, 0))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -148,12 +148,12 @@ def read_sheet(text: str, needed: Sequence[str], optional: Sequence[str] = ()) -
     return rows, faults
 
 
-def sheet_of(records: Sequence[Mapping[str, object]]) -> tuple[list[Row], Faults]:
-    """Records of named values as the rows of a file, numbered from 1, so that they are checked in the same words. What
-    a record has as None is an empty cell, what it leaves out a column that is not there."""
+def sheet_of(records: Iterable[tuple[int, Mapping[str, object]]]) -> tuple[list[Row], Faults]:
+    """Numbered records of named values as the rows of a file, so that they are checked in the same words. What a record
+    has as None is an empty cell, what it leaves out a column that is not there."""
     faults = Faults()
     rows = []
-    for number, record in enumerate(records, 1):
+    for number, record in records:
         cells = {name: "" if value is None else str(value).strip() for name, value in record.items()}
         rows.append(Row(number, cells, faults))
         _check_characters(rows[-1])

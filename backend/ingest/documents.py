@@ -41,13 +41,13 @@ _EPC: Final = re.compile(r"^(?:[0-9A-F]{4}){1,31}$")
 @dataclass(frozen=True, slots=True)
 class Tagged:
     """One thing that a line names: its tag, what it is called (kind `other` and no identity when no GS1 key is on the
-    tag), and what it holds."""
+    tag), and what it holds; a pallet or an asset holds nothing itself."""
 
     row: Row
     epc: bytes
     kind: str
     identity: str | None
-    goods: Goods
+    goods: Goods | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ async def expect(
     for code, ones in by_code.items():
         units: Counter[tuple[int, int]] = Counter()
         for one, _ in ones:
+            assert one.thing.goods is not None
             units[one.thing.goods.sku_id, one.thing.goods.lot_id] += one.thing.goods.quantity
         lines = sorted(units.items())
         await connection.execute(

@@ -93,3 +93,24 @@ FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::text[], $5::text[
 JOIN movement AS m ON m.item_id = pallet_id AND m.observed_at = c.observed_at
     AND (m.gateway, m.epoch, m.seq) = (c.gateway, c.epoch, c.seq)
 WHERE m.kind <> 'departed' AND m.direction IS DISTINCT FROM 'out'
+
+-- name: loads
+-- What stands on a pallet, in the order of numbers, behind a number.
+SELECT item.item_id, upper(encode(item.epc, 'hex')) AS epc, item.identity, sku.code AS sku, lot.code AS lot,
+       item.quantity, site.code AS site, zone.code AS zone
+FROM item AS pallet JOIN item ON item.parent_id = pallet.item_id
+JOIN zone ON zone.zone_id = item.zone_id JOIN site ON site.site_id = zone.site_id
+LEFT JOIN sku ON sku.sku_id = item.sku_id LEFT JOIN lot ON lot.lot_id = item.lot_id
+WHERE pallet.identity = $1 AND item.item_id > $2 ORDER BY item.item_id LIMIT $3
+
+-- name: pallet
+-- One pallet: where it is, how many things stand on it, and how many were read elsewhere.
+SELECT pallet.identity, upper(encode(pallet.epc, 'hex')) AS epc, site.code AS site, zone.code AS zone,
+       (SELECT count(*) FROM item WHERE item.parent_id = pallet.item_id) AS things,
+       (SELECT count(*) FROM item WHERE item.parted_from = pallet.item_id) AS parted
+FROM item AS pallet JOIN zone ON zone.zone_id = pallet.zone_id JOIN site ON site.site_id = zone.site_id
+WHERE pallet.identity = $1
+
+-- name: on_pallet
+-- Which of these things stand on a pallet.
+SELECT item_id FROM item WHERE item_id = ANY ($1::bigint[]) AND parent_id = $2

@@ -35,6 +35,7 @@ SQL: Final = Queries(Path(__file__).with_name("receiving.sql"))
 ROLE: Final = "import"
 RECEIPT: Final = "receipt"
 OPENING: Final = "opening"
+SWEEP: Final = "sweep"
 """Reasons of the postings that documents make."""
 
 _TICK: Final = timedelta(microseconds=1)
@@ -100,6 +101,12 @@ class Receiving:
             given = Slot(heap.zone_id, sku_id, lot_id, heap.condition)
             transfers.append(Transfer(self.now, taken, given, quantity, None, cause))
         await self._take(words, transfers, OPENING)
+
+    async def sweep(self, things: Sequence[Tagged], site_id: int, zone_id: int, document: str) -> None:
+        """Things that were read in a zone by somebody who walked it: they are there, in whatever condition."""
+        unknown = self._virtual(site_id, "unknown")
+        words = [Word(thing, document, None, unknown, keeps_origin=True, place_id=zone_id) for thing in things]
+        await self._take(words, [], SWEEP)
 
     def _virtual(self, site_id: int, kind: str) -> int:
         return self.places.site_by_id[site_id].virtual(kind).zone_id
@@ -169,9 +176,9 @@ class Receiving:
             bound_at,
             self.actor,
             [item.item_id for _, item in said],
-            [word.thing.goods.sku_id for word, _ in said],
-            [word.thing.goods.lot_id for word, _ in said],
-            [word.thing.goods.quantity for word, _ in said],
+            [word.thing.goods and word.thing.goods.sku_id for word, _ in said],
+            [word.thing.goods and word.thing.goods.lot_id for word, _ in said],
+            [word.thing.goods and word.thing.goods.quantity for word, _ in said],
             [_origin(word, item.state) for word, item in said],
             [word.place_id for word, _ in said],
             [word.condition for word, _ in said],

@@ -13,7 +13,7 @@ ALTER TABLE sku
     ADD COLUMN shelf_life_days  integer CHECK (shelf_life_days > 0),
     ADD CHECK ((value IS NULL) = (currency IS NULL));
 COMMENT ON COLUMN sku.value IS 'Of one unit, in its currency (ISO 4217): what stock is worth.';
-COMMENT ON COLUMN sku.shelf_life_days IS 'From making to expiry: a lot whose day nobody wrote down gets it from here.';
+COMMENT ON COLUMN sku.shelf_life_days IS 'From making to expiry.';
 
 ALTER TABLE sku_gtin ADD COLUMN pack text NOT NULL DEFAULT 'each' CHECK (pack IN ('each', 'inner', 'case', 'pallet'));
 UPDATE sku_gtin SET pack = 'case' WHERE quantity > 1;
