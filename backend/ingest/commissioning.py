@@ -159,7 +159,8 @@ async def sweep(
     database: Database, clock: Clock, site_code: str, zone_code: str, epcs: Sequence[str], actor: str
 ) -> Swept:
     """Take in what somebody read on a walk through a zone: what nobody knew becomes a thing of its SKU there, of
-    unknown origin; what was known is there now. A tag that names nothing is answered with the reason, and holds nobody up.
+    unknown origin; what was known is there now. A tag that names nothing is answered with the reason, and holds up
+    no other.
 
     Raises ProblemError (`refused`) for a site or zone that does not exist.
     """
