@@ -114,3 +114,12 @@ WHERE pallet.identity = $1
 -- name: on_pallet
 -- Which of these things stand on a pallet.
 SELECT item_id FROM item WHERE item_id = ANY ($1::bigint[]) AND parent_id = $2
+
+-- name: thing_of_event
+-- Which of a thing and everything it was ever on an event (gateway, epoch, number) spoke of.
+WITH RECURSIVE above AS (
+    SELECT $1::bigint AS item_id
+    UNION SELECT parent_id FROM aggregation JOIN above USING (item_id) WHERE parent_id IS NOT NULL
+)
+SELECT item_id FROM movement JOIN above USING (item_id) WHERE (gateway, epoch, seq) = ($2, $3, $4)
+UNION SELECT item_id FROM scan JOIN above USING (item_id) WHERE (gateway, epoch, seq) = ($2, $3, $4)

@@ -1,8 +1,8 @@
 """Take back what was wrong, with a reason: nothing is deleted, other postings say the opposite.
 
     what is named                       what happens
-    a movement or scan of a thing       it is left out of the thing's history, which is folded anew; the ledger gets
-                                        the difference, instant by instant
+    a movement or scan of a thing       it is left out of the thing's history, which is folded anew, and out of those
+                                        of all that stood on it; the ledger gets the difference, instant by instant
     a scan or posting of units          each posting gets one that gives back what it took, at the same instant
 
 Reversing twice changes nothing. What left under a shipment or transfer is not taken back so: it comes back by a return.
@@ -17,6 +17,7 @@ from backend.catalog.service import read_places
 from backend.documents.service import SQL as DOCUMENTS
 from backend.ingest.batch import note_owed
 from backend.ingest.items import SQL, lock
+from backend.ingest.pallet_names import SQL as PALLETS
 from backend.ingest.pallet_names import with_contents
 from backend.ingest.pallets import Telling
 from backend.ledger.model import Cause, Slot, Transfer
@@ -77,7 +78,8 @@ async def _reverse(
     places = await read_places(connection)
     named = event or (None, None, None)
     telling = None
-    if item_id is not None:
+    if item_id is not None and event is not None:
+        item_id = await connection.fetchval(PALLETS["thing_of_event"], item_id, *event) or item_id
         locked = await lock(connection, places, await with_contents(connection, [item_id]))
         telling = await Telling.begin(connection, places, locked.values())
     reversal = cause.reason.removeprefix(REVERSAL)
