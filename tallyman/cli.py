@@ -199,6 +199,25 @@ def export_csv(
 
 
 @app.command()
+def labels(
+    gtin: Annotated[str, typer.Argument(help="Of the things to be labelled.")],
+    site: Annotated[str, typer.Option(help="Where they are.")],
+    count: Annotated[int, typer.Option(min=1)],
+    company_prefix_digits: Annotated[int, typer.Option(min=6, max=12, help="Of the GTIN's company prefix.")],
+    out: Annotated[Path | None, typer.Option("--out", help="A CSV file; the terminal without.")] = None,
+    *,
+    lot: Annotated[str, typer.Option(help="What they are bound to.")] = "",
+    expires_on: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Of the lot.")] = None,
+    database_url: DatabaseOption = None,
+) -> None:
+    """Hand out serial numbers for labels to print and encode, each once, bound to SKU and lot beforehand."""
+    module = room("tallyman.labels")
+    day = None if expires_on is None else expires_on.date()
+    order = (site, gtin, count, company_prefix_digits, lot, day, out)
+    run(lambda _stop: module.run_labels(_required(database_url), *order))
+
+
+@app.command()
 def simulate(
     scenario: Annotated[str | None, typer.Argument(help="A scenario's name, or a TOML file.")] = None,
     *,
