@@ -178,13 +178,43 @@ def verify(database_url: DatabaseOption = None) -> None:
 
 @app.command("import")
 def import_csv(
-    kind: Annotated[str, typer.Argument(help="sites, zones, portals, skus, receipts or opening-stock.")],
+    kind: Annotated[str, typer.Argument(help="sites, zones, portals, skus, lots, receipts or opening-stock.")],
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
     database_url: DatabaseOption = None,
 ) -> None:
     """Import a CSV file: all of it, or none of it and a list of what is wrong in which line."""
     module = room("tallyman.database")
     run(lambda _stop: module.import_file(_required(database_url), kind, file))
+
+
+@app.command("export")
+def export_csv(
+    kind: Annotated[str, typer.Argument(help="sites, zones, portals, skus or lots.")],
+    file: Annotated[Path | None, typer.Argument(dir_okay=False, help="Where to; the terminal without.")] = None,
+    database_url: DatabaseOption = None,
+) -> None:
+    """Write the catalog as a CSV file that can be imported again."""
+    module = room("tallyman.database")
+    run(lambda _stop: module.export_file(_required(database_url), kind, file))
+
+
+@app.command()
+def labels(
+    gtin: Annotated[str, typer.Argument(help="Of the things to be labelled.")],
+    site: Annotated[str, typer.Option(help="Where they are.")],
+    count: Annotated[int, typer.Option(min=1)],
+    company_prefix_digits: Annotated[int, typer.Option(min=6, max=12, help="Of the GTIN's company prefix.")],
+    out: Annotated[Path | None, typer.Option("--out", help="A CSV file; the terminal without.")] = None,
+    *,
+    lot: Annotated[str, typer.Option(help="What they are bound to.")] = "",
+    expires_on: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Of the lot.")] = None,
+    database_url: DatabaseOption = None,
+) -> None:
+    """Hand out serial numbers for labels to print and encode, each once, bound to SKU and lot beforehand."""
+    module = room("tallyman.labels")
+    day = None if expires_on is None else expires_on.date()
+    order = (site, gtin, count, company_prefix_digits, lot, day, out)
+    run(lambda _stop: module.run_labels(_required(database_url), *order))
 
 
 @app.command()
