@@ -253,6 +253,7 @@ class Pipeline:
             movement = self._book.enter(decision, decided_us)
             if movement is None:
                 continue
+            self._placing.moved(decision.tag)
             if decision.finding in (Finding.CROSSED_IN, Finding.CROSSED_OUT):
                 self._placing.put(decision)
             step.movements.append(movement)
