@@ -47,6 +47,9 @@ CHECKPOINT_PARTS: Final = 4
 """A sweep looks at a part of the tags: each is looked at once a second, which is little beside CHECKPOINT_US. It must
 divide gateway.tags.FIRST_ROWS."""
 
+STATES: Final = tuple(State)
+"""By number: to call State costs as much as the rest of a row for the journal."""
+
 FORGET_US: Final = 24 * 3600 * 1_000_000
 """A tag neither present nor seen for a day needs no state: an arrival would be news."""
 
@@ -298,12 +301,12 @@ class Pipeline:
         places = np.where(placed, known.place[tags], 0)
         last_us, habits = self._placing.kept(tags, places)
         known.stored_at_us[tags] = seen_us = np.where(placed, last_us, decided_us)
-        columns = (changed, state.tolist(), places.tolist(), seen_us.tolist(), decided_us.tolist(), habits)
+        states = [STATES[number] for number in state.tolist()]
+        columns = (changed, states, placed.tolist(), places.tolist(), seen_us.tolist(), decided_us.tolist(), habits)
         rows = []
-        for tag, number, place, seen, decided, habit in zip(*columns, strict=True):
-            here = number == State.PRESENT
+        for tag, decided_state, here, place, seen, decided, habit in zip(*columns, strict=True):
             zone, learnt = (self._coverage.zones[place], habit) if here else (None, None)
-            text = pack_state(StoredState(State(number), zone, seen, decided, learnt))
+            text = pack_state(StoredState(decided_state, zone, seen, decided, learnt))
             rows.append(TagRow(self._epcs.epc(tag), text))
         return rows
 
