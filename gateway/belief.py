@@ -175,13 +175,15 @@ class Model:
         stayed = np.einsum("nm,nm->n", before[:, :, INSIDE], self._stays.take(step, axis=0))
         changed = self._changed.take(looks)
         of_all_paces = np.einsum("nmj->nj", after) * (changed / (total * np.float32(PACES)))[:, None]
-        after *= ((np.float32(1.0) - changed) / total)[:, None, None]
-        after += of_all_paces[:, None]
-        return after.reshape(-1, STATES), _counted(counts, looks, stayed / total)
+        after = after.reshape(-1, STATES) * ((np.float32(1.0) - changed) / total)[:, None]
+        after += np.concatenate((of_all_paces,) * PACES, axis=1)
+        return after, _counted(counts, looks, stayed / total)
 
     def absent(self, belief: Floats, counts: Floats, looks: Ints) -> Floats:
         """The probability that tags are absent after `looks` without a sighting."""
-        step = _steps(counts, np.minimum(looks, HORIZON))
+        return self._absent(belief, _steps(counts, np.minimum(looks, HORIZON)))
+
+    def _absent(self, belief: Floats, step: Ints) -> Floats:
         weights = np.einsum("ns,nks->nk", belief, self._silence.take(step, axis=0))
         absent: Floats = weights[:, 0] / (weights[:, 0] + weights[:, 1])
         return absent
@@ -190,8 +192,9 @@ class Model:
         """After how many looks without a sighting the probability of absence reaches 1 - error; HORIZON + 1 where it
         does not within HORIZON."""
         low, high = np.zeros(len(belief), np.int64), np.full(len(belief), HORIZON + 1)
+        step = _steps(counts, low)
         while len(vague := np.flatnonzero(high - low > 1)):
-            self._halve(belief, counts, error, low, high, vague)
+            self._halve(belief, step, error, low, high, vague)
         return high
 
     def narrowed(
@@ -200,13 +203,15 @@ class Model:
         """`looks_until_absent` only as far as it takes to know whether it is more than `asked`. It is more than `low`
         and at most `high`; begin with 0 and HORIZON + 1, and go on with what was returned."""
         low, high = low.copy(), high.copy()
+        step = _steps(counts, np.zeros_like(asked))
         while len(vague := np.flatnonzero((low < asked) & (asked < high))):
-            self._halve(belief, counts, error, low, high, vague)
+            self._halve(belief, step, error, low, high, vague)
         return low, high
 
-    def _halve(self, belief: Floats, counts: Floats, error: float, low: Looks, high: Looks, which: Ints) -> None:
+    def _halve(self, belief: Floats, step: Ints, error: float, low: Looks, high: Looks, which: Ints) -> None:
+        """Look at the middle between `low` and `high`; `step` is that of no looks."""
         middle = (low[which] + high[which]) // 2
-        reached = self.absent(take(belief, which), take(counts, which), middle) >= 1.0 - error
+        reached = self._absent(take(belief, which), step[which] + middle) >= 1.0 - error
         high[which[reached]] = middle[reached]
         low[which[~reached]] = middle[~reached]
 

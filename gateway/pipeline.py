@@ -245,10 +245,11 @@ class Pipeline:
         self._enter(silent, end_us, step)
         part = end_us // (self._cells_per_sweep * self._tick_us) % CHECKPOINT_PARTS
         size = self._tags.rows // CHECKPOINT_PARTS
-        stored = self._checkpoint(slice(part * size, (part + 1) * size), step)
+        stored = self._checkpoint(slice(part * size, (part + 1) * size), end_us, step)
         self._forget(end_us, step)
         saw, self._saw = self._saw, False
-        if not (saw or crossed or silent or stored or self._doors.awake or self._checkpoint(slice(0, None), step)):
+        busy = saw or crossed or silent or stored or self._doors.awake
+        if not busy and not self._checkpoint(slice(0, None), end_us, step):
             self._idle_until_us = end_us + max(0, self._placing.spare_us() - LINK_DOUBT_US)
 
     def _enter(self, decisions: list[Decision], decided_us: int, step: _Step) -> None:
@@ -262,9 +263,9 @@ class Pipeline:
             step.movements.append(movement)
             step.changed.add(decision.tag)
 
-    def _checkpoint(self, numbers: slice, step: _Step) -> bool:
+    def _checkpoint(self, numbers: slice, end_us: int, step: _Step) -> bool:
         """Store again what moved on, of tags of these numbers; whether there was any."""
-        tags, seen_us = self._placing.present(numbers)
+        tags, seen_us = self._placing.present(numbers, end_us - CHECKPOINT_US)
         stale = np.flatnonzero(seen_us - self._tags.stored_at_us[tags] >= CHECKPOINT_US)[:CHECKPOINT_ROWS]
         self._tags.stored_at_us[tags[stale]] = seen_us[stale]
         step.changed.update(tags[stale].tolist())

@@ -22,7 +22,7 @@ from gateway.coverage import Coverage
 from gateway.grid import Floats, GridReads, Ints
 from gateway.location import LEAD, MIN_SIGHTINGS, SETTLE_US, AntennaLevels, Location, leaders
 from gateway.movement import Decision, Finding, Habit, State
-from gateway.pairs import Pairs
+from gateway.pairs import NOBODY, Pairs
 from gateway.presence import Flags, Presence, ZoneSightings
 from gateway.tags import NEVER_US, Tags, grown
 
@@ -37,9 +37,9 @@ YOUNG_STAY: Final = 16
 
 def gather(reads: GridReads, coverage: Coverage, bias_db: Floats) -> ZoneSightings:
     """Zone reads by (tag, zone), levels less each antenna's `bias_db`. `reads` must all be of antennas that look at
-    zones, in order of time."""
+    zones."""
     key = reads.tag * len(coverage.zones) + coverage.zone_of[reads.antenna]
-    order = np.argsort(key, kind="stable")
+    order = np.argsort(key)
     key, antenna = key[order], reads.antenna[order]
     starts = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
     at_us = reads.at_us[order]
@@ -147,10 +147,8 @@ class Placing:
         tags = np.flatnonzero(clock_us[self._tags.place] > self._silent_from_us)
         if not len(tags):
             return []
-        zones = self._tags.place[tags]
-        beyond, self._silent_from_us[tags] = self.presence.beyond(
-            self.pairs.rows(tags * self._zones + zones), clock_us[zones]
-        )
+        zones, rows = self._placed(tags)
+        beyond, self._silent_from_us[tags] = self.presence.beyond(rows, clock_us[zones])
         return [self._silent(tag) for tag in tags[beyond].tolist()]
 
     def forget(self, tags: Ints) -> None:
@@ -169,11 +167,10 @@ class Placing:
             self.presence.known.grow(self.pairs.capacity)
             self._location.grow(self.pairs.capacity)
 
-    def _placed(self, numbers: slice = slice(0, None)) -> tuple[Ints, Ints, Ints]:
-        """The present tags among those of these numbers, where each is, and the row of both."""
-        tags = np.flatnonzero(self._tags.state[numbers] == State.PRESENT) + numbers.start
+    def _placed(self, tags: Ints) -> tuple[Ints, Ints]:
+        """Where each of these present tags is, and the row of both."""
         zones = self._tags.place[tags].astype(np.int64)
-        return tags, zones, self.pairs.rows(tags * self._zones + zones)
+        return zones, self.pairs.rows(tags * self._zones + zones)
 
     def _learn_levels(self, reads: GridReads, keys: Ints) -> None:
         """Learn of the reads of these pairs (sorted)."""
@@ -202,19 +199,18 @@ class Placing:
         ]
 
     def _contested(self, tags: Ints) -> Ints:
-        """Which of these (sorted) have no place, or have had or may have another zone in the lead: few of many, found by
-        looking at pairs that exist only."""
-        rows = self.pairs.of_tags(tags).ravel()
-        known = np.flatnonzero(rows)
-        number, zone = np.divmod(known, self._zones)
-        rows = rows[known]
+        """Which of these have no place, or have had or may have another zone in the lead: few of many, found by looking
+        at pairs that exist only. Each tag has one at least."""
+        rows = self.pairs.of_tags(tags)
+        number, zone = np.nonzero(rows != NOBODY)
+        rows = rows[number, zone]
         seen_clock_us = self.presence.known["seen_clock_us"]
         evidence = self._location.evidence(rows, self._coverage.clock_us[zone], seen_clock_us)
         place = self._tags.place[tags]
         home = np.flatnonzero(place[number] == zone)
         at_home = np.zeros(len(tags), np.float32)
         at_home[number[home]] = evidence[home]
-        most = np.maximum.reduceat(evidence, np.searchsorted(number, np.arange(len(tags))))
+        most = np.maximum.reduceat(evidence, np.flatnonzero(np.concatenate(([True], number[1:] != number[:-1]))))
         unled = (place >= 0) & (most <= LEAD * at_home) & (self._tags.lead_zone[tags] < 0)
         return np.flatnonzero(~unled)
 
@@ -282,14 +278,17 @@ class Placing:
         self._location.clear(each)
         return decision
 
-    def present(self, numbers: slice) -> tuple[Ints, Ints]:
-        """The present tags among those of these numbers, and when each was last seen where it is."""
-        tags, _, rows = self._placed(numbers)
+    def present(self, numbers: slice, stored_until_us: int) -> tuple[Ints, Ints]:
+        """The present tags among those of these numbers that were stored until then, and when each was last seen where
+        it is."""
+        stored = self._tags.stored_at_us[numbers] <= stored_until_us
+        tags = np.flatnonzero(stored & (self._tags.state[numbers] == State.PRESENT)) + numbers.start
+        _, rows = self._placed(tags)
         return tags, self.presence.known["last_at_us"][rows]
 
     def spare_us(self) -> int:
         """For how long no tag can be silent beyond its window, if nothing is read."""
-        _, zones, rows = self._placed()
+        zones, rows = self._placed(np.flatnonzero(self._tags.state == State.PRESENT))
         beyond = self.presence.silent_us(rows, self._coverage.clock_us[zones])
         return int(-beyond[self._coverage.watched[zones]].max(initial=-NO_LIMIT_US))
 
@@ -310,9 +309,10 @@ class Placing:
     def kept(self, tags: Ints, zones: Ints) -> tuple[list[int], list[Habit]]:
         """What the journal keeps of tags in zones: when they were last seen there, and what was learnt of them."""
         rows = self.pairs.rows(tags * self._zones + zones)
-        learnt = np.concatenate((self.presence.known["counts"][rows], paces(self.presence.known["belief"][rows])), axis=1)
+        pairs = self.presence.known.take(rows)
+        learnt = np.concatenate((pairs["counts"], paces(pairs["belief"])), axis=1)
         habits = [tuple(habit) for habit in learnt.astype(np.float64).round(4).tolist()]
-        return self.presence.known["last_at_us"][rows].tolist(), habits
+        return pairs["last_at_us"].tolist(), habits
 
     def resume(self, tag: int, zone: int, seen_us: int, habit: Habit | None) -> None:
         """Put a tag where the journal says it is, with what was learnt of it there."""

@@ -47,7 +47,7 @@ PAIR: Final = np.dtype(
     ]
 )
 """What is known of a pair. Of its stay: last and first read, last sighting, mask of antennas, sightings and reads. Learnt
-of it: counts and belief (belief). Known of its window: looks in which the error is not reached yet, and in which it is."""
+of it: counts and belief (belief). Of its window: looks in which the error is not reached yet, and in which it is."""
 
 STAY: Final = ("sightings", "reads", "antennas")
 """What ends with a stay."""
