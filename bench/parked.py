@@ -43,7 +43,7 @@ def parked(run: str) -> tuple[list[Times], float]:
 def judged(times_us: Times, rules: Rules) -> tuple[int, Times]:
     """How often one tag was taken for absent before it was read again, and its window after each read."""
     presence = Presence(rules)
-    presence.grow(1)
+    presence.known.grow(1)
     row, one, level = np.zeros(1, np.int64), np.ones(1, np.int64), np.array([-60.0], np.float32)
     absences, windows = -1, []  # the first stay is no return
     for at_us in times_us:

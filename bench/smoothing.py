@@ -70,7 +70,7 @@ def ours(read: Flags) -> Flags:
     """The shipped presence, a tag a row, an epoch a look: sighted at its beginning, judged at its end."""
     tags = np.arange(read.shape[1])
     presence = Presence(LIKELIER)
-    presence.grow(len(tags))
+    presence.known.grow(len(tags))
     no_limit = np.full(len(tags), EPOCHS * LOOK_US)
     out = np.zeros_like(read)
     for epoch, seen in enumerate(read):
@@ -80,7 +80,7 @@ def ours(read: Flags) -> Flags:
         sightings = ZoneSightings(rows, at_us, at_us, one, one, np.full(len(rows), -60.0, np.float32))
         presence.observe(rows, sightings, at_us, no_limit[seen])
         end_us = np.full(len(tags), START_US + (epoch + 1) * LOOK_US)
-        out[epoch] = (presence.sightings[tags] > 0) & (presence.silent_us(tags, end_us) < 0)
+        out[epoch] = (presence.known["sightings"][tags] > 0) & (presence.silent_us(tags, end_us) < 0)
     return out
 
 

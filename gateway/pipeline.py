@@ -47,6 +47,9 @@ CHECKPOINT_PARTS: Final = 4
 """A sweep looks at a part of the tags: each is looked at once a second, which is little beside CHECKPOINT_US. It must
 divide gateway.tags.FIRST_ROWS."""
 
+STATES: Final = tuple(State)
+"""By number: to call State costs as much as the rest of a row for the journal."""
+
 FORGET_US: Final = 24 * 3600 * 1_000_000
 """A tag neither present nor seen for a day needs no state: an arrival would be news."""
 
@@ -248,10 +251,11 @@ class Pipeline:
         self._enter(silent, end_us, step)
         part = end_us // (self._cells_per_sweep * self._tick_us) % CHECKPOINT_PARTS
         size = self._tags.rows // CHECKPOINT_PARTS
-        stored = self._checkpoint(slice(part * size, (part + 1) * size), step)
+        stored = self._checkpoint(slice(part * size, (part + 1) * size), end_us, step)
         self._forget(end_us, step)
         saw, self._saw = self._saw, False
-        if not (saw or crossed or silent or stored or self._doors.awake or self._checkpoint(slice(0, None), step)):
+        busy = saw or crossed or silent or stored or self._doors.awake
+        if not busy and not self._checkpoint(slice(0, None), end_us, step):
             self._idle_until_us = end_us + max(0, self._placing.spare_us() - LINK_DOUBT_US)
 
     def _enter(self, decisions: list[Decision], decided_us: int, step: _Step) -> None:
@@ -259,14 +263,15 @@ class Pipeline:
             movement = self._book.enter(decision, decided_us)
             if movement is None:
                 continue
+            self._placing.moved(decision.tag)
             if decision.finding in (Finding.CROSSED_IN, Finding.CROSSED_OUT):
                 self._placing.put(decision)
             step.movements.append(movement)
             step.changed.add(decision.tag)
 
-    def _checkpoint(self, numbers: slice, step: _Step) -> bool:
+    def _checkpoint(self, numbers: slice, end_us: int, step: _Step) -> bool:
         """Store again what moved on, of tags of these numbers; whether there was any."""
-        tags, seen_us = self._placing.present(numbers)
+        tags, seen_us = self._placing.present(numbers, end_us - CHECKPOINT_US)
         stale = np.flatnonzero(seen_us - self._tags.stored_at_us[tags] >= CHECKPOINT_US)[:CHECKPOINT_ROWS]
         self._tags.stored_at_us[tags[stale]] = seen_us[stale]
         step.changed.update(tags[stale].tolist())
@@ -303,12 +308,12 @@ class Pipeline:
         places = np.where(placed, known.place[tags], 0)
         last_us, habits = self._placing.kept(tags, places)
         known.stored_at_us[tags] = seen_us = np.where(placed, last_us, decided_us)
-        columns = (changed, state.tolist(), places.tolist(), seen_us.tolist(), decided_us.tolist(), habits)
+        states = [STATES[number] for number in state.tolist()]
+        columns = (changed, states, placed.tolist(), places.tolist(), seen_us.tolist(), decided_us.tolist(), habits)
         rows = []
-        for tag, number, place, seen, decided, habit in zip(*columns, strict=True):
-            here = number == State.PRESENT
+        for tag, decided_state, here, place, seen, decided, habit in zip(*columns, strict=True):
             zone, learnt = (self._coverage.zones[place], habit) if here else (None, None)
-            text = pack_state(StoredState(State(number), zone, seen, decided, learnt))
+            text = pack_state(StoredState(decided_state, zone, seen, decided, learnt))
             rows.append(TagRow(self._epcs.epc(tag), text))
         return rows
 

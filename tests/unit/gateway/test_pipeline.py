@@ -166,8 +166,8 @@ def test_a_tag_present_takes_no_more_than_a_kibibyte_at_a_site_of_many_zones() -
             bench.step([bench.reads("zr", port, [1.0 + port], epc=epc)], 1.0 + port)
     bench.step([], 10.0)
     placing, tags = bench.pipeline._placing, bench.pipeline._tags
-    by_pair = arrays(placing.presence) + arrays(placing._location)
-    by_tag = [*arrays(tags), placing.pairs._row_of]
+    by_pair = arrays(placing.presence.known) + arrays(placing._location)
+    by_tag = [*arrays(tags), placing._silent_from_us, placing.pairs._row_of]
     assert {len(array) for array in by_pair} == {placing.pairs.capacity}
     assert 6000 < placing.pairs.capacity <= 4 * 6000
     assert 3 * row_bytes(by_pair) + row_bytes(by_tag) <= 1024
