@@ -216,8 +216,9 @@ class Placing:
 
     def _persists(self, tags: Ints, best: Ints) -> Flags:
         rows = self.pairs.rows(tags * self._zones + np.maximum(best, 0))
-        lasted = self.presence.known["last_at_us"][rows] - self.presence.known["first_at_us"][rows] >= self._linger_us
-        return lasted & (self.presence.known["sightings"][rows] >= LINGER_SIGHTINGS)
+        known = self.presence.known
+        persists: Flags = known["last_at_us"][rows] - known["first_at_us"][rows] >= self._linger_us
+        return persists & (known["sightings"][rows] >= LINGER_SIGHTINGS)
 
     def _keeps_lead(self, tags: Ints, at_us: Ints, evidence: Floats, best: Ints, place: Ints) -> Flags:
         """Does another zone lead clearly, and has it since a read SETTLE_US ago? Remembers who leads since when."""
