@@ -260,4 +260,5 @@ def _steps(counts: Floats, looks: Ints) -> Ints:
 def _rate_bin(counts: Floats) -> Ints:
     rate = np.minimum(np.maximum(counts[:, 0] / counts[:, 1], np.float32(RATES[0])), np.float32(RATES[-1]))
     place = (np.log(rate / (np.float32(1.0) - rate)) - np.float32(LOGITS[0])) / np.float32(LOGITS[1] - LOGITS[0])
-    return np.rint(place).astype(np.int64)
+    rates: Ints = np.rint(place).astype(np.int64)
+    return rates

@@ -4,8 +4,8 @@ A tag without a place settles where the evidence leads. A tag with a place settl
 lead (location), and is silent when its zone's clock ran past its window (presence). A tag that crossed outwards settles
 only when zone reads persist for `linger_s` without a longer pause: a pallet waiting behind the wall is not back.
 
-Silence is looked for in one vectorised sweep over all present tags each SWEEP_MS (see pipeline), so the cost of a read
-does not grow with the tags present.
+Silence is looked for each SWEEP_MS (see pipeline). Each tag has a time on its zone's clock before which it cannot be
+silent beyond its window; one comparison of all of them says which few are to be looked at.
 """
 
 from __future__ import annotations
@@ -216,8 +216,9 @@ class Placing:
 
     def _persists(self, tags: Ints, best: Ints) -> Flags:
         rows = self.pairs.rows(tags * self._zones + np.maximum(best, 0))
-        lasted = self.presence.known["last_at_us"][rows] - self.presence.known["first_at_us"][rows] >= self._linger_us
-        return lasted & (self.presence.known["sightings"][rows] >= LINGER_SIGHTINGS)
+        known = self.presence.known
+        persists: Flags = known["last_at_us"][rows] - known["first_at_us"][rows] >= self._linger_us
+        return persists & (known["sightings"][rows] >= LINGER_SIGHTINGS)
 
     def _keeps_lead(self, tags: Ints, at_us: Ints, evidence: Floats, best: Ints, place: Ints) -> Flags:
         """Does another zone lead clearly, and has it since a read SETTLE_US ago? Remembers who leads since when."""

@@ -46,8 +46,8 @@ PAIR: Final = np.dtype(
         ("absent_looks", np.int16),
     ]
 )
-"""What is known of a pair. Of its stay: last and first read, last sighting, mask of antennas, sightings and reads. Learnt
-of it: counts and belief (belief). Of its window: looks in which the error is not reached yet, and in which it is."""
+"""What is known of a pair: of its stay, the last and first read, the last sighting, sightings, reads and antennas; what
+was learnt of it (belief); of its window, looks in which the error is not reached yet and in which it is."""
 
 STAY: Final = ("sightings", "reads", "antennas")
 """What ends with a stay."""
@@ -159,7 +159,8 @@ class Presence:
 
     def silent_us(self, row: Ints, clock_us: Ints) -> Ints:
         """How far each pair is beyond its window (positive: absent), given its zone's clock."""
-        return clock_us - self.known["seen_clock_us"][row] - self.windows_us(row)
+        seen_clock_us: Ints = self.known["seen_clock_us"][row]
+        return clock_us - seen_clock_us - self.windows_us(row)
 
     def absence(self, row: Ints, clock_us: Ints) -> Floats:
         """The probability that each pair's tag is absent, given its zone's clock."""

@@ -139,3 +139,17 @@ def test_settled_beliefs_are_inside_at_the_paces_given() -> None:
     belief = settled(np.arange(1, PACES + 1, dtype=np.float32)[None])
     assert belief.shape == (1, STATES)
     assert paces(belief)[0] == pytest.approx(np.arange(1, PACES + 1) / np.arange(1, PACES + 1).sum())
+
+
+def test_a_search_that_stops_early_and_goes_on_ends_where_the_whole_one_does() -> None:
+    chance = np.random.default_rng(5)
+    belief, counts = (np.repeat(each[None], 200, axis=0) for each in model().first())
+    for _ in range(20):
+        belief, counts = model().sighted(belief, counts, chance.geometric(np.linspace(0.05, 0.9, 200)))
+    for error in (0.5, 0.05):
+        whole = model().looks_until_absent(belief, counts, error)
+        low, high = np.zeros(200, np.int16), np.full(200, HORIZON + 1, np.int16)
+        for asked in (3, 10, 40, 120, HORIZON):
+            low, high = model().narrowed(belief, counts, error, np.full(200, asked), low, high)
+            assert ((high <= asked) == (whole <= asked)).all()
+            assert ((low < whole) & (whole <= high)).all()
