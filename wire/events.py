@@ -102,9 +102,7 @@ class Movement(Frozen):
             raise ValueError("decided_at lies before observed_at")
 
 
-Intent = Literal[
-    "receive", "put_away", "pick", "pack", "ship", "count", "damage", "move", "aggregate", "disaggregate"
-]
+Intent = Literal["receive", "put_away", "pick", "pack", "ship", "count", "damage", "move", "aggregate", "disaggregate"]
 Pallet = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 """A code as scanned, of the pallet or case that a thing is put on; only `aggregate` has it."""
 Operator = Annotated[str, StringConstraints(min_length=1, max_length=64)]

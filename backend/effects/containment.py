@@ -46,13 +46,14 @@ class Source(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Told:
     """A thing's history with its pallets', in the order of keys. `carried`: the keys that come from a pallet, each with
-    the thing that was observed. `parent_id`: what it is on in the end; `parted_from`: what it was on until it was read
-    elsewhere, unless something was said of it since."""
+    the thing that was observed. `parent_id`: what it is on in the end, and `rides`: that has been somewhere;
+    `parted_from`: what it was on until it was read elsewhere, unless something was said of it since."""
 
     observations: list[Observation]
     carried: dict[Key, int] = field(default_factory=dict)
     parent_id: int | None = None
     parted_from: int | None = None
+    rides: bool = False
 
 
 class _Span(NamedTuple):
@@ -92,6 +93,11 @@ class _Track:
         """The observation that decided where it was at a key; None before the first."""
         count = bisect_left(self._all, key)
         return self._placing[count - 1] if count else None
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether it was ever anywhere."""
+        return any(place is not None for place in self._places)
 
     def was_elsewhere(self, place_id: int, at: datetime) -> bool:
         """Whether it was somewhere around an instant, and never at this place."""
@@ -138,7 +144,8 @@ def _with_pallets(source: Source, on: Mapping[int, _Track]) -> Told:
             observations.append(_carry(seen))
             carried[seen.key] = pallet.told.carried.get(seen.key, span.parent_id)
     observations.sort(key=lambda seen: seen.key)
-    return Told(observations, carried, parent_id, parted_from)
+    rides = parent_id is not None and on[parent_id].is_placed
+    return Told(observations, carried, parent_id, parted_from, rides)
 
 
 def _spans(

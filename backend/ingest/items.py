@@ -39,13 +39,9 @@ class Item:
     unplaced_in: int
     was_away: bool = False
     contained: bool = False
+    rides: bool = False
     fresh: list[Observation] = field(default_factory=list)
     joins: list[Join] = field(default_factory=list)
-
-    @property
-    def may_carry(self) -> bool:
-        """Whether its observations may speak of other things, or theirs of it: it is a pallet, or was ever on one."""
-        return self.contained or self.is_pallet
 
     @property
     def is_pallet(self) -> bool:
@@ -182,6 +178,7 @@ async def lock(connection: Connection, places: Places, item_ids: Iterable[int]) 
             row["zone_id"],
             was_away=not places.zone_by_id[row["zone_id"]].is_real,
             contained=row["contained"],
+            rides=row["rides"],
         )
         for row in rows
     }

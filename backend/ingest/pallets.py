@@ -18,7 +18,7 @@ from backend.catalog.model import Places
 from backend.documents.service import note_arrived
 from backend.effects.containment import Join, Source, Told, tell
 from backend.effects.observation import Goods, Key, Observation
-from backend.effects.timeline import Change, retell
+from backend.effects.timeline import Change, is_late, retell
 from backend.ingest.items import Item, fold, lock, read_histories, save
 from backend.ingest.pallet_names import SQL, with_contents
 from backend.store.database import Connection
@@ -46,7 +46,7 @@ async def fold_together(connection: Connection, places: Places, items: Iterable[
     alone: list[Item] = []
     bound: list[Item] = []
     for item in items:
-        (bound if item.joins or (item.fresh and item.may_carry) else alone).append(item)
+        (bound if _is_bound(item) else alone).append(item)
     folded = Folded()
     if bound:
         telling = await Telling.begin(connection, places, bound)
@@ -56,6 +56,16 @@ async def fold_together(connection: Connection, places: Places, items: Iterable[
             alone += bound
     folded.changes += await fold(connection, places, alone)
     return folded
+
+
+def _is_bound(item: Item) -> bool:
+    """Whether what is new of an item may say more than of itself, or may rest on more than its own observations: it is
+    a pallet, it is put on one or taken off, its pallet is somewhere, or the news is older than what it rests on."""
+    if item.joins or not item.fresh:
+        return bool(item.joins)
+    if item.is_pallet or not item.contained:
+        return item.is_pallet
+    return item.rides or is_late(item.state, [min(item.fresh, key=lambda seen: seen.key)])
 
 
 @dataclass(slots=True)
@@ -149,7 +159,8 @@ class Telling:
     async def _save_parents(self, told: Mapping[int, Told], now: datetime) -> None:
         """Write what is on what, and say of each pallet how many things were read elsewhere than it."""
         parents, parted = [one.parent_id for one in told.values()], [one.parted_from for one in told.values()]
-        rows = await self.connection.fetch(SQL["save_parents"], list(told), parents, parted)
+        rides = [one.rides for one in told.values()]
+        rows = await self.connection.fetch(SQL["save_parents"], list(told), parents, parted, rides)
         pallets = [row["pallet_id"] for row in rows]
         if not pallets:
             return

@@ -40,15 +40,17 @@ SELECT aggregation_id, observed_at, gateway, epoch, seq FROM said
 SELECT pg_advisory_xact_lock(7265103)
 
 -- name: save_parents
--- What things are on, and what they parted from, by parallel arrays; answers the pallets whose parted things changed.
+-- What things are on, whether that was seen anywhere, and what they parted from, by parallel arrays; answers the pallets
+-- whose parted things changed.
 WITH told AS (
-    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS t (item_id, parent_id, parted_from)
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bool[])
+        AS t (item_id, parent_id, parted_from, rides)
 ), before AS (
     SELECT item_id, item.parted_from AS was FROM item JOIN told USING (item_id)
 ), changed AS (
-    UPDATE item SET parent_id = told.parent_id, parted_from = told.parted_from FROM told
+    UPDATE item SET parent_id = told.parent_id, parted_from = told.parted_from, rides = told.rides FROM told
     WHERE item.item_id = told.item_id
-      AND (item.parent_id, item.parted_from) IS DISTINCT FROM (told.parent_id, told.parted_from)
+      AND (item.parent_id, item.parted_from, item.rides) IS DISTINCT FROM (told.parent_id, told.parted_from, told.rides)
 )
 SELECT DISTINCT pallet_id FROM before JOIN told USING (item_id), unnest(ARRAY[was, told.parted_from]) AS p (pallet_id)
 WHERE was IS DISTINCT FROM told.parted_from AND pallet_id IS NOT NULL

@@ -47,7 +47,7 @@ RETURNING item_id, epc, identity
 -- name: lock_items
 -- Items with the state that their observations left, locked in the order of their numbers.
 SELECT item_id, epc, item.identity, item.sku_id, sku.code AS sku, lot_id, quantity, origin_zone_id, zone_id, condition,
-       left_at, present, observed_at, gateway, epoch, seq, contained
+       left_at, present, observed_at, gateway, epoch, seq, contained, rides
 FROM item LEFT JOIN sku ON sku.sku_id = item.sku_id
 WHERE item_id = ANY ($1::bigint[]) ORDER BY item_id FOR NO KEY UPDATE OF item
 

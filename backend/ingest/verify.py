@@ -69,10 +69,11 @@ async def _place_findings(connection: Connection) -> list[Finding]:
                 findings.append(Finding("place", _name(row), f"is in zone {row['zone_id']}, which does not exist"))
             elif folded != (held := state_of(places, row)):
                 findings.append(Finding("place", _name(row), _difference(places, held, folded)))
-            elif (row["parent_id"], row["parted_from"]) != (told.parent_id, told.parted_from):
-                said = f"is on item {row['parent_id']}, parted from {row['parted_from']}"
-                should = f"on {told.parent_id}, parted from {told.parted_from}"
-                findings.append(Finding("place", _name(row), f"{said}; by what was said and seen, {should}"))
+            elif (held_on := (row["parent_id"], row["parted_from"], row["rides"])) != (
+                told_on := (told.parent_id, told.parted_from, told.rides)
+            ):
+                said = f"stands on, parted from, rides: {held_on}; by what was said and seen {told_on}"
+                findings.append(Finding("place", _name(row), said))
     return findings
 
 

@@ -1,5 +1,5 @@
-"""The catalog over HTTP: defined row by row or many at once, guarded by tags, exported and taken in again; and lots that
-are held and recalled."""
+"""The catalog over HTTP: defined row by row or many at once, guarded by tags, exported and taken in again; and lots
+that are held and recalled."""
 
 from __future__ import annotations
 

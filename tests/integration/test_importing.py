@@ -223,7 +223,7 @@ async def test_a_file_of_faults_and_a_file_without_end_are_given_up(load: Import
 
 
 async def test_a_kind_that_is_none(load: Import) -> None:
-    with pytest.raises(CatalogError, match="choose one of sites, zones, portals, skus, receipts, opening-stock"):
+    with pytest.raises(CatalogError, match="choose one of sites, zones, portals, skus, lots, receipts, opening-stock"):
         await load("stock", "")
 
 

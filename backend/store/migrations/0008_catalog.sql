@@ -79,9 +79,11 @@ CREATE INDEX aggregation_parent ON aggregation (parent_id) WHERE parent_id IS NO
 
 ALTER TABLE item
     ADD COLUMN contained   boolean NOT NULL DEFAULT false,
-    ADD COLUMN parted_from bigint;
+    ADD COLUMN parted_from bigint,
+    ADD COLUMN rides       boolean NOT NULL DEFAULT false;
 COMMENT ON COLUMN item.contained IS 'Whether an aggregation ever spoke of it: its history is then told with its pallets''.';
 COMMENT ON COLUMN item.parent_id IS 'The pallet or case it is on now; follows from aggregations and observations.';
+COMMENT ON COLUMN item.rides IS 'Whether what it is on has been seen somewhere, so that a read of its own may part it from it.';
 COMMENT ON COLUMN item.parted_from IS 'The pallet it was said to be on, and was read elsewhere than.';
 CREATE INDEX item_parted ON item (parted_from) WHERE parted_from IS NOT NULL;
 
