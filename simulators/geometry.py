@@ -170,3 +170,22 @@ def wall_losses_db(source: Floats, targets: Floats, walls: Floats) -> Floats:
     hit = (on_ray > 0) & (on_ray < 1) & (on_wall >= 0) & (on_wall <= 1)
     losses: Floats = hit @ walls[:, 4]
     return losses
+
+
+BODY_DB: Final = 9.0
+BODY_M: Final = 0.3
+"""What a person in the middle of a ray takes from it one way, and how far beside it that has fallen to a third."""
+
+
+def body_losses_db(source: Floats, targets: Floats, bodies: Floats) -> Floats:
+    """What people at `bodies` (b, 2) take, one way, from the straight line from `source` (x, y) to each target (n, 2)."""
+    if not len(bodies):
+        return np.zeros(len(targets))
+    ray = targets - source
+    to_body = bodies - source
+    length2 = np.maximum(np.einsum("ij,ij->i", ray, ray), 1e-9)
+    along = (ray @ to_body.T) / length2[:, None]
+    aside2 = np.maximum((to_body**2).sum(axis=1)[None, :] - along**2 * length2[:, None], 0.0)
+    between = (along > 0) & (along < 1)
+    losses: Floats = (BODY_DB * between * np.exp(-aside2 / BODY_M**2)).sum(axis=1)
+    return losses
