@@ -48,7 +48,7 @@ UNFLAGGED: Final = 0.07
 S2_SILENCE_S: Final = 2.0
 """S2 and S3: silent as long as it has power, and this long after (Gen2 asks for more than 2 s)."""
 
-READ_NOISE_DB: Final = 1.2
+READ_NOISE_DB: Final = 1.0
 PHASE_NOISE_RAD: Final = 0.23
 DOPPLER_NOISE_HZ: Final = 62.0
 """Measured on tags at rest: useless for a single read."""
