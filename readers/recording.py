@@ -14,6 +14,7 @@ Rows stand in order of time, as readers write them; a row that overtakes another
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import logging
 import math
@@ -120,8 +121,9 @@ class TapeFile:
         self.reads = 0
         self.size = 0
         """Bytes of the file."""
+        self._is_broken = False
         try:
-            self._file = path.open("ab")
+            self._file = path.open("ab", buffering=0)
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise RecordingError(f"{path}: another program is recording to it") from error
@@ -129,7 +131,7 @@ class TapeFile:
             raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
         try:
             self._encoder = TapeEncoder(readers, epcs, self._find_end())
-            self._write(self._encoder.open(now_us))
+            self.write(self._encoder.open(now_us))
         except BaseException:
             self._file.close()
             raise
@@ -145,16 +147,37 @@ class TapeFile:
 
     def flush(self) -> None:
         """Write everything taken so far and have the system store it. Raises RecordingError."""
+        self.write(self.gather())
+
+    def gather(self) -> bytes:
+        """Everything taken and not gathered yet, as blocks for `write`; for those who must not wait for the disk."""
         for reader in list(self._batches):
             self._close_block(reader)
         blocks, self._blocks = self._blocks, []
-        if blocks:
-            self._write(b"".join(blocks))
+        return b"".join(blocks)
+
+    def write(self, blocks: bytes) -> None:
+        """Have the system store blocks, in the order in which they were gathered.
+
+        Raises RecordingError; the tape then ends before them, and takes no more: the EPCs in them would be missing.
+        """
+        left = memoryview(blocks)
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+            os.fdatasync(self._file.fileno())
+        except OSError as error:
+            self._is_broken = True
+            with contextlib.suppress(OSError):
+                self._file.truncate(self.size)
+            raise RecordingError(f"{self._path}: cannot be written: {error.strerror}") from error
+        self.size += len(blocks)
 
     def close(self) -> None:
-        """Flush and close."""
+        """Flush and close. Raises RecordingError."""
         try:
-            self.flush()
+            if not self._is_broken:
+                self.flush()
         finally:
             self._file.close()
 
@@ -171,16 +194,8 @@ class TapeFile:
         for _ in _decoded(self._path, decoder):
             pass
         self._file.truncate(decoder.offset)
+        self.size = decoder.offset
         return decoder.epcs
-
-    def _write(self, data: bytes) -> None:
-        try:
-            self._file.write(data)
-            self._file.flush()
-            os.fdatasync(self._file.fileno())
-            self.size = self._file.tell()
-        except OSError as error:
-            raise RecordingError(f"{self._path}: cannot be written: {error.strerror}") from error
 
 
 def _batches(open_rows: dict[str, list[_Row]], epcs: EpcTable) -> Iterator[ReadBatch]:

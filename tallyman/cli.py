@@ -197,7 +197,9 @@ def simulate(
     report_tags: Annotated[
         int | None, typer.Option(min=1, help="With --readers: tags a report; else as the client asks.")
     ] = None,
-    model: Annotated[str, typer.Option(help="Make of the readers: a name, or a TOML file.")] = "speedway-r420",
+    interface: Annotated[str, typer.Option(help="llrp, or the readers' own: r700 or zebra.")] = "llrp",
+    mqtt_url: Annotated[str | None, typer.Option(envvar="TALLYMAN_MQTT_URL", help="Zebra readers' broker.")] = None,
+    model: Annotated[str, typer.Option(help="Make of the LLRP readers: a name, or a TOML file.")] = "speedway-r420",
     tls: Annotated[Path | None, typer.Option(help="Serve LLRP over TLS: PEM file with certificate and key.")] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     first_port: Annotated[int, typer.Option(min=0, help="With --readers: ports from here on; 0: free ones.")] = 0,
@@ -208,11 +210,13 @@ def simulate(
         Path | None, typer.Option(help="Also write a gateway.toml for each site into this folder.")
     ] = None,
 ) -> None:
-    """Serve a scenario's LLRP readers, or many with a steady load, on printed ports."""
+    """Serve a scenario's readers, or many with a steady load, on printed addresses."""
     if (scenario is None) == (readers is None):
         raise typer.BadParameter("name a scenario, or give --readers")
+    if interface not in ("llrp", "r700", "zebra"):
+        raise typer.BadParameter("llrp, r700 or zebra", param_hint="--interface")
     module = room("tallyman.simulate")
-    serving = module.Serving(host=host, first_port=first_port, model=model, tls=tls, as_json=as_json)
+    serving = module.Serving(interface, mqtt_url, host, first_port, model, tls, as_json)
     if scenario is not None:
         run(lambda stop: module.run_simulation(scenario, speed, seed, gateway_files, serving, stop))
     run(lambda stop: module.run_load(module.Load(readers, tags, rate_hz, report_tags), serving, stop))
@@ -253,6 +257,8 @@ def replay(
 ) -> None:
     """Send a recording through a gateway's pipeline without a network, or serve its readers again."""
     if serve:
+        if config is not None or out is not None:
+            raise typer.BadParameter("give --serve, or --config and --out, not both")
         serving = room("tallyman.serve")
         run(lambda stop: serving.serve(reads, _scaled_clock(speed or 1.0), stop, port=port))
     if config is None or out is None:

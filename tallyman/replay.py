@@ -72,7 +72,7 @@ def replay(recording: Path, config: GatewayConfig, out: Path, pace: Pace = at_on
                 for movement in result.movements:
                     lines.write(json.dumps(event_line(movement, config.site)) + "\n")
                     movements += 1
-                if result.movements and pace is not at_once:
+                if result.movements:
                     lines.flush()
     except OSError as error:
         raise ReplayError(f"{out}: cannot be written: {error.strerror}") from error

@@ -26,6 +26,7 @@ from readers.read import EpcTable, ReadBatch, ReaderEvent, ReaderNotice, ReaderS
 from readers.recording import read_events
 from readers.tape import TapeOpened
 from tallyman.attach import Attached, attached
+from tallyman.log_lines import log_shown
 from wire.clock import Clock, ScaledClock
 
 RATE_S: Final = 5
@@ -64,9 +65,10 @@ class TagLine:
     """Of each second with reads: the second, how many, the strongest RSSI."""
 
     def rate(self, now_us: int) -> float:
-        """Reads a second over the last whole RATE_S seconds."""
+        """Reads a second over the last whole RATE_S seconds, or since the tag was first seen."""
         now_s = now_us // 1_000_000
-        return sum(count for second, count, _ in self.seconds if now_s - RATE_S <= second < now_s) / RATE_S
+        counted = sum(count for second, count, _ in self.seconds if now_s - RATE_S <= second < now_s)
+        return counted / max(1, min(RATE_S, now_s - self.first_us // 1_000_000))
 
     def spark(self, now_us: int) -> str:
         """A mark for each of the last SPARK_S seconds, blank where it was not read."""
@@ -168,13 +170,13 @@ class View:
     now_us: Callable[[], int]
     source: str
     readers: tuple[str, ...] = ()
+    log: deque[str] = field(default_factory=lambda: deque(maxlen=2))
+    """The program's own last words, such as why a reader is not reached."""
 
     def __rich_console__(self, console: Console, options: Any) -> Iterator[Any]:
         """A table as high as the screen, what it is of above it."""
-        height = options.height or console.height
-        yield Group(
-            self._head(), self._table(max(3, height - _FRAME_LINES - len(self.board.notices))), *self._notices()
-        )
+        height, notices = options.height or console.height, self._notices()
+        yield Group(self._head(), self._table(max(3, height - _FRAME_LINES - len(notices))), *notices)
 
     def _head(self) -> Text:
         board = self.board
@@ -190,7 +192,7 @@ class View:
 
     def _table(self, rows: int) -> Table:
         now_us = self.now_us()
-        table = Table(expand=True, box=None, padding=(0, 1), header_style="bold cyan", row_styles=("", "on grey7"))
+        table = Table(expand=True, box=None, padding=(0, 1), header_style="bold cyan")
         table.add_column("tag", ratio=1, no_wrap=True, overflow="ellipsis")
         table.add_column("reader", no_wrap=True)
         table.add_column("ant", justify="right")
@@ -219,9 +221,12 @@ class View:
 
     def _notices(self) -> list[Text]:
         return [
-            Text(f"{_clock(notice.at_us)} {notice.reader}: {notice.kind} {notice.detail}", style="yellow")
+            Text(
+                f"{_clock(notice.at_us)} {notice.reader}: {notice.kind.replace('_', ' ')}: {notice.detail}",
+                style="yellow",
+            )
             for notice in self.board.notices
-        ]
+        ] + [Text(line, style="yellow", no_wrap=True, overflow="ellipsis") for line in self.log]
 
 
 def named(epc: bytes) -> str:
@@ -319,10 +324,10 @@ async def _show(
     end_s = None if for_s is None else loop.time() + for_s
     live = Live(view, console=console, auto_refresh=False, screen=True) if console.is_terminal else None
     async with running:
-        with live or nullcontext():
+        with log_shown(view.log.append), live or nullcontext():
             while not stop.is_set() and (end_s is None or loop.time() < end_s):
                 if live is not None:
                     live.refresh()
                 await asyncio.sleep(REFRESH_S)
-    console.print(view)
+        console.print(view)  # while the readers are still on
     return 0 if view.board.reads else 1

@@ -27,7 +27,7 @@ answer; this is the whole machine (steps.py holds it as data):
     CLOSING          CLOSE_CONNECTION                 CLOSED             CLOSED
 
 Before ANTENNAS asks, ENABLE_EVENTS_AND_REPORTS lets the reader send what it held while we were away: every later answer
-is then newer than every event it held. LOOKING finds what an earlier connection left (docs/adr/0016). Our ROSpec for
+is then newer than every event it held. LOOKING finds what an earlier connection left (docs/adr/0012). Our ROSpec for
 the same plan is adopted as it stands: active or waiting for its trigger ARMED, idle RESTARTING, disabled ENABLING. One
 of ours for another plan goes to CLEARING, an active one of a stranger to CLEARING_ALL: it has the radio.
 

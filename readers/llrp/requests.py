@@ -21,7 +21,7 @@ LLRP_1_1: Final = 2
 
 OUR_ROSPECS: Final = 0x7A
 """The highest byte of our ROSpecs' numbers. The other three are a digest of what the ROSpec asks for: one left by an
-earlier connection is recognised by its number alone, however the reader spells its content (docs/adr/0016)."""
+earlier connection is recognised by its number alone, however the reader spells its content (docs/adr/0012)."""
 
 ACCESS_SPEC_ID: Final = 1414
 """Our AccessSpec's number: fixed, so that one left by an earlier connection is found and deleted before it strikes."""
