@@ -15,6 +15,7 @@ was disconnected sees every tag afresh, as in life.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -66,11 +67,13 @@ class _Station:
         self.next_visit = 0
         self.pending: list[Visit] = []
 
-    def take(self, from_us: int, to_us: int) -> list[Visit]:
-        """The pending reads in (from_us, to_us]; later ones stay, earlier ones were never asked for."""
+    def take(self, ports: Collection[int], from_us: int, to_us: int) -> list[Visit]:
+        """The pending reads of these ports in (from_us, to_us]; later ones stay, earlier ones and those of an antenna
+        that was switched off meanwhile were never asked for."""
         due, later = [], []
         for visit in self.pending:
-            due.append(visit.within(from_us, to_us))
+            if visit.port in ports:
+                due.append(visit.within(from_us, to_us))
             if visit.at_us[-1] > to_us:
                 later.append(visit)
         self.pending = later
@@ -162,7 +165,7 @@ class World:
             if ports:
                 self._make_visit(station, number, station.interrogator.turn(number, ports))
             station.next_visit = number + 1
-        return self._sightings(station.take(from_us, to_us))
+        return self._sightings(station.take(ports, from_us, to_us))
 
     def _make_visit(self, station: _Station, number: int, port: int) -> None:
         start_us = number * VISIT_US
