@@ -59,7 +59,7 @@ def test_reads_do_not_depend_on_how_readers_ask() -> None:
     assert play(World(scenario, 4, START_US), 30, 7_300) == whole
     assert play(World(scenario, 4, START_US), 30, 100_000, turned=True) == whole
     assert play(World(scenario, 5, START_US), 30, 100_000) != whole
-    assert sum(map(len, whole.values())) > 500
+    assert sum(map(len, whole.values())) > 250
 
 
 def test_the_run_does_not_depend_on_how_far_each_step_goes() -> None:
@@ -149,8 +149,8 @@ def test_portals_and_ceilings_see_as_much_as_real_ones_do() -> None:
     found = play(world, 60, 200_000)
     for reader in world.readers:
         busiest = max(Counter((row[2] - START_US) // SECOND_US for row in found[reader.name]).values())
-        # Recorded dock doors: 41-82 reads/s; readers over a full zone up to twice that.
-        assert 35 <= busiest <= 200, reader.name
+        # A recorded dock door with 100 tags in it took 83 reads in such seconds; a load here has 13 to 26.
+        assert 8 <= busiest <= 100, reader.name
 
 
 def test_the_next_door_sees_some_of_what_crosses_but_far_less() -> None:
