@@ -69,11 +69,11 @@ Numbers = NDArray[np.intp]
 class Air:
     """What differs from hall to hall and from goods to goods; all losses one way."""
 
-    tag_loss_db: float = 5.0
+    tag_loss_db: float = 3.0
     """Of small tags and of what they are stuck on, against a dipole in free space."""
     scatter_db: float = -7.0
     """Mean power of the scattered field against the direct ray in the best direction."""
-    cargo_db_per_m: float = 4.0
+    cargo_db_per_m: float = 3.0
     """What a load takes from a ray that runs through it: cartons of dry goods; liquids take ten times as much."""
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - read by pydantic where scenarios are parsed
