@@ -21,7 +21,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.radio_link import WAVELENGTH_M, Aerial, Field, Numbers
+from simulators.radio_link import WAVELENGTH_M, Aerial, Field, Numbers, TagTraits
 from simulators.radio_round import inventory
 
 VISIT_US: Final = 60_000
@@ -39,10 +39,8 @@ DECODED_AT_BEST: Final = 0.95
 """Answers below this are lost in the reader's own noise."""
 
 Session = Literal[0, 1, 2, 3]
-S1_SILENCE_S: Final = (1.55, 0.06)
-"""Mean and spread. Gen2 allows 0.5-5 s; the dock door's tags were read again 1.6-1.8 s after, most of them."""
 S1_CUT_SHORT: Final = 0.22
-"""The part of reads after which the flag fell back sooner, at any time up to the full."""
+"""The part of reads after which the flag fell back sooner than it should, at any time (dock door)."""
 UNFLAGGED: Final = 0.07
 """The part of reads whose tag never heard that it was read, and answers to the next antenna that asks."""
 S2_SILENCE_S: Final = 2.0
@@ -83,10 +81,11 @@ class Visit:
 class Interrogator:
     """One reader: its antennas take turns, and each tag it has read keeps silent towards it for a while."""
 
-    def __init__(self, aerials: Mapping[int, Aerial], tags: int, session: Session = 1) -> None:
+    def __init__(self, aerials: Mapping[int, Aerial], traits: TagTraits, session: Session = 1) -> None:
         self._aerials = aerials
         self._session = session
-        self._silent_until_us = np.zeros(tags, np.int64)
+        self._traits = traits
+        self._silent_until_us = np.zeros(len(traits), np.int64)
 
     @property
     def ports(self) -> frozenset[int]:
@@ -113,7 +112,7 @@ class Interrogator:
         read, at_us = inventory(rssi, decoded, start_us, start_us + VISIT_US, chance)
         heard = taking_part[read]
         count = len(heard)
-        self._silent_until_us[asked.tags[heard]] = self._falls_back_us(start_us, at_us, chance)
+        self._silent_until_us[asked.tags[heard]] = self._falls_back_us(asked.tags[heard], start_us, at_us, chance)
         level = rssi[read] + chance.normal(0.0, READ_NOISE_DB, count)
         phase = (link.phase_rad[heard] + chance.normal(0.0, PHASE_NOISE_RAD, count)) % (2 * np.pi)
         doppler = -2 * link.recedes_m_s[heard] / WAVELENGTH_M + chance.normal(0.0, DOPPLER_NOISE_HZ, count)
@@ -127,13 +126,13 @@ class Interrogator:
         )
 
     def _falls_back_us(
-        self, start_us: int, at_us: NDArray[np.int64], chance: np.random.Generator
+        self, tags: Numbers, start_us: int, at_us: NDArray[np.int64], chance: np.random.Generator
     ) -> NDArray[np.int64]:
         """Until when each tag just read keeps silent."""
         if self._session == 0:
             silent_s = (start_us + VISIT_US - at_us) / 1e6
         elif self._session == 1:
-            silent_s = chance.normal(*S1_SILENCE_S, len(at_us))
+            silent_s = self._traits.s1_silence_s[tags]
             silent_s = np.where(chance.random(len(at_us)) < S1_CUT_SHORT, silent_s * chance.random(len(at_us)), silent_s)
         else:
             silent_s = np.full(len(at_us), VISIT_US / 1e6 + S2_SILENCE_S)

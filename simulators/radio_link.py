@@ -76,6 +76,9 @@ class Air:
     cargo_db_per_m: float = 3.0
     """What a load takes from a ray that runs through it: cartons of dry goods; liquids take ten times as much."""
 
+    s1_silence_s: tuple[float, float] = (0.5, 1.0)
+    """How long a tag once read keeps silent in session S1, from make to make; Gen2 allows 0.5 to 5 s."""
+
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - read by pydantic where scenarios are parsed
 
 
@@ -89,9 +92,10 @@ class Mount:
 
 
 class TagTraits:
-    """What chance gave each tag for good: its strength, the direction of its dipole, its phase."""
+    """What chance gave each tag for good: its silence, its strength, the direction of its dipole, its phase."""
 
-    def __init__(self, count: int, chance: np.random.Generator) -> None:
+    def __init__(self, count: int, chance: np.random.Generator, air: Air) -> None:
+        self.s1_silence_s = chance.uniform(*air.s1_silence_s, count)
         self.gain_db = chance.normal(0.0, TAG_SPREAD_DB, count)
         self.backscatter_db = chance.normal(-MODULATION_DB, BACKSCATTER_SPREAD_DB, count)
         self.phase_rad = chance.uniform(0.0, 2 * np.pi, count)

@@ -98,7 +98,7 @@ class World:
             warehouse.others = [other for other in self._warehouses if other is not warehouse]
             warehouse.hire()
         self._from_middle_m = self.goods.from_middle_m
-        self._traits = TagTraits(len(self.goods.tags), np.random.default_rng([seed, _TRAITS]))
+        self._traits = TagTraits(len(self.goods.tags), np.random.default_rng([seed, _TRAITS]), scenario.radio)
         self._stations: dict[str, _Station] = {}
         self.readers: tuple[StationedReader, ...] = tuple(
             self._station(number, site, reader)
@@ -216,7 +216,7 @@ class World:
             )
             for antenna in reader.antennas
         }
-        self._stations[name] = _Station(serial, number, Interrogator(aerials, len(self._traits), reader.session))
+        self._stations[name] = _Station(serial, number, Interrogator(aerials, self._traits, reader.session))
         kind: Literal["portal", "zone"] = "portal" if reader.antennas[0].portal is not None else "zone"
         return StationedReader(name, site.code, frozenset(aerials), kind)
 
