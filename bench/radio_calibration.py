@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,10 @@ SEEDS: Final = (1, 2, 3)
 DRAWN_BACK_M: Final = (1, 3, 5)
 REST_S: Final = {1: (10.0, 11.0), 3: (10.0, 12.0), 5: (13.0, 16.0)}
 """Between two crossings the recorded trolley takes 12.5, 17 and 25 s; what the way does not take it rests."""
+
+CROSSINGS: Final = 20
+AFTER_US: Final = 8_000_000
+"""The recording goes on for so long after the last of them."""
 
 WINDOW_S: Final = 4.0
 LEAST_READS: Final = 20
@@ -101,8 +105,7 @@ def simulated(drawn_back_m: int, seed: int) -> Seen:
     reader = world.readers[0]
     parts = []
     now_us = START_US
-    while not world.standing_still and now_us < START_US + 900_000_000:
-        world.quiesce() if len(world.truth.crossings()) >= 20 * 100 else None
+    while len(world.truth.crossings(now_us - AFTER_US)) < CROSSINGS * len(world.goods.pallets[-1].loaded):
         parts.append(world.inventory(reader.name, reader.antennas, now_us, now_us + 1_000_000))
         now_us += 1_000_000
     opening = world.openings["DOCK"]
@@ -138,9 +141,7 @@ def _middles(world: World, movers: set[str]) -> list[tuple[float, bool]]:
     """When the middle of the load crossed, and outwards or not: the median of its tags, crossing by crossing."""
     crossings = [crossing for crossing in world.truth.crossings() if crossing.epc in movers]
     chunks = [crossings[at : at + len(movers)] for at in range(0, len(crossings), len(movers))]
-    return [
-        (float(np.median([one.at_us for one in chunk])) / 1e6, chunk[0].direction == "out") for chunk in chunks
-    ]
+    return [(float(np.median([one.at_us for one in chunk])) / 1e6, chunk[0].direction == "out") for chunk in chunks]
 
 
 # Measures --------------------------------------------------------------------------------------------------------------
@@ -242,8 +243,9 @@ class Measure:
 MEASURES: Final = (
     Measure("reads", "1/s", lambda seen: len(seen.tag) / float(np.ptp(seen.at_s)), True),
     Measure("reads of a mover about a crossing, median", "reads", lambda seen: _part(seen, 50), False, 0.7),
-    Measure("… p5", "reads", lambda seen: _part(seen, 5), False),
-    Measure("… p95", "reads", lambda seen: _part(seen, 95), False),
+    Measure("movers not read about a crossing", "%", lambda seen: 100 * float(np.mean(mover_counts(seen) == 0)), False),
+    Measure("reads of a mover, p5", "reads", lambda seen: _part(seen, 5), False),
+    Measure("reads of a mover, p95", "reads", lambda seen: _part(seen, 95), False),
     Measure("movers seen by both sides", "%", lambda seen: 100 * both_sides(seen), False, 0.85),
     Measure("movers' reads by the wrong side, 1-4 s off", "%", lambda seen: 100 * wrong_side(seen), True),
     *(
@@ -255,28 +257,143 @@ MEASURES: Final = (
         )
         for metres in STILL_M
     ),
-    Measure("at rest: read at all", "%", lambda seen: 100 * len(np.unique(seen.tag[seen.metres[seen.tag] != 0])) / 100, False, 0.75),
+    Measure(
+        "at rest: read at all",
+        "%",
+        lambda seen: 100 * len(np.unique(seen.tag[seen.metres[seen.tag] != 0])) / 100,
+        False,
+        0.75,
+    ),
     Measure("at rest: gap between reads, median", "s", lambda seen: _gap(seen, 50), True),
-    Measure("… p95", "s", lambda seen: _gap(seen, 95), False, 0.5),
-    Measure("… p99", "s", lambda seen: _gap(seen, 99), False),
+    Measure("at rest: gap, p95", "s", lambda seen: _gap(seen, 95), False, 0.5),
+    Measure("at rest: gap, p99", "s", lambda seen: _gap(seen, 99), False),
     Measure("at rest: spread of RSSI of a tag at an antenna", "dB", still_spread, True),
-    Measure("median RSSI of movers", "dBm", lambda seen: float(np.median(seen.rssi_dbm[seen.metres[seen.tag] == 0])), True),
+    Measure(
+        "median RSSI of movers", "dBm", lambda seen: float(np.median(seen.rssi_dbm[seen.metres[seen.tag] == 0])), True
+    ),
     Measure("reads in a visit of an antenna", "reads", lambda seen: visits(seen)[0], False, 0.6),
     Measure("from visit to visit", "ms", lambda seen: visits(seen)[1], True),
 )
 
 
-def table() -> dict[str, list[float]]:
-    """For each measure: recorded and simulated (mean over SEEDS) of each run, in turn."""
-    found: dict[str, list[float]] = {measure.name + measure.unit: [] for measure in MEASURES}
-    for drawn_back_m in DRAWN_BACK_M:
-        real = recorded(drawn_back_m)
-        copies = [simulated(drawn_back_m, seed) for seed in SEEDS]
+@dataclass(frozen=True)
+class Compared:
+    """One recorded run beside its simulated copies, one for each of SEEDS."""
+
+    drawn_back_m: int
+    real: Seen
+    copies: tuple[Seen, ...]
+
+    def values(self, measure: Measure) -> tuple[float, float]:
+        """The figure of the recorded run, and its mean over the copies."""
+        return measure.of(self.real), float(np.mean([measure.of(copy) for copy in self.copies]))
+
+
+def compared() -> list[Compared]:
+    """All three runs."""
+    return [
+        Compared(metres, recorded(metres), tuple(simulated(metres, seed) for seed in SEEDS)) for metres in DRAWN_BACK_M
+    ]
+
+
+def agreement(one: float, other: float) -> float:
+    """The smaller over the larger of two positive figures."""
+    return min(abs(one), abs(other)) / max(abs(one), abs(other), 1e-9)
+
+
+def cases(runs: list[Compared]) -> list[Case]:
+    """Simulated against recorded, as agreement: 1 where they are the same."""
+    found = []
+    for run in runs:
         for measure in MEASURES:
-            found[measure.name + measure.unit] += [measure.of(real), float(np.mean([measure.of(copy) for copy in copies]))]
+            real, copy = run.values(measure)
+            name = f"trolley back {run.drawn_back_m} m: {measure.name}" + (" (fitted)" if measure.fitted else "")
+            found.append(Case(name, copy, measure.unit, "recorded", real))
+            if measure.bound is not None:
+                found.append(Case(f"{name}, agreement", agreement(real, copy), "1", "full", 1.0, measure.bound))
     return found
 
 
+def table(runs: list[Compared]) -> str:
+    """The comparison as a Markdown table."""
+    heads = [f"{which} {run.drawn_back_m} m" for run in runs for which in ("recorded", "simulated")]
+    rows = ["| " + " | ".join(["figure", "unit", "", *heads]) + " |", "|---" * (3 + len(heads)) + "|"]
+    for measure in MEASURES:
+        values = [f"{value:.1f}" for run in runs for value in run.values(measure)]
+        rows.append("| " + " | ".join([measure.name, measure.unit, "fitted" if measure.fitted else "", *values]) + " |")
+    return "\n".join(rows) + "\n"
+
+
+def picture(runs: list[Compared], path: Path) -> None:
+    """Four views of the same runs: recorded in dark lines, simulated in orange."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(2, 3, figsize=(13, 7.2), layout="constrained")
+    for axis, run in zip(axes[0], runs, strict=True):
+        middles = (PROFILE_S[:-1] + PROFILE_S[1:]) / 2
+        for number, label in enumerate(("side it comes from", "side it goes to")):
+            style = ("-", "--")[number]
+            axis.plot(middles, profile(run.real)[number], style, color="#203040", label=f"recorded, {label}")
+            mean = np.mean([profile(copy)[number] for copy in run.copies], axis=0)
+            axis.plot(middles, mean, style, color="#e07b00", label=f"simulated, {label}")
+        axis.set(
+            title=f"Trolley drawn back {run.drawn_back_m} m",
+            xlabel="s after the crossing",
+            ylabel="reads of movers / s",
+        )
+        axis.grid(alpha=0.3)
+    axes[0][0].legend(fontsize=7, loc="upper left")
+    _still_by_metres(axes[1][0], runs)
+    for axis, values, bins, label in (
+        (axes[1][1], still_gaps, np.geomspace(0.01, 100, 60), "gap between two reads of a tag at rest, s"),
+        (axes[1][2], _mover_levels, np.arange(-80, -50, 1.0), "RSSI of movers, dBm"),
+    ):
+        for seen, colour, name in (
+            ([run.real for run in runs], "#203040", "recorded"),
+            ([copy for run in runs for copy in run.copies], "#e07b00", "simulated"),
+        ):
+            every = np.concatenate([values(each) for each in seen])
+            axis.hist(
+                every, bins, weights=np.full(len(every), 100 / len(every)), histtype="step", color=colour, label=name
+            )
+        axis.set(xlabel=label, ylabel="% of all")
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=7)
+    axes[1][1].set_xscale("log")
+    figure.savefig(path, dpi=80)
+    plt.close(figure)
+
+
+def _mover_levels(seen: Seen) -> Floats:
+    return seen.rssi_dbm[seen.metres[seen.tag] == 0]
+
+
+def _still_by_metres(axis: Any, runs: list[Compared]) -> None:
+    for run, style in zip(runs, ("o-", "s-", "^-"), strict=True):
+        for seen, colour in ((run.real, "#203040"), *((copy, "#e07b00") for copy in run.copies)):
+            shares = [100 * still_in_window(seen, metres) for metres in STILL_M]
+            axis.plot(STILL_M, shares, style, color=colour, alpha=0.9 if seen is run.real else 0.35, markersize=4)
+    axis.set(xlabel="tag at rest, m from the door", ylabel="% read about a crossing")
+    axis.set_title("dark: recorded runs; orange: simulated, each seed", fontsize=9)
+    axis.grid(alpha=0.3)
+
+
+def main() -> None:
+    """Print the JSON line; with --docs also write table and picture."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--docs", type=Path, help="folder for radio-table.md and radio.png (extra `plots`)")
+    asked = parser.parse_args()
+    if not RECORDED.is_dir():
+        sys.exit(f"{RECORDED} is missing: the recorded dock door is needed to compare with")
+    runs = compared()
+    if asked.docs is not None:
+        (asked.docs / "radio-table.md").write_text(table(runs), encoding="utf-8")
+        picture(runs, asked.docs / "radio.png")
+    print(line("radio_calibration", cases(runs)))
+
+
 if __name__ == "__main__":
-    for measure, values in zip(MEASURES, table().values(), strict=True):
-        print(f"{measure.name:50} {measure.unit:6}" + "".join(f"{value:9.2f}" for value in values))
+    main()

@@ -133,7 +133,9 @@ class Interrogator:
             silent_s = (start_us + VISIT_US - at_us) / 1e6
         elif self._session == 1:
             silent_s = self._traits.s1_silence_s[tags]
-            silent_s = np.where(chance.random(len(at_us)) < S1_CUT_SHORT, silent_s * chance.random(len(at_us)), silent_s)
+            silent_s = np.where(
+                chance.random(len(at_us)) < S1_CUT_SHORT, silent_s * chance.random(len(at_us)), silent_s
+            )
         else:
             silent_s = np.full(len(at_us), VISIT_US / 1e6 + S2_SILENCE_S)
         silent_s = np.where(chance.random(len(at_us)) < UNFLAGGED, 0.0, silent_s)

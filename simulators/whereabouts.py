@@ -73,9 +73,7 @@ class Whereabouts:
     def __init__(self, offsets_m: NDArray[np.float64], start_us: int) -> None:
         count = len(offsets_m)
         self._offsets = offsets_m
-        self._frames = [
-            Frame(start_us, np.full(count, ABSENT, np.int16), offsets_m.copy(), np.zeros(count, np.bool_))
-        ]
+        self._frames = [Frame(start_us, np.full(count, ABSENT, np.int16), offsets_m.copy(), np.zeros(count, np.bool_))]
         self._at_rest = np.zeros((count, 3))
         self._times = [start_us]
         self._snapshots: OrderedDict[int, Snapshot] = OrderedDict()
