@@ -2,10 +2,10 @@
 
 The world is `two-doors`: two doors 4 m apart, each with a reader of four antennas, loads of 60 tags pushed to and fro
 through one and of 20 through the other at 1 to 3 m/s, each door's loads heard by the other, 56 tags and their pallets'
-at rest 1 to 5 m beside each door. Every fifth read is thrown away on top of what the radio misses. LINKS: tags, power and
-session as the recorded dock door was fitted (docs/radio.md), and ordinary inlays before a door turned down for them. The
-reads go through gateway.pipeline.Pipeline with the configuration that the simulator writes for the site's gateway; truth
-is geometry.
+at rest 1 to 5 m beside each door. Every fifth read is thrown away on top of what the radio misses. LINKS: tags and
+power as the recorded dock door was fitted (docs/radio.md), and ordinary inlays before a door turned down for them.
+The reads go through gateway.pipeline.Pipeline with the configuration that the simulator writes for the site's gateway;
+truth is geometry.
 
 A movement is right when its tag crossed that door that way from EARLY_S before to LATE_S after; each crossing makes one
 right at most, everything else is false. Seeds are stated; the JSON line sums over them.

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.report import Case, line
-from readers.read import EpcTable
+from readers.read import EpcTable, join_reads
 from readers.recording import read_recording
 from simulators.scenario import Scenario, load
 from simulators.world import World
@@ -74,8 +75,9 @@ def recorded(drawn_back_m: int) -> Seen:
     for epc in metres_of:
         epcs.number(bytes.fromhex(epc))
     run = f"xstart{drawn_back_m}.csv"
-    reads = np.concatenate([batch.reads for batch in read_recording(RECORDED / "runs" / run, epcs)])
-    reads = np.sort(reads[reads["epc"] < len(metres_of)], order="at_us", kind="stable")
+    reads = join_reads(batch.reads for batch in read_recording(RECORDED / "runs" / run, epcs))
+    reads = reads[reads["epc"] < len(metres_of)]
+    reads = reads[np.argsort(reads["at_us"], kind="stable")]
     with (RECORDED / "truth" / run).open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     return Seen(
@@ -144,9 +146,6 @@ def _middles(world: World, movers: set[str]) -> list[tuple[float, bool]]:
     return [(float(np.median([one.at_us for one in chunk])) / 1e6, chunk[0].direction == "out") for chunk in chunks]
 
 
-# Measures --------------------------------------------------------------------------------------------------------------
-
-
 def _windows(seen: Seen) -> Iterator[tuple[Ints, Ints]]:
     """For each crossing how often each tag was read about it, by either side: (tags,), (tags,)."""
     tags, inside = len(seen.metres), seen.antenna <= 2
@@ -169,8 +168,8 @@ def both_sides(seen: Seen) -> float:
 
 
 def still_in_window(seen: Seen, metres: int) -> float:
-    """The part of (tag at rest so far away, crossing) with a read."""
-    return float(np.mean([(one + other > 0)[np.abs(seen.metres) == metres] for one, other in _windows(seen)]))
+    """The part of (tag at rest so far away, crossing) with a read, in per cent."""
+    return 100 * float(np.mean([(one + other > 0)[np.abs(seen.metres) == metres] for one, other in _windows(seen)]))
 
 
 def still_gaps(seen: Seen) -> Floats:
@@ -249,12 +248,7 @@ MEASURES: Final = (
     Measure("movers seen by both sides", "%", lambda seen: 100 * both_sides(seen), False, 0.85),
     Measure("movers' reads by the wrong side, 1-4 s off", "%", lambda seen: 100 * wrong_side(seen), True),
     *(
-        Measure(
-            f"at rest at {metres} m: read about a crossing",
-            "%",
-            lambda seen, metres=metres: 100 * still_in_window(seen, metres),
-            True,
-        )
+        Measure(f"at rest at {metres} m: read about a crossing", "%", partial(still_in_window, metres=metres), True)
         for metres in STILL_M
     ),
     Measure(
@@ -268,9 +262,7 @@ MEASURES: Final = (
     Measure("at rest: gap, p95", "s", lambda seen: _gap(seen, 95), False, 0.5),
     Measure("at rest: gap, p99", "s", lambda seen: _gap(seen, 99), False),
     Measure("at rest: spread of RSSI of a tag at an antenna", "dB", still_spread, True),
-    Measure(
-        "median RSSI of movers", "dBm", lambda seen: float(np.median(seen.rssi_dbm[seen.metres[seen.tag] == 0])), True
-    ),
+    Measure("median RSSI of movers", "dBm", lambda seen: float(np.median(_mover_levels(seen))), True),
     Measure("reads in a visit of an antenna", "reads", lambda seen: visits(seen)[0], False, 0.6),
     Measure("from visit to visit", "ms", lambda seen: visits(seen)[1], True),
 )
@@ -368,13 +360,14 @@ def picture(runs: list[Compared], path: Path) -> None:
 
 
 def _mover_levels(seen: Seen) -> Floats:
-    return seen.rssi_dbm[seen.metres[seen.tag] == 0]
+    levels: Floats = seen.rssi_dbm[seen.metres[seen.tag] == 0]
+    return levels
 
 
 def _still_by_metres(axis: Any, runs: list[Compared]) -> None:
     for run, style in zip(runs, ("o-", "s-", "^-"), strict=True):
         for seen, colour in ((run.real, "#203040"), *((copy, "#e07b00") for copy in run.copies)):
-            shares = [100 * still_in_window(seen, metres) for metres in STILL_M]
+            shares = [still_in_window(seen, metres) for metres in STILL_M]
             axis.plot(STILL_M, shares, style, color=colour, alpha=0.9 if seen is run.real else 0.35, markersize=4)
     axis.set(xlabel="tag at rest, m from the door", ylabel="% read about a crossing")
     axis.set_title("dark: recorded runs; orange: simulated, each seed", fontsize=9)

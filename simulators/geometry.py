@@ -20,6 +20,10 @@ YARD: Final = "yard"
 AISLE: Final = "aisle"
 """The place of a point inside that lies in no zone."""
 
+BODY_DB: Final = 9.0
+BODY_M: Final = 0.3
+"""What a person in the middle of a ray takes from it one way, and how far beside it that has fallen to a third."""
+
 Xy = tuple[float, float]
 Floats = NDArray[np.float64]
 
@@ -172,13 +176,8 @@ def wall_losses_db(source: Floats, targets: Floats, walls: Floats) -> Floats:
     return losses
 
 
-BODY_DB: Final = 9.0
-BODY_M: Final = 0.3
-"""What a person in the middle of a ray takes from it one way, and how far beside it that has fallen to a third."""
-
-
 def body_losses_db(source: Floats, targets: Floats, bodies: Floats) -> Floats:
-    """What people at `bodies` (b, 2) take, one way, from the straight line from `source` (x, y) to each target (n, 2)."""
+    """What people at `bodies` (b, 2) take, one way, from the line between `source` and each of `targets` (n, 2)."""
     if not len(bodies):
         return np.zeros(len(targets))
     ray = targets - source

@@ -1,15 +1,15 @@
 """What a UHF reader's antennas read of tags whose places are known. Pure: chance comes in as a numpy Generator.
 
-    link (radio_link)      power at the tag and level at the reader: budget, distance, pattern, dipole, cargo, walls, people,
-                           Rice fading
+    link (radio_link)      power at the tag and level at the reader: budget, distance, pattern, dipole, cargo, walls,
+                           people, Rice fading
     visit (this file)      one antenna at a time, VISIT_US each; a tag takes part when it is powered (soft at its
                            sensitivity) and not silent; even in the best place every fourth chance is missed
     round (radio_round)    Gen2 slots, collisions, capture, Q
     session (this file)    a tag once read keeps silent: its flag falls back by the session's rule
     columns (this file)    RSSI, phase and Doppler with the noise measured on real readers
 
-What it gives against a recorded dock door, which constants were fitted to that and which came from elsewhere, and what it
-leaves out: docs/radio.md, made by bench/radio_calibration.py.
+What it gives against a recorded dock door (bench/radio_calibration.py), which constants were fitted to that and which
+came from elsewhere, and what it leaves out: docs/radio.md.
 """
 
 from __future__ import annotations

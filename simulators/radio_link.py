@@ -10,13 +10,12 @@ the tag (`Link.tag_dbm`):
     E            = direct ray + a field scattered by the hall: its mixture is Rice in the beam, Rayleigh beside it
     direct ray     antenna pattern (parabola down to a back lobe), dipole of the tag (|sin| between its axis and the
                    ray), cargo on the straight line through the load, people who stand in it
-    scattered      SCATTER_WAVES plane waves of the wavelength, phases of each tag's own, so a tag that moves goes through
-                   fades every half wavelength and one at rest sits in one; some waves come by way of people and trolleys
-                   and turn within a minute, so a tag at rest at the edge of its power comes and goes
+    scattered      SCATTER_WAVES plane waves of the wavelength, phases of each tag's own: a tag that moves goes through
+                   fades every half wavelength, one at rest sits in one; a part of the waves comes by way of people and
+                   trolleys and turns within a minute, so a tag at rest at the edge of its power comes and goes
 
-Distance is free space. A law fitted to reads (27.1 dB a decade there and back in public R420 recordings) is flatter, because
-what is too faint is not read and so not in the fit: the simulated door shows the same. Constants of the link budget:
-larioandr/thesis-models (MIT), but MODULATION_DB; what was fitted is told in docs/radio.md.
+Distance is free space. Constants of the link budget: larioandr/thesis-models (MIT), but MODULATION_DB; what was fitted is
+told in docs/radio.md.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ POLARISATION_DB: Final = 3.0
 """A circular antenna and a linear tag."""
 
 MODULATION_DB: Final = 7.0
-"""What a tag keeps of what it gets; the rest it sends back. Puts the faintest reads at 30 dBm where they were recorded."""
+"""What a tag sends back lies so far below what it gets; puts the faintest reads at 30 dBm where they were recorded."""
 
 WAVELENGTH_M: Final = 0.346
 """At 865.7 MHz."""
@@ -108,8 +107,8 @@ class TagTraits:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What stands before the antennas of a site at an instant: for each tag its number, place, velocity, its offset from
-    the middle of its load and half that load's size (0 for a tag on no load); and where people stand, from above."""
+    """What stands before the antennas of a site at an instant: for each tag its number, place, velocity, its offset
+    from the middle of its load and half that load's size (0 for a tag on no load); and where people are, from above."""
 
     tags: Numbers
     xyz: Floats
@@ -142,7 +141,7 @@ class Link:
 
 
 class Aerial:
-    """One antenna and the field around it. `walls` is (w, 5): both ends, seen from above, and the loss there and back."""
+    """One antenna and the field around it. `walls` is (w, 5): both ends, from above, and the loss there and back."""
 
     def __init__(
         self, mount: Mount, power_dbm: float, air: Air, walls: Floats, traits: TagTraits, chance: np.random.Generator

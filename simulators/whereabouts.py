@@ -57,8 +57,8 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """An instant: the frame that holds then, positions and velocities of all tags (n, 3), and for each person on the way
-    the site and the place seen from above."""
+    """An instant: the frame that holds then, positions and velocities of all tags (n, 3), and for each person on the
+    way the site and the place seen from above."""
 
     frame: Frame
     xyz: NDArray[np.float64]
@@ -81,8 +81,8 @@ class Whereabouts:
     def put(
         self, tags: Sequence[int], site: int, at: Xy, at_us: int, *, height_m: float | None = None, bare: bool = False
     ) -> None:
-        """Set tags down around `at`; whoever carried them carries them no more. `height_m` takes them off their load and
-        lays them all so high; `bare` leaves them where they were on a load that is not there."""
+        """Set tags down around `at`; whoever carried them carries them no more. `height_m` takes them off their load
+        and lays them all so high; `bare` leaves them where they were on a load that is not there."""
         frame = self._frames[-1]
         rows = np.asarray(tags, np.intp)
         sites, xyz, loose = frame.site.copy(), frame.xyz.copy(), frame.loose
