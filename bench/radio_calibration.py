@@ -69,8 +69,8 @@ def recorded(drawn_back_m: int) -> Seen:
     """A run as it was recorded."""
     metres_of: dict[str, int] = {}
     for path in sorted((RECORDED / "labels").glob("*.csv")):
-        metres = 0 if "actual=moving" in path.name else int(path.name.split("xstat=")[1].split("_")[0])
-        metres_of |= dict.fromkeys(path.read_text(encoding="utf-8").split(), metres)
+        away_m = 0 if "actual=moving" in path.name else int(path.name.split("xstat=")[1].split("_")[0])
+        metres_of |= dict.fromkeys(path.read_text(encoding="utf-8").split(), away_m)
     epcs = EpcTable()
     for epc in metres_of:
         epcs.number(bytes.fromhex(epc))
@@ -116,8 +116,8 @@ def simulated(drawn_back_m: int, seed: int) -> Seen:
     metres = np.zeros(len(things), np.int64)
     plan = scenario.plans["door"]
     for parked, pallet in zip(plan.parked, opening.parked, strict=True):
-        for tag in pallet.loaded:
-            if (epc := world.goods.tags[tag].epc) in number:
+        for each in pallet.loaded:
+            if (epc := world.goods.tags[each].epc) in number:
                 metres[number[epc]] = round(parked.at[1])
     tag = np.array([number.get(epc, -1) for part in parts for epc in part.epcs])
     known = tag >= 0

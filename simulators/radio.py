@@ -30,6 +30,8 @@ VISIT_US: Final = 60_000
 SENSITIVITY_DBM: Final = -18.0
 SENSITIVITY_SOFT_DB: Final = 0.6
 """The power at the tag wavers within a visit: half of the 1.2 dB over which reads fade out in RSSI."""
+LEAST_DBM: Final = SENSITIVITY_DBM - 4 * SENSITIVITY_SOFT_DB
+"""With less than this no tag wakes up."""
 TAKES_PART: Final = 0.75
 """Also a tag with power to spare misses every fourth visit: it lost power at the switch of antennas, or the Query."""
 
@@ -98,10 +100,12 @@ class Interrogator:
 
     def visit(self, port: int, start_us: int, field: Field, chance: np.random.Generator) -> Visit:
         """One inventory of the tags of a field while the antenna of `port` is on, from `start_us` on."""
+        aerial = self._aerials[port]
+        field = field.take(aerial.reaches(field, LEAST_DBM))
         awake = self._silent_until_us[field.tags] <= start_us
         keeps_silent = self._session >= 2
         asked = field if keeps_silent else field.take(awake)
-        link = self._aerials[port].link(asked, start_us)
+        link = aerial.link(asked, start_us)
         powered = chance.random(len(asked.tags)) < _logistic(link.tag_dbm - SENSITIVITY_DBM, SENSITIVITY_SOFT_DB)
         if keeps_silent:
             self._silent_until_us[asked.tags[powered & ~awake]] = start_us + VISIT_US + round(S2_SILENCE_S * 1e6)

@@ -14,8 +14,8 @@ the tag (`Link.tag_dbm`):
                    fades every half wavelength, one at rest sits in one; a part of the waves comes by way of people and
                    trolleys and turns within a minute, so a tag at rest at the edge of its power comes and goes
 
-Distance is free space. Constants of the link budget: larioandr/thesis-models (MIT), but MODULATION_DB; what was fitted is
-told in docs/radio.md.
+Distance is free space. Constants of the link budget: larioandr/thesis-models (MIT), but MODULATION_DB; what was
+fitted is told in docs/radio.md.
 """
 
 from __future__ import annotations
@@ -48,6 +48,9 @@ BACK_LOBE_DB: Final = 13.0
 
 LEAST_DIPOLE: Final = 0.1
 """No tag is a perfect dipole: end on it still takes a hundredth of the power."""
+
+MOST_FAVOUR_DB: Final = 7.0
+"""What fading and a good tag can add to the link at most, but for one in thousands."""
 
 SCATTER_WAVES: Final = 8
 """Enough to look Rayleigh."""
@@ -168,6 +171,13 @@ class Aerial:
             - SPREADING_AT_1_M_DB
             - air.tag_loss_db
         )
+
+    def reaches(self, field: Field, least_dbm: float) -> NDArray[np.bool_]:
+        """Which tags could get `least_dbm` if everything added up in their favour: spares the others their link."""
+        ray = field.xyz - self._at
+        reach_m = 10.0 ** ((self._at_1_m_dbm + MOST_FAVOUR_DB - least_dbm) / 20)
+        near: NDArray[np.bool_] = np.einsum("ij,ij->i", ray, ray) < reach_m**2
+        return near
 
     def link(self, field: Field, at_us: int) -> Link:
         """How each tag of a field hears and is heard at an instant."""

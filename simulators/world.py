@@ -31,6 +31,7 @@ from simulators.scenario import Plan, Reader, Scenario, Site
 from simulators.scene import HandheldScan, Scene
 from simulators.sighting import Sightings, no_sightings
 from simulators.truth import Truth
+from simulators.whereabouts import KEPT_SNAPSHOTS
 
 HALF_PALLET_M: Final = np.array(PALLET_M) / 2
 
@@ -97,6 +98,7 @@ class World:
             warehouse.open(self.openings[warehouse.site.code])
             warehouse.others = [other for other in self._warehouses if other is not warehouse]
             warehouse.hire()
+        self._fields: dict[tuple[int, int], Field] = {}
         self._from_middle_m = self.goods.from_middle_m
         self._traits = TagTraits(len(self.goods.tags), np.random.default_rng([seed, _TRAITS]), scenario.radio)
         self._stations: dict[str, _Station] = {}
@@ -177,6 +179,15 @@ class World:
             station.pending.append(visit)
 
     def _field(self, warehouse: int, at_us: int) -> Field:
+        """What stands at a site at an instant; its readers ask for the same one after the other."""
+        known = self._fields.get((warehouse, at_us))
+        if known is None:
+            if len(self._fields) >= KEPT_SNAPSHOTS:
+                self._fields.clear()
+            known = self._fields[warehouse, at_us] = self._look(warehouse, at_us)
+        return known
+
+    def _look(self, warehouse: int, at_us: int) -> Field:
         now = self._scene.whereabouts.at(at_us)
         tags = now.frame.present(warehouse)
         loaded = ~now.frame.loose[tags, None]
