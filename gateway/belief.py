@@ -28,8 +28,8 @@ counted beside it as (sightings, looks) spent inside, (n, 2), older ones fading.
 
 The problem and the rim of falling read rates: Jeffery, Garofalakis, Franklin, "Adaptive Cleaning for RFID Data
 Streams", VLDB 2006. The filter: the forward algorithm (Rabiner 1989). The chances below were fitted once, on simulated
-movements at other speeds, read rates and seeds than those of bench/smoothing.py; those of `hidden` on static tags at a
-real dock door.
+movements at other pallet speeds, read rates and seeds than those of bench/smoothing.py; those of `hidden` were taken
+from static tags at a real dock door (docs/accuracy.md).
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ HORIZON: Final = 240
 """Looks of silence that are told apart: two minutes, the default longest window. Longer silence counts as this much."""
 
 POSITIONS: Final = ("absent", "entering", "inside", "edge", "leaving", "hidden")
-SHARE: Final = (0.0, 0.72, 1.0, 0.17, 0.17, 0.03)
+SHARE: Final = (0.0, 0.22, 1.0, 0.35, 0.2, 0.03)
 """What part of its read rate a tag has in each position."""
 
-LEAVES: Final = (2e-6, 6.3e-3, 5e-2)
+LEAVES: Final = (5e-5, 6.8e-3, 4e-2)
 """Chance in a look that a tag inside, RESTING, SLOW or FAST, begins to leave."""
 
 HIDES: Final = (1.0, 1.0, 0.0)
@@ -67,25 +67,25 @@ REAPPEARS: Final = 2.5e-2
 """Chance in a look that a hidden tag is readable again: 20 s on average."""
 
 HIDDEN_LEAVES: Final = 0.2
-EDGE_PACE: Final = 62.0
-ENTER_PACE: Final = 2.3
-RETURN_PACE: Final = 3.7
+EDGE_PACE: Final = 48.0
+ENTER_PACE: Final = 0.95
+RETURN_PACE: Final = 1.5
 """Multiples of LEAVES: how much readier a tag changes its position while hidden, at the rim, entering and absent."""
 
-TURNS: Final = 0.065
+TURNS: Final = 0.028
 """Of the steps at the rim, those that go back."""
 
-APPEARS: Final = 0.44
+APPEARS: Final = 0.46
 """Of the returns, those that are inside at once."""
 
-CHANGES_PACE: Final = 2.6e-4
+CHANGES_PACE: Final = 5.8e-4
 """Chance in a look that a tag begins to rest, or to move."""
 
-FIRST_RATE: Final = 0.2
-FIRST_LOOKS: Final = 17.0
+FIRST_RATE: Final = 0.035
+FIRST_LOOKS: Final = 1.9
 """What is believed of a read rate before the first look, and how many looks that counts as."""
 
-MEMORY_SIGHTINGS: Final = 28.0
+MEMORY_SIGHTINGS: Final = 39.0
 """Older sightings fade from the rate: a tag put behind others must be able to change it."""
 
 FIRST_ABSENCE: Final = 20
@@ -135,13 +135,13 @@ class Model:
         missed, sighted = chains * (1.0 - seen), chains * seen
         shape = (len(RATES), HORIZON + 1)
         self._through = np.zeros((*shape, PACES, PRESENT, PRESENT), np.float32)
-        self._stays = np.zeros((*shape, STATES), np.float32)
-        self._goes = np.zeros((*shape, STATES), np.float32)
+        # Of each present position: the chance of silence after which the tag is absent (0), or still present (1).
+        self._silence = np.zeros((*shape, 2, STATES), np.float32)
         self._first = np.zeros((len(RATES), PACES, PRESENT))
         silent = np.broadcast_to(np.eye(len(POSITIONS)), missed.shape)
         for looks in range(HORIZON + 1):
-            self._stays[:, looks] = silent[..., 1:, 1:].sum(axis=-1).reshape(len(RATES), STATES)
-            self._goes[:, looks] = silent[..., 1:, 0].reshape(len(RATES), STATES)
+            self._silence[:, looks, 0] = silent[..., 1:, 0].reshape(len(RATES), STATES)
+            self._silence[:, looks, 1] = silent[..., 1:, 1:].sum(axis=-1).reshape(len(RATES), STATES)
             then_seen = silent @ sighted
             if looks < HORIZON:
                 self._through[:, looks + 1] = then_seen[..., 1:, 1:]
@@ -178,22 +178,24 @@ class Model:
         counted: Floats = (kept + added).astype(np.float32)
         return counted
 
-    def absent(self, belief: Floats, counts: Floats, looks: Ints) -> NDArray[np.float64]:
+    def absent(self, belief: Floats, counts: Floats, looks: Ints) -> Floats:
         """The probability that tags are absent after `looks` without a sighting."""
-        at = _rate_bin(counts), np.minimum(looks, HORIZON)
-        goes = (belief * self._goes[at]).sum(axis=1, dtype=np.float64)
-        stays = (belief * self._stays[at]).sum(axis=1, dtype=np.float64)
-        absent: NDArray[np.float64] = goes / (goes + stays)
+        return self._absent(belief, _rate_bin(counts), looks)
+
+    def _absent(self, belief: Floats, rates: Ints, looks: Ints) -> Floats:
+        weights = np.einsum("ns,nks->nk", belief, self._silence[rates, np.minimum(looks, HORIZON)])
+        absent: Floats = weights[:, 0] / weights.sum(axis=1)
         return absent
 
     def looks_until_absent(self, belief: Floats, counts: Floats, error: float) -> Ints:
         """After how many looks without a sighting the probability of absence reaches 1 - error; HORIZON + 1 where it
         does not within HORIZON."""
+        rates = _rate_bin(counts)
         low = np.zeros(len(belief), np.int64)
         high = np.full(len(belief), HORIZON + 1)
         while (high - low > 1).any():
             middle = np.maximum((low + high) // 2, 1)
-            reached = self.absent(belief, counts, middle) >= 1.0 - error
+            reached = self._absent(belief, rates, middle) >= 1.0 - error
             high = np.where(reached, middle, high)
             low = np.where(reached, low, middle)
         return high

@@ -156,10 +156,13 @@ class StoredState:
     habit: Habit | None
 
 
+COMPACT: Final = json.JSONEncoder(separators=(",", ":"))
+
+
 def pack_state(stored: StoredState) -> str:
     """A tag's journal row as compact JSON."""
     row = {"s": int(stored.state), "z": stored.zone, "t": stored.seen_us, "d": stored.decided_us, "h": stored.habit}
-    return json.dumps(row, separators=(",", ":"))
+    return COMPACT.encode(row)
 
 
 def unpack_state(text: str) -> StoredState:

@@ -63,7 +63,7 @@ class View:
     silent_us: Ints
     """Time on the zone's clock since the last read."""
     window_us: Ints
-    absence: NDArray[np.float64]
+    absence: Floats
     """Probability that it is absent, of zones where it was sighted; else 1."""
     evidence: Floats
 
@@ -96,8 +96,9 @@ class Placing:
         stays = self.presence.observe(rows, seen, clock_us, np.where(lingering, self._pause_us, NO_LIMIT_US))
         self._location.observe(rows, seen.rssi_dbm, stays)
         self._learn_levels(reads)
-        tags = np.unique(seen.key // self._zones)
-        return self._settled(tags, self._newest(seen, tags))
+        tag = seen.key // self._zones
+        starts = np.flatnonzero(np.concatenate(([True], tag[1:] != tag[:-1])))
+        return self._settled(tag[starts], np.maximum.reduceat(seen.at_us, starts))
 
     def sound(self, late: GridReads) -> Flags:
         """Which late reads may still be used: those newer than all that was seen and decided of their tag."""
@@ -132,9 +133,10 @@ class Placing:
     def sweep(self) -> list[Decision]:
         """Which present tags have been silent beyond their windows, in zones watched by all their antennas."""
         tags, zones, rows = self._placed()
-        beyond = self.presence.silent_us(rows, self._coverage.clock_us[zones])
-        silent = tags[(beyond > 0) & self._coverage.watched[zones]]
-        return [self._silent(int(tag)) for tag in silent]
+        clock_us = self._coverage.clock_us[zones]
+        asked = np.flatnonzero(self.presence.may_be_silent(rows, clock_us) & self._coverage.watched[zones])
+        beyond = self.presence.silent_us(rows[asked], clock_us[asked])
+        return [self._silent(int(tag)) for tag in tags[asked[beyond > 0]]]
 
     def forget(self, tags: Ints) -> None:
         """Give the memory of these tags back: none of them is present."""
@@ -152,9 +154,9 @@ class Placing:
             self.presence.grow(self.pairs.capacity)
             self._location.grow(self.pairs.capacity)
 
-    def _placed(self) -> tuple[Ints, Ints, Ints]:
-        """The present tags, where each is, and the row of both."""
-        tags = np.flatnonzero(self._tags.state == State.PRESENT)
+    def _placed(self, numbers: slice = slice(0, None)) -> tuple[Ints, Ints, Ints]:
+        """The present tags among those of these numbers, where each is, and the row of both."""
+        tags = np.flatnonzero(self._tags.state[numbers] == State.PRESENT) + numbers.start
         zones = self._tags.place[tags].astype(np.int64)
         return tags, zones, self.pairs.rows(tags * self._zones + zones)
 
@@ -164,11 +166,6 @@ class Placing:
         rows = self.pairs.rows(reads.tag[home] * self._zones + zones[home])
         young = self.presence.sightings[rows] <= YOUNG_STAY
         self.levels.learn(reads.antenna[home][young], reads.rssi_dbm[home][young])
-
-    def _newest(self, seen: ZoneSightings, tags: Ints) -> Ints:
-        """Time of the last read of each of `tags` in this cell."""
-        starts = np.searchsorted(seen.key // self._zones, tags)
-        return np.maximum.reduceat(seen.at_us, starts)
 
     def _settled(self, tags: Ints, at_us: Ints) -> list[Decision]:
         rows = self.pairs.of_tags(tags)
@@ -225,8 +222,10 @@ class Placing:
         alive = (presence.sightings[each] >= MIN_SIGHTINGS) & (np.arange(self._zones) != place)
         alive &= presence.silent_us(each, clock_us) <= 0
         alive &= presence.last_at_us[each] > self._tags.decided_at_us[tag]
+        absence = presence.absence(each[[place]], clock_us[[place]])[0]
         if alive.any():
             evidence = self._location.evidence(rows, clock_us, presence.seen_clock_us)[0]
+            evidence[place] *= 1.0 - absence
             zone = int(np.where(alive, evidence, -1.0).argmax())
             share = float(evidence[zone] / max(float(evidence.sum()), 1e-9))
             return self._in_zone(tag, zone, share, int(presence.last_at_us[each[zone]]))
@@ -236,7 +235,7 @@ class Placing:
             finding=Finding.SILENT,
             where=place,
             observed_us=int(presence.last_at_us[row]),
-            confidence=float(presence.absence(each[[place]], clock_us[[place]])[0]),
+            confidence=float(absence),
             reads=int(presence.reads[row]),
             antennas=int(presence.antennas[row]),
             first_us=int(presence.first_at_us[row]),
@@ -246,9 +245,9 @@ class Placing:
         self._location.clear(each)
         return decision
 
-    def present(self) -> tuple[Ints, Ints]:
-        """The present tags, and when each was last seen where it is."""
-        tags, _, rows = self._placed()
+    def present(self, numbers: slice) -> tuple[Ints, Ints]:
+        """The present tags among those of these numbers, and when each was last seen where it is."""
+        tags, _, rows = self._placed(numbers)
         return tags, self.presence.last_at_us[rows]
 
     def spare_us(self) -> int:
@@ -271,17 +270,12 @@ class Placing:
             evidence=self._location.evidence(rows, clock_us, presence.seen_clock_us)[0],
         )
 
-    def seen_us(self, tag: int, zone: int) -> int:
-        """When the tag was last seen in the zone."""
-        return int(self.presence.last_at_us[self._row(tag, zone)])
-
-    def habit(self, tag: int, zone: int | None) -> Habit | None:
-        """What was learnt of the tag in the zone, for the journal; nothing for no zone."""
-        if zone is None:
-            return None
-        row = self._row(tag, zone)
-        learnt = (*self.presence.counts[row], *paces(self.presence.belief[[row]])[0])
-        return tuple(round(float(each), 4) for each in learnt)
+    def kept(self, tags: Ints, zones: Ints) -> tuple[list[int], list[Habit]]:
+        """What the journal keeps of tags in zones: when they were last seen there, and what was learnt of them."""
+        rows = self.pairs.rows(tags * self._zones + zones)
+        learnt = np.concatenate((self.presence.counts[rows], paces(self.presence.belief[rows])), axis=1)
+        habits = [tuple(habit) for habit in learnt.astype(np.float64).round(4).tolist()]
+        return self.presence.last_at_us[rows].tolist(), habits
 
     def resume(self, tag: int, zone: int, seen_us: int, habit: Habit | None) -> None:
         """Put a tag where the journal says it is, with what was learnt of it there."""

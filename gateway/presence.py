@@ -67,6 +67,7 @@ class Presence:
         self.reads = np.zeros(0, np.int32)
         self.antennas = np.zeros(0, np.int64)
         self._window_us = np.zeros(0, np.int64)
+        self._is_outdated = np.zeros(0, np.bool_)
         self.belief = np.zeros((0, len(self._first_belief)), np.float32)
         self.counts = np.zeros((0, len(self._first_counts)), np.float32)
         self._sighting_clock_us = np.zeros(0, np.int64)
@@ -82,6 +83,7 @@ class Presence:
         self.reads = grown(self.reads, rows, 0)
         self.antennas = grown(self.antennas, rows, 0)
         self._window_us = grown(self._window_us, rows, self._longest_us)
+        self._is_outdated = grown(self._is_outdated, rows, False)
         self.belief = grown(self.belief, rows, 0.0)
         self.counts = grown(self.counts, rows, 0.0)
         self._sighting_clock_us = grown(self._sighting_clock_us, rows, NEVER_US)
@@ -95,6 +97,7 @@ class Presence:
         self._sighting_clock_us[rows] = NEVER_US
         self._sighting_at_us[rows] = NEVER_US
         self._window_us[rows] = self._longest_us
+        self._is_outdated[rows] = False
         self.belief[rows] = self._first_belief
         self.counts[rows] = self._first_counts
         self.end_stays(rows)
@@ -103,6 +106,7 @@ class Presence:
         """Take the reads of one cell. `row`: the rows of their pairs; `clock_us`: each zone's clock at the read;
         `longest_gap_us`: where silence longer than this ends the stay although its window has not (a lingering tag)."""
         since_us = clock_us - self.seen_clock_us[row]
+        self._update_windows(row[since_us >= self._least_us])
         new_stay = (self.sightings[row] == 0) | (since_us > np.minimum(self._window_us[row], longest_gap_us))
         new_sighting = new_stay | (seen.at_us - self._sighting_at_us[row] >= LOOK_US)
         self._learn(row[new_sighting], clock_us[new_sighting])
@@ -134,16 +138,22 @@ class Presence:
         self.belief[row], self.counts[row] = belief, counts
         self._judge(np.array([row]))
 
+    def may_be_silent(self, row: Ints, clock_us: Ints) -> Flags:
+        """Whether each pair may be beyond its window, given its zone's clock: a question that costs little."""
+        longer: Flags = clock_us - self.seen_clock_us[row] > self._least_us
+        return longer
+
     def windows_us(self, row: Ints) -> Ints:
         """How long each pair may be silent. A tag that was put into a zone without having been sighted there gets the
         longest window: nothing is known of its reads."""
+        self._update_windows(row)
         return np.where(self.sightings[row] > 0, self._window_us[row], self._longest_us)
 
     def silent_us(self, row: Ints, clock_us: Ints) -> Ints:
         """How far each pair is beyond its window (positive: absent), given its zone's clock."""
         return clock_us - self.seen_clock_us[row] - self.windows_us(row)
 
-    def absence(self, row: Ints, clock_us: Ints) -> NDArray[np.float64]:
+    def absence(self, row: Ints, clock_us: Ints) -> Floats:
         """The probability that each pair's tag is absent, given its zone's clock."""
         looks = np.maximum(clock_us - self.seen_clock_us[row], 0) // LOOK_US
         return self._model.absent(self.belief[row], self.counts[row], looks)
@@ -154,10 +164,18 @@ class Presence:
         again = (self._sighting_clock_us[row] != NEVER_US) & (gap_us > 0)
         pairs, looks = row[again], np.maximum(gap_us[again] // LOOK_US, 1)
         self.belief[pairs], self.counts[pairs] = self._model.sighted(self.belief[pairs], self.counts[pairs], looks)
-        self._judge(row)
+        self._is_outdated[row] = True
+
+    def _update_windows(self, row: Ints) -> None:
+        """Judge what was learnt since. Most pairs are sighted again before the least window ends: theirs are never
+        asked for, and cost nothing."""
+        outdated = row[self._is_outdated[row]]
+        if len(outdated):
+            self._judge(outdated)
 
     def _judge(self, row: Ints) -> None:
         looks = self._model.looks_until_absent(self.belief[row], self.counts[row], self._error)
         # The look of the sighting itself must be over before the first silent one begins.
         window_us = np.clip((looks + 1) * LOOK_US, self._least_us, self._longest_us)
         self._window_us[row] = np.where(looks > HORIZON, self._longest_us, window_us)
+        self._is_outdated[row] = False
