@@ -1,6 +1,6 @@
 """The simulated dock door held against the recorded one: a table and a picture for docs/radio.md, and a JSON line.
 
-    python -m bench.radio_calibration [--docs docs]      # --docs writes docs/radio-table.md and docs/radio.png
+    python -m bench.radio_calibration [--docs docs]      # --docs renews the table in docs/radio.md, and docs/radio.png
 
 Each of the three recorded runs (how far the trolley drew back: 1, 3, 5 m) is played by the world of `dock-door` with
 SEEDS. A figure is fitted when constants of simulators/ were moved until it agreed; the others came out by themselves.
@@ -45,6 +45,8 @@ LEAST_READS: Final = 20
 """A spread over fewer reads says little."""
 
 STILL_M: Final = (1, 2, 3, 4, 5)
+TABLE_BEGINS, TABLE_ENDS = "<!-- table: bench.radio_calibration -->", "<!-- end of table -->"
+
 PROFILE_S: Final = np.arange(-6.0, 6.01, 0.5)
 
 Floats = NDArray[np.float64]
@@ -377,13 +379,16 @@ def _still_by_metres(axis: Any, runs: list[Compared]) -> None:
 def main() -> None:
     """Print the JSON line; with --docs also write table and picture."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--docs", type=Path, help="folder for radio-table.md and radio.png (extra `plots`)")
+    parser.add_argument("--docs", type=Path, help="folder of radio.md and radio.png (extra `plots`)")
     asked = parser.parse_args()
     if not RECORDED.is_dir():
         sys.exit(f"{RECORDED} is missing: the recorded dock door is needed to compare with")
     runs = compared()
     if asked.docs is not None:
-        (asked.docs / "radio-table.md").write_text(table(runs), encoding="utf-8")
+        page = asked.docs / "radio.md"
+        before, _, rest = page.read_text(encoding="utf-8").partition(TABLE_BEGINS)
+        after = rest.partition(TABLE_ENDS)[2]
+        page.write_text(f"{before}{TABLE_BEGINS}\n{table(runs)}{TABLE_ENDS}{after}", encoding="utf-8")
         picture(runs, asked.docs / "radio.png")
     print(line("radio_calibration", cases(runs)))
 
