@@ -62,7 +62,7 @@ class Link:
 
 
 LINKS: Final = {
-    "tags as recorded": Link(None, 30.0, right=0.4, false=0.2),
+    "tags as recorded": Link(None, 30.0, right=0.6, false=0.5),
     "ordinary tags": Link(Air(), 22.0, right=0.7, false=0.04),
 }
 
