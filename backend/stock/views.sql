@@ -87,7 +87,7 @@ LIMIT $6
 -- name: recent_movements
 -- Movements, newest first as they came in, below the one given.
 SELECT m.recorded_at, m.observed_at, m.decided_at, m.gateway, m.epoch, m.seq, m.kind, item.epc, sku.code AS sku,
-       site.code AS site, zone.code AS zone, m.detail ->> 'from_zone' AS from_zone, portal.code AS portal, m.direction,
+       site.code AS site, zone.code AS zone, m.from_zone, portal.code AS portal, m.direction,
        m.confidence
 FROM movement AS m
 JOIN item USING (item_id)
