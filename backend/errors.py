@@ -4,7 +4,8 @@ BackendError
 ├── StoreError
 │   ├── StoreUnavailableError   the database does not answer; trying again later may help
 │   ├── SchemaError             the schema is not the one this program needs; says which command mends it
-│   └── MigrationError          an applied migration was changed, or one is missing
+│   ├── MigrationError          an applied migration was changed, or one is missing
+│   └── ItemChangedError        somebody else wrote a thing between its reading and its writing; done again, it works
 ├── CatalogError                a definition cannot stand: says which one and why
 │   ├── UnknownNameError        no site, zone, portal, SKU or item of that name
 │   └── ImportRefusedError      a file with faults: each with its line and column; nothing of it was imported
@@ -35,6 +36,10 @@ class SchemaError(StoreError):
 
 class MigrationError(StoreError):
     """The migrations in the database are not the ones of this program."""
+
+
+class ItemChangedError(StoreError):
+    """A thing that was read without a lock is not any more what was read."""
 
 
 class CatalogError(BackendError):

@@ -30,6 +30,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from backend.app import calm_collector
 from backend.catalog.model import SiteSpec, SkuSpec, ZoneSpec
 from backend.catalog.service import put_site, put_skus
 from backend.ingest.service import IngestService
@@ -236,6 +237,7 @@ async def played(folder: Path) -> list[Case]:
 
 def main() -> None:
     logging.disable(logging.CRITICAL)
+    calm_collector()
     with tempfile.TemporaryDirectory(prefix="tm-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         # Run by root, PostgreSQL runs under an account of its own, which must get in.

@@ -72,7 +72,7 @@ MOVEMENT_COLUMNS: Final = (
     "origin_id",
 )
 
-NO_EVIDENCE: Final = (None, None, None, None)
+NO_EVIDENCE: Final[tuple[int | None, str | None, datetime | None, datetime | None]] = (None, None, None, None)
 
 HEALTH_ALERTS: Final[dict[str, tuple[AlertKind | None, tuple[AlertKind, ...]]]] = {
     "connected": (None, ("reader_lost", "reader_fault", "reader_overflow")),
@@ -123,12 +123,14 @@ class Seen(NamedTuple):
 
 @dataclass(slots=True)
 class BatchWork:
-    """What one transaction does for a stream's events. `faults` holds those that changed nothing."""
+    """What one transaction does for a stream's events. `faults` holds those that changed nothing. Without `locked` the
+    items are not locked before they are written, and `apply` may raise ItemChangedError."""
 
     connection: Connection
     places: Places
     stream: Stream
     now: datetime
+    locked: bool = True
     faults: list[Fault] = field(default_factory=list)
     moved: int = 0
     told: list[dict[str, Any]] = field(default_factory=list)
@@ -155,7 +157,8 @@ class BatchWork:
                 self.faults.append(Fault(seq, event, "unreadable", event.reason))
         scan_work = ScanWork(self.connection, self.places, site, self.stream.gateway, self.stream.epoch, self.now)
         await scan_work.claim(scans)
-        admitted = await admit(self.connection, self.places, site, {one.epc for one in seen}, scan_work.named)
+        epcs = {one.epc for one in seen}
+        admitted = await admit(self.connection, self.places, site, epcs, scan_work.named, locked=self.locked)
         seen = self._observe(site, seen, admitted)
         await scan_work.observe(admitted, self.now + MAX_SKEW, EARLIEST)
         await self._post(admitted, seen, scan_work)
@@ -307,7 +310,9 @@ class BatchWork:
 
     def _row(self, site_id: int, one: Seen, item_id: int) -> tuple[Any, ...]:
         movement, opening = one.movement, one.opening
-        evidence = movement.evidence
+        evidence = NO_EVIDENCE
+        if (seen := movement.evidence) is not None:
+            evidence = seen.reads, " ".join(seen.antennas), seen.first_at, seen.last_at
         return (
             self.now,
             movement.observed_at,
@@ -325,7 +330,7 @@ class BatchWork:
             movement.confidence,
             movement.from_zone,
             movement.method,
-            *(NO_EVIDENCE if evidence is None else (evidence.reads, evidence.antennas, evidence.first_at, evidence.last_at)),
+            *evidence,
             opening and opening.document_id,
             one.condition,
             one.origin_id,

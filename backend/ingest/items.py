@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from backend.catalog.model import Places, Site
@@ -14,6 +15,7 @@ from backend.effects import rules
 from backend.effects.identity import Named, Unnamed, of_epc
 from backend.effects.observation import Goods, Observation
 from backend.effects.timeline import Change, State, advance, is_late, splice
+from backend.errors import ItemChangedError
 from backend.store import arrays
 from backend.store.database import Connection, Queries, Record
 
@@ -28,7 +30,7 @@ _UNTAGGED: Final[tuple[bytes | None, None]] = (None, None)
 
 @dataclass(slots=True)
 class Item:
-    """One locked item: its row, and the observations of this transaction."""
+    """One item: its row, locked or with the version that was read, and the observations of this transaction."""
 
     item_id: int
     epc: bytes | None
@@ -37,6 +39,7 @@ class Item:
     state: State
     unplaced_in: int
     was_away: bool = False
+    version: int | None = None
     fresh: list[Observation] = field(default_factory=list)
 
 
@@ -68,18 +71,25 @@ class Admitted:
 
 
 async def admit(
-    connection: Connection, places: Places, site: Site, epcs: Collection[bytes], named: Mapping[str, Named]
+    connection: Connection,
+    places: Places,
+    site: Site,
+    epcs: Collection[bytes],
+    named: Mapping[str, Named],
+    *,
+    locked: bool = True,
 ) -> Admitted:
-    """Lock the items of these EPCs and identities, making those that are new and can be named.
+    """The items of these EPCs and identities, those made that are new and can be named.
 
-    Where none is new, one statement does. New ones come first and in the order of their EPCs, then all are locked by
-    number: the one lock order.
+    Locked: new ones come first and in the order of their EPCs, then all are locked by number: the one lock order. Not
+    locked, and none of them new: they are only read, which is cheaper by half, and `save` sees whether somebody else
+    has written one since.
     """
     admitted = Admitted()
-    if epcs and not named:
-        known = _items(places, await connection.fetch(SQL["lock_known"], arrays.octets(epcs), len(epcs)))
-        admitted.by_epc = {item.epc: item for item in known.values() if item.epc is not None}
-        if known:
+    if not locked and not named:
+        read = _items(places, await connection.fetch(SQL["read_items"], arrays.octets(epcs)))
+        if len(read) == len(epcs):
+            admitted.by_epc = {item.epc: item for item in read if item.epc is not None}
             return admitted
     ids = await _find(connection, epcs, named)
     unknown_epcs = [epc for epc in epcs if epc not in ids]
@@ -102,7 +112,9 @@ async def admit(
 async def _find(connection: Connection, epcs: Collection[bytes], named: Collection[str]) -> dict[bytes | str, int]:
     ids: dict[bytes | str, int] = {}
     if epcs:
-        ids.update((row["epc"], row["item_id"]) for row in await connection.fetch(SQL["find_items"], arrays.octets(epcs)))
+        ids.update(
+            (row["epc"], row["item_id"]) for row in await connection.fetch(SQL["find_items"], arrays.octets(epcs))
+        )
     if named:
         rows = await connection.fetch(SQL["find_identities"], list(named))
         ids.update((row["identity"], row["item_id"]) for row in rows)
@@ -163,19 +175,25 @@ async def make(connection: Connection, new: Sequence[NewItem]) -> None:
 
 async def lock(connection: Connection, places: Places, item_ids: Iterable[int]) -> dict[int, Item]:
     """Items with their states, locked in the order of their numbers."""
-    return _items(places, await connection.fetch(SQL["lock_items"], arrays.numbers(sorted(set(item_ids)))))
+    rows = await connection.fetch(SQL["lock_items"], arrays.numbers(sorted(set(item_ids))))
+    return {item.item_id: item for item in _items(places, rows)}
 
 
-def _items(places: Places, rows: Iterable[Record]) -> dict[int, Item]:
-    """Items of rows, whose columns are those of lock_items in their order."""
+def _items(places: Places, rows: Iterable[Record]) -> list[Item]:
     zones = places.zone_by_id
-    items: dict[int, Item] = {}
-    for row in rows:
-        item_id, epc, identity, _, sku, _, _, _, zone_id, *_ = row.values()
-        items[item_id] = Item(
-            item_id, epc, identity, sku, state_of(places, row), zone_id, was_away=not zones[zone_id].is_real
+    return [
+        Item(
+            row["item_id"],
+            row["epc"],
+            row["identity"],
+            row["sku"],
+            state_of(places, row),
+            row["zone_id"],
+            was_away=not zones[row["zone_id"]].is_real,
+            version=row.get("version"),
         )
-    return items
+        for row in rows
+    ]
 
 
 def state_of(places: Places, row: Record) -> State:
@@ -224,12 +242,13 @@ async def fold(connection: Connection, places: Places, items: Iterable[Item]) ->
 
 
 async def save(connection: Connection, items: Sequence[Item]) -> None:
-    """Write the states of items."""
+    """Write the states of items. Raises ItemChangedError when one that is not locked was written by somebody else."""
     if not items:
         return
+    items = sorted(items, key=attrgetter("item_id"))
     states = [item.state for item in items]
     keys = [state.key or (None, None, None, None) for state in states]
-    await connection.execute(
+    tag = await connection.execute(
         SQL["save_items"],
         arrays.numbers([item.item_id for item in items]),
         arrays.numbers([item.unplaced_in if item.state.place_id is None else item.state.place_id for item in items]),
@@ -244,7 +263,10 @@ async def save(connection: Connection, items: Sequence[Item]) -> None:
         arrays.texts([key[1] for key in keys]),
         arrays.texts([key[2] for key in keys]),
         arrays.numbers([key[3] for key in keys]),
+        arrays.numbers([item.version for item in items]),
     )
+    if tag != f"UPDATE {len(items)}":
+        raise ItemChangedError(f"of {len(items)} items some were written meanwhile ({tag})")
 
 
 async def read_histories(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from backend.catalog.model import Places
 from backend.ledger.model import Balance, Slot, Transfer, deltas
@@ -52,12 +53,15 @@ async def post(
         arrays.numbers(changes.values()),
         recorded_at,
     )
-    balances: list[Balance] = []
+    numbers: dict[tuple[Any, ...], tuple[Any, ...]] = {
+        row[:4]: row[4:] for row in (tuple(row.values()) for row in rows)
+    }
     ids: dict[Slot, int] = {}
-    for zone_id, sku_id, lot_id, condition, balance_id, net in (row.values() for row in rows):
-        slot = Slot(zone_id, sku_id, lot_id, condition)
+    balances: list[Balance] = []
+    for slot, delta in changes.items():
+        balance_id, net = numbers[slot]
         ids[slot] = balance_id
-        balances.append(Balance(balance_id, slot, net, changes[slot]))
+        balances.append(Balance(balance_id, slot, net, delta))
     await connection.copy_records_to_table(
         "posting",
         columns=POSTING_COLUMNS,

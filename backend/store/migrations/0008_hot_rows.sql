@@ -2,11 +2,10 @@
 
 -- What a movement rests on, as columns: as jsonb it took more time to write than the rest of the row.
 ALTER TABLE movement ADD COLUMN from_zone text, ADD COLUMN method text, ADD COLUMN reads integer,
-    ADD COLUMN antennas text[], ADD COLUMN first_at timestamptz, ADD COLUMN last_at timestamptz;
+    ADD COLUMN antennas text, ADD COLUMN first_at timestamptz, ADD COLUMN last_at timestamptz;
 UPDATE movement SET from_zone = detail ->> 'from_zone', method = coalesce(detail ->> 'method', ''),
     reads = (detail #>> '{evidence,reads}')::integer,
-    antennas = CASE WHEN detail ? 'evidence'
-                    THEN ARRAY(SELECT jsonb_array_elements_text(detail #> '{evidence,antennas}')) END,
+    antennas = (SELECT string_agg(name, ' ') FROM jsonb_array_elements_text(detail #> '{evidence,antennas}') AS name),
     first_at = (detail #>> '{evidence,first_at}')::timestamptz, last_at = (detail #>> '{evidence,last_at}')::timestamptz
 WHERE detail IS NOT NULL;
 ALTER TABLE movement DROP COLUMN detail;
