@@ -37,6 +37,7 @@ from backend.documents import service as documents
 from backend.errors import ConfigError, SchemaError
 from backend.ingest.listener import IngestListener
 from backend.ingest.service import IngestService
+from backend.live import outbox
 from backend.live.hub import Hub
 from backend.live.routes import LiveRoute
 from backend.metrics import BackendMetrics
@@ -45,6 +46,7 @@ from backend.orders.granter import Granter
 from backend.returns import service as returns
 from backend.store.database import UNAVAILABLE, Database
 from backend.store.migrate import ensure_partitions, read_migrations
+from backend.store.reads import Reads
 from wire.clock import Clock
 from wire.mqtt import MqttLink
 
@@ -78,9 +80,9 @@ async def run_backend(
     async with contextlib.AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database.open(config.database_url))
         await _require_schema(database)
-        replica = database
+        reads = None
         if config.read_dsn is not None:
-            replica = await stack.enter_async_context(Database.open(config.read_dsn))
+            reads = Reads(database, await stack.enter_async_context(Database.open(config.read_dsn)))
         metrics = BackendMetrics()
         keys = KeyStore(database, clock)
         service = IngestService(database, clock)
@@ -89,11 +91,12 @@ async def run_backend(
         hub = Hub(database, metrics.live)
         granter = await stack.enter_async_context(Granter(database, clock).running())
         served = Served(
-            routes=all_routes(database, replica, service, granter, clock),
+            routes=all_routes(database, reads.database if reads else database, service, granter, clock),
             guard=Guard(config.http.token.get_secret_value() if config.http.token else None),
             keys=keys,
             metrics=metrics,
             checks={"database": _database_check(database), "mqtt": _mqtt_check(link)},
+            reads=reads,
         )
         app = make_app(served)
         LiveRoute(hub, metrics.live).mount(app)
@@ -174,12 +177,13 @@ async def _listening(app: web.Application, http: HttpSettings) -> AsyncIterator[
 
 
 async def _keep_up(database: Database, keys: KeyStore, clock: Clock) -> None:
-    """Make partitions ahead of their time, and forget old keys."""
+    """Make partitions ahead of their time, forget old keys and what the outbox has told long ago."""
     while True:
         try:
             async with database.transaction() as connection:
                 await ensure_partitions(connection, clock.now())
             await keys.sweep()
+            await outbox.trim(database, clock)
         except UNAVAILABLE as error:
             logger.warning("upkeep put off: %s", error)
         await asyncio.sleep(UPKEEP_S)

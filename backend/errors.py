@@ -5,7 +5,8 @@ BackendError
 │   ├── StoreUnavailableError   the database does not answer; trying again later may help
 │   ├── SchemaError             the schema is not the one this program needs; says which command mends it
 │   ├── MigrationError          an applied migration was changed, or one is missing
-│   └── ItemChangedError        somebody else wrote a thing between its reading and its writing; done again, it works
+│   ├── ItemChangedError        somebody else wrote a thing between its reading and its writing; done again, it works
+│   └── FellBehindError         a reader of the outbox was away until what it had not read was deleted: it loads anew
 ├── CatalogError                a definition cannot stand: says which one and why
 │   ├── UnknownNameError        no site, zone, portal, SKU or item of that name
 │   └── ImportRefusedError      a file with faults: each with its line and column; nothing of it was imported
@@ -40,6 +41,10 @@ class MigrationError(StoreError):
 
 class ItemChangedError(StoreError):
     """A thing that was read without a lock is not any more what was read."""
+
+
+class FellBehindError(StoreError):
+    """Rows of the outbox that a reader had not read are gone."""
 
 
 class CatalogError(BackendError):

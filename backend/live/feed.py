@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple, Protocol, cast
 import asyncpg
 
 from backend.catalog.model import VIRTUAL_KINDS
+from backend.errors import FellBehindError
 from backend.ingest import views as ingest_views
 from backend.live.picture import MOVEMENTS_KEPT
 from backend.live.protocol import LiveAlert, LiveGateway, LiveSite, LiveStock, Surroundings
@@ -115,7 +116,11 @@ class Feed:
         return [LiveStock(**row) for row in stock], latest
 
     async def read(self) -> tuple[list[LiveStock], list[MovementView]]:
-        """Where stock changed since the last read, with what it is now, and the latest movements since."""
+        """Where stock changed since the last read, with what it is now, and the latest movements since.
+
+        Raises FellBehindError when some of what came since was trimmed before it was read.
+        """
+        before = self._place
         touched: set[int] = set()
         told: list[Any] = []
         while True:
@@ -131,6 +136,9 @@ class Feed:
                 self._place = Place(rows[-1]["xid"], rows[-1]["outbox_id"])
             if len(rows) < ROWS_PER_READ:
                 break
+        trimmed = await self._connection.fetchrow(SQL["outbox_trimmed"])
+        if trimmed is not None and Place(trimmed["trimmed_xid"], trimmed["trimmed_id"]) > before:
+            raise FellBehindError("the outbox was trimmed beyond what was read of it")
         return await self._now_at(touched), [MovementView.model_validate(one) for one in told]
 
     async def _now_at(self, balances: Collection[int]) -> list[LiveStock]:

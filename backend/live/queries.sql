@@ -10,6 +10,25 @@ WHERE (xid, outbox_id) > ($1::xid8, $2::bigint) AND xid < pg_snapshot_xmin(pg_cu
 ORDER BY xid, outbox_id
 LIMIT $3
 
+-- name: trim_outbox
+-- Delete the oldest rows, of at most so many those recorded before an instant, and note how far; answers their number.
+WITH oldest AS (
+    SELECT outbox_id, recorded_at FROM outbox ORDER BY outbox_id LIMIT $2
+), gone AS (
+    DELETE FROM outbox USING oldest
+    WHERE outbox.outbox_id = oldest.outbox_id AND oldest.recorded_at < $1
+    RETURNING xid, outbox.outbox_id
+), noted AS (
+    UPDATE store SET trimmed_xid = xid, trimmed_id = outbox_id
+    FROM (SELECT xid, outbox_id FROM gone ORDER BY xid DESC, outbox_id DESC LIMIT 1) AS newest
+    WHERE (xid, outbox_id) > (trimmed_xid, trimmed_id)
+)
+SELECT count(*) FROM gone
+
+-- name: outbox_trimmed
+-- The last row that was trimmed, in the order in which rows are read.
+SELECT trimmed_xid, trimmed_id FROM store
+
 -- name: all_stock
 -- Units by site, zone and SKU, of the zones that the page shows.
 SELECT site.code AS site, zone.code AS zone, sku.code AS sku, sum(net)::bigint AS net

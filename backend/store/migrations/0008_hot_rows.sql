@@ -11,6 +11,11 @@ WHERE detail IS NOT NULL;
 ALTER TABLE movement DROP COLUMN detail;
 COMMENT ON COLUMN movement.reads IS 'With antennas, first_at and last_at: what the gateway saw before it decided.';
 
+-- The outbox is trimmed; who had not read so far must know.
+ALTER TABLE store ADD COLUMN trimmed_xid xid8 NOT NULL DEFAULT '0', ADD COLUMN trimmed_id bigint NOT NULL DEFAULT 0;
+COMMENT ON COLUMN store.trimmed_xid IS
+    'With trimmed_id: the last row of the outbox, in its order, that is gone. Who has not read so far has missed some.';
+
 -- A batch's movements have one instant: an index of instants alone holds each once for a thousand rows.
 DROP INDEX movement_recent;
 CREATE INDEX movement_recent ON movement (recorded_at);
