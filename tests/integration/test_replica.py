@@ -49,7 +49,7 @@ class Pair:
     async def sites(self, lsn: str | None = None) -> set[str]:
         async with self.session.get("/api/v1/sites", headers={"Tallyman-LSN": lsn} if lsn else {}) as response:
             assert response.status == 200, await response.text()
-            return {one["code"] for one in (await response.json())["items"]}
+            return {one["code"] for one in (await response.json())["rows"]}
 
 
 @pytest.fixture
