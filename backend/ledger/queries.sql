@@ -1,6 +1,7 @@
 -- name: change_balances
 -- Add deltas to balances, by parallel arrays in lock order, making those that are missing. The outbox is told once for
--- each site, by the balances' numbers: what they are and hold is read where somebody wants to know it.
+-- each site, by the balances' numbers: what they are and hold is read where somebody wants to know it. Answers the
+-- numbers and what they hold now, in the same order.
 WITH moved AS (
     INSERT INTO balance (site_id, zone_id, sku_id, lot_id, condition, net)
     SELECT * FROM unnest($1::text::int[], $2::text::int[], $3::text::int[], $4::text::int[], $5::text::text[],
@@ -12,7 +13,9 @@ WITH moved AS (
     SELECT $7, 'stock', site.code, jsonb_build_object('balances', array_agg(balance_id))
     FROM moved JOIN site USING (site_id) GROUP BY site.code
 )
-SELECT zone_id, sku_id, lot_id, condition, balance_id, net FROM moved
+SELECT array_agg(balance_id ORDER BY zone_id, sku_id, lot_id, condition COLLATE "C") AS balance_ids,
+       array_agg(net ORDER BY zone_id, sku_id, lot_id, condition COLLATE "C") AS nets
+FROM moved
 
 -- name: balance_differences
 -- Balances that are not the sum of their postings, and postings of a balance that does not exist.

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from backend.catalog.model import Places
-from backend.ledger.model import Balance, Slot, Transfer, deltas
+from backend.ledger.model import Balance, Transfer, deltas
 from backend.store import arrays
 from backend.store.database import Connection, Queries
 
@@ -43,7 +42,7 @@ async def post(
     changes = deltas(transfers)
     zones = places.zone_by_id
     zone_ids, sku_ids, lot_ids, conditions = zip(*changes, strict=True)
-    rows = await connection.fetch(
+    row = await connection.fetchrow(
         SQL["change_balances"],
         arrays.numbers([zones[zone_id].site_id for zone_id in zone_ids]),
         arrays.numbers(zone_ids),
@@ -53,15 +52,12 @@ async def post(
         arrays.numbers(changes.values()),
         recorded_at,
     )
-    numbers: dict[tuple[Any, ...], tuple[Any, ...]] = {
-        row[:4]: row[4:] for row in (tuple(row.values()) for row in rows)
-    }
-    ids: dict[Slot, int] = {}
-    balances: list[Balance] = []
-    for slot, delta in changes.items():
-        balance_id, net = numbers[slot]
-        ids[slot] = balance_id
-        balances.append(Balance(balance_id, slot, net, delta))
+    assert row is not None
+    balances = [
+        Balance(balance_id, slot, net, delta)
+        for balance_id, (slot, delta), net in zip(row["balance_ids"], changes.items(), row["nets"], strict=True)
+    ]
+    ids = dict(zip(changes, row["balance_ids"], strict=True))
     await connection.copy_records_to_table(
         "posting",
         columns=POSTING_COLUMNS,

@@ -1,6 +1,7 @@
 -- name: stock_rows
 -- Units by the columns asked for, behind the row given; real zones alone unless virtual ones are wanted. At a past
--- instant: the net now, without what was observed after it.
+-- instant: the net now, without what was observed after it. The range of SKUs is all of them or one: said so, the one
+-- plan that is kept for every question goes by the index.
 SELECT site, zone, sku, lot, condition, expires_on, sum(net)::bigint AS units
 FROM (
     SELECT CASE WHEN 'site' = ANY ($1::text[]) THEN site.code END AS site,
@@ -22,7 +23,10 @@ FROM (
     JOIN lot USING (lot_id)
     WHERE ($2::text IS NULL OR site.code = $2)
       AND ($3::text IS NULL OR zone.code = $3)
-      AND ($4::text IS NULL OR sku.code = $4)
+      AND balance.sku_id BETWEEN CASE WHEN $4::text IS NULL THEN 0
+                                      ELSE coalesce((SELECT sku_id FROM sku WHERE code = $4), 0) END
+                             AND CASE WHEN $4::text IS NULL THEN 2147483647
+                                      ELSE coalesce((SELECT sku_id FROM sku WHERE code = $4), 0) END
       AND ($5::text IS NULL OR lot.code = $5)
       AND ($6::text IS NULL OR balance.condition = $6)
       AND ($7 OR zone.kind <> ALL ($9::text[]))
