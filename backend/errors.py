@@ -5,7 +5,6 @@ BackendError
 │   ├── StoreUnavailableError   the database does not answer; trying again later may help
 │   ├── SchemaError             the schema is not the one this program needs; says which command mends it
 │   ├── MigrationError          an applied migration was changed, or one is missing
-│   ├── ItemChangedError        somebody else wrote a thing between its reading and its writing; done again, it works
 │   └── FellBehindError         a reader of the outbox was away until what it had not read was deleted: it loads anew
 ├── CatalogError                a definition cannot stand: says which one and why
 │   ├── UnknownNameError        no site, zone, portal, SKU or item of that name
@@ -37,10 +36,6 @@ class SchemaError(StoreError):
 
 class MigrationError(StoreError):
     """The migrations in the database are not the ones of this program."""
-
-
-class ItemChangedError(StoreError):
-    """A thing that was read without a lock is not any more what was read."""
 
 
 class FellBehindError(StoreError):

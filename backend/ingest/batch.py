@@ -123,14 +123,12 @@ class Seen(NamedTuple):
 
 @dataclass(slots=True)
 class BatchWork:
-    """What one transaction does for a stream's events. `faults` holds those that changed nothing. Without `locked` the
-    items are not locked before they are written, and `apply` may raise ItemChangedError."""
+    """What one transaction does for a stream's events. `faults` holds those that changed nothing."""
 
     connection: Connection
     places: Places
     stream: Stream
     now: datetime
-    locked: bool = True
     faults: list[Fault] = field(default_factory=list)
     moved: int = 0
     told: list[dict[str, Any]] = field(default_factory=list)
@@ -157,8 +155,7 @@ class BatchWork:
                 self.faults.append(Fault(seq, event, "unreadable", event.reason))
         scan_work = ScanWork(self.connection, self.places, site, self.stream.gateway, self.stream.epoch, self.now)
         await scan_work.claim(scans)
-        epcs = {one.epc for one in seen}
-        admitted = await admit(self.connection, self.places, site, epcs, scan_work.named, locked=self.locked)
+        admitted = await admit(self.connection, self.places, site, {one.epc for one in seen}, scan_work.named)
         seen = self._observe(site, seen, admitted)
         await scan_work.observe(admitted, self.now + MAX_SKEW, EARLIEST)
         await self._post(admitted, seen, scan_work)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
 from typing import Final, NamedTuple
 
 from backend.catalog.model import Places, Site
@@ -15,7 +14,6 @@ from backend.effects import rules
 from backend.effects.identity import Named, Unnamed, of_epc
 from backend.effects.observation import Goods, Observation
 from backend.effects.timeline import Change, State, advance, is_late, splice
-from backend.errors import ItemChangedError
 from backend.store import arrays
 from backend.store.database import Connection, Queries, Record
 
@@ -30,7 +28,7 @@ _UNTAGGED: Final[tuple[bytes | None, None]] = (None, None)
 
 @dataclass(slots=True)
 class Item:
-    """One item: its row, locked or with the version that was read, and the observations of this transaction."""
+    """One locked item: its row, and the observations of this transaction."""
 
     item_id: int
     epc: bytes | None
@@ -39,7 +37,6 @@ class Item:
     state: State
     unplaced_in: int
     was_away: bool = False
-    version: int | None = None
     fresh: list[Observation] = field(default_factory=list)
 
 
@@ -71,25 +68,18 @@ class Admitted:
 
 
 async def admit(
-    connection: Connection,
-    places: Places,
-    site: Site,
-    epcs: Collection[bytes],
-    named: Mapping[str, Named],
-    *,
-    locked: bool = True,
+    connection: Connection, places: Places, site: Site, epcs: Collection[bytes], named: Mapping[str, Named]
 ) -> Admitted:
-    """The items of these EPCs and identities, those made that are new and can be named.
+    """Lock the items of these EPCs and identities, making those that are new and can be named.
 
-    Locked: new ones come first and in the order of their EPCs, then all are locked by number: the one lock order. Not
-    locked, and none of them new: they are only read, which is cheaper by half, and `save` sees whether somebody else
-    has written one since.
+    Where none is new, one statement does. Else new ones come first and in the order of their EPCs, then all are locked
+    by number: the one lock order.
     """
     admitted = Admitted()
-    if not locked and not named:
-        read = _items(places, await connection.fetch(SQL["read_items"], arrays.octets(epcs)))
-        if len(read) == len(epcs):
-            admitted.by_epc = {item.epc: item for item in read if item.epc is not None}
+    if epcs and not named:
+        known = _items(places, await connection.fetch(SQL["lock_known"], arrays.octets(epcs), len(epcs)))
+        admitted.by_epc = {item.epc: item for item in known if item.epc is not None}
+        if known:
             return admitted
     ids = await _find(connection, epcs, named)
     unknown_epcs = [epc for epc in epcs if epc not in ids]
@@ -190,7 +180,6 @@ def _items(places: Places, rows: Iterable[Record]) -> list[Item]:
             state_of(places, row),
             row["zone_id"],
             was_away=not zones[row["zone_id"]].is_real,
-            version=row.get("version"),
         )
         for row in rows
     ]
@@ -242,13 +231,12 @@ async def fold(connection: Connection, places: Places, items: Iterable[Item]) ->
 
 
 async def save(connection: Connection, items: Sequence[Item]) -> None:
-    """Write the states of items. Raises ItemChangedError when one that is not locked was written by somebody else."""
+    """Write the states of items."""
     if not items:
         return
-    items = sorted(items, key=attrgetter("item_id"))
     states = [item.state for item in items]
     keys = [state.key or (None, None, None, None) for state in states]
-    tag = await connection.execute(
+    await connection.execute(
         SQL["save_items"],
         arrays.numbers([item.item_id for item in items]),
         arrays.numbers([item.unplaced_in if item.state.place_id is None else item.state.place_id for item in items]),
@@ -263,10 +251,7 @@ async def save(connection: Connection, items: Sequence[Item]) -> None:
         arrays.texts([key[1] for key in keys]),
         arrays.texts([key[2] for key in keys]),
         arrays.numbers([key[3] for key in keys]),
-        arrays.numbers([item.version for item in items]),
     )
-    if tag != f"UPDATE {len(items)}":
-        raise ItemChangedError(f"of {len(items)} items some were written meanwhile ({tag})")
 
 
 async def read_histories(

@@ -53,25 +53,30 @@ SELECT item_id, epc, item.identity, item.sku_id, sku.code AS sku, lot_id, quanti
 FROM unnest((SELECT $1::text::bigint[])) AS thing (item_id) JOIN item USING (item_id) LEFT JOIN sku ON sku.sku_id = item.sku_id
 ORDER BY item_id FOR NO KEY UPDATE OF item
 
--- name: read_items
--- Items that these EPCs are known by, as lock_items gives them but not locked; `version` says whether anybody has
--- written them since.
-SELECT item_id, item.epc, item.identity, item.sku_id, sku.code AS sku, lot_id, quantity, origin_zone_id, zone_id, condition,
-       left_at, present, observed_at, gateway, epoch, seq, item.xmin AS version
-FROM unnest((SELECT $1::text::bytea[])) AS tag (epc) JOIN item USING (epc) LEFT JOIN sku ON sku.sku_id = item.sku_id
+-- name: lock_known
+-- The items that all of these EPCs are known by, as lock_items gives them; nothing, and nothing locked, where one of
+-- them is new.
+WITH known AS MATERIALIZED (
+    SELECT item_id FROM unnest((SELECT $1::text::bytea[])) AS tag (epc) JOIN item USING (epc)
+)
+SELECT item_id, epc, item.identity, item.sku_id, sku.code AS sku, lot_id, quantity, origin_zone_id, zone_id, condition,
+       left_at, present, observed_at, gateway, epoch, seq
+FROM known JOIN item USING (item_id) LEFT JOIN sku ON sku.sku_id = item.sku_id
+WHERE (SELECT count(*) FROM known) = $2
+ORDER BY item_id FOR NO KEY UPDATE OF item
 
 -- name: save_items
--- The state of items after their observations, by parallel arrays; one that was read unlocked and written since is left
--- out. The array behind the sub-select keeps the plan what it must be however many items there are: one look-up each.
+-- The state of items after their observations, by parallel arrays. The array behind the sub-select keeps the plan what
+-- it must be however many items there are: one look-up for each.
 UPDATE item SET zone_id = s.zone_id, sku_id = s.sku_id, lot_id = s.lot_id, quantity = s.quantity,
     origin_zone_id = s.origin_id, condition = s.condition, left_at = s.left_at, present = s.present,
     observed_at = s.observed_at, gateway = s.gateway, epoch = s.epoch, seq = s.seq
 FROM unnest((SELECT $1::text::bigint[]), $2::text::int[], $3::text::int[], $4::text::int[], $5::text::int[],
             $6::text::int[], $7::text::text[], $8::text::timestamptz[], $9::text::bool[], $10::text::timestamptz[],
-            $11::text::text[], $12::text::text[], $13::text::bigint[], $14::text::xid[])
+            $11::text::text[], $12::text::text[], $13::text::bigint[])
     AS s (item_id, zone_id, sku_id, lot_id, quantity, origin_id, condition, left_at, present, observed_at, gateway,
-          epoch, seq, version)
-WHERE item.item_id = s.item_id AND (s.version IS NULL OR item.xmin = s.version)
+          epoch, seq)
+WHERE item.item_id = s.item_id
 
 -- name: item_starts
 -- What items were before their first observation.

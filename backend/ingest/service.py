@@ -27,7 +27,6 @@ from pydantic_core import from_json
 from backend.alerts.service import Alert, AlertName, clear_alerts, raise_alerts
 from backend.catalog.model import Places
 from backend.catalog.service import PlacesCopy
-from backend.errors import ItemChangedError
 from backend.ingest.batch import AnyEvent, BatchWork, Fault, Stream, printable, set_aside
 from backend.ingest.items import SQL
 from backend.store.database import Connection, Database, Record
@@ -50,8 +49,7 @@ UNAPPLICABLE: Final = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationEr
 """What an event brings about that the database cannot hold, asyncpg's own refusal to encode it included (a
 ValueError). It is found by applying events one by one, and only it is set aside."""
 
-PARTED: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, ItemChangedError)
-"""What another transaction may do to this one: tried again, it comes after that one."""
+PARTED: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
 
 class Replayed(NamedTuple):
@@ -98,26 +96,26 @@ class IngestService:
         self.stats.batches += 1
         for attempt in range(MAX_ATTEMPTS):
             try:
-                return await self._apply_once(message, locked=attempt > 0)
+                return await self._apply_once(message)
             except PARTED:
                 if attempt == MAX_ATTEMPTS - 1:
                     raise
                 await asyncio.sleep(RETRY_PAUSE_S * (attempt + 1))
         raise AssertionError("unreachable")
 
-    async def _apply_once(self, message: ReceivedBatch | Lost, *, locked: bool) -> Ack:
+    async def _apply_once(self, message: ReceivedBatch | Lost) -> Ack:
         if isinstance(message, Lost):
             async with self._database.transaction() as connection:
                 return await self._lose(connection, message)
         try:
             async with self._database.transaction() as connection:
-                return await self._take(connection, message, locked=locked, one_by_one=False)
+                return await self._take(connection, message, one_by_one=False)
         except UNAPPLICABLE as error:
             logger.warning("applying one by one gateway=%s first_seq=%s: %s", message.gateway, message.first_seq, error)
             async with self._database.transaction() as connection:
-                return await self._take(connection, message, locked=True, one_by_one=True)
+                return await self._take(connection, message, one_by_one=True)
 
-    async def _take(self, connection: Connection, batch: ReceivedBatch, *, locked: bool, one_by_one: bool) -> Ack:
+    async def _take(self, connection: Connection, batch: ReceivedBatch, *, one_by_one: bool) -> Ack:
         cursor = await self._lock(connection, batch.gateway, batch.epoch)
         through = cursor.through
         if batch.first_seq > through + 1:
@@ -127,7 +125,7 @@ class IngestService:
         else:
             numbered = [(seq, event) for seq, event in enumerate(batch.events, batch.first_seq) if seq > through]
             stream = Stream(batch.site, batch.gateway, batch.epoch)
-            work = BatchWork(connection, cursor.places, stream, self._clock.now(), locked)
+            work = BatchWork(connection, cursor.places, stream, self._clock.now())
             faults = await self._carry_out(work, numbered, one_by_one=one_by_one)
             await set_aside(connection, stream, faults, work.now)
             through = batch.last_seq
