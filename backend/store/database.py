@@ -77,16 +77,6 @@ MIN_CONNECTIONS: Final = 1
 MAX_CONNECTIONS: Final = 16
 """PostgreSQL grants 100 by default; several backend processes and a person with psql must fit beside each other."""
 
-SETTINGS: Final = {
-    "timezone": "UTC",
-    "application_name": "tallyman",
-    "jit": "off",
-    "plan_cache_mode": "force_generic_plan",
-}
-"""jit costs more to plan than the statements take to run; so does a plan for each set of values: 0.6 ms for a read of
-stock that runs for 0.1 ms. Queries are written for one plan: what may be left out is a range, an array is a few rows
-each of which is looked up."""
-
 COMMAND_TIMEOUT_S: Final = 60.0
 """Longer than the slowest batch on a busy machine; a statement beyond it is stuck, and its batch comes again."""
 
@@ -153,7 +143,8 @@ class Database:
                 command_timeout=COMMAND_TIMEOUT_S,
                 init=_prepare,
                 reset=_keep,
-                server_settings=SETTINGS,
+                # jit costs more to plan than the batch statements take to run
+                server_settings={"timezone": "UTC", "application_name": "tallyman", "jit": "off"},
             )
         except UNAVAILABLE as error:
             raise StoreUnavailableError(f"the database does not answer: {error}") from error
