@@ -7,7 +7,7 @@
 -- are dealt out in turn.
 INSERT INTO item (epc, identity, kind, sku_id, lot_id, quantity, origin_zone_id, first_sku_id, first_lot_id,
                   first_quantity, first_origin_zone_id, zone_id, present, observed_at, gateway, epoch, seq)
-SELECT decode('3034257BF7194E40' || lpad(to_hex(n), 8, '0'), 'hex'), '010950600013435221' || n, 'sgtin', sku_id, lot_id,
+SELECT decode('3034257BF7194E40' || lpad(to_hex(n), 8, '0'), 'hex'), '010950600013435221' || lpad(n::text, 8, '0'), 'sgtin', sku_id, lot_id,
        1, supplier.zone_id, sku_id, lot_id, 1, supplier.zone_id, place.zone_id, true, $2, 'seed', '00000000000000aa', n
 FROM generate_series(1, $1::int) AS n
 JOIN (SELECT sku_id, lot_id, row_number() OVER (ORDER BY sku_id) - 1 AS turn, count(*) OVER () AS many FROM lot) AS goods
