@@ -13,6 +13,7 @@ URN Code 40 and the two-code country endings of hostnames are left out: no examp
 
 from __future__ import annotations
 
+import calendar
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,7 +31,6 @@ FILTER_LIMIT: Final = 8
 
 _SET_82: Final = re.compile(r'[!%-?A-Z_a-z"]+')
 _SET_39: Final = re.compile(r"[A-Z0-9/#-]+")
-_DATE: Final = re.compile(r"\d\d(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])", re.ASCII)
 
 _DIGITS_END: Final = 0xF
 _TEXT_FOLLOWS: Final = 0xE
@@ -288,17 +288,24 @@ def _read_date(bits: BitReader) -> tuple[str, str]:
         raise EpcError(f"date type: {kind} is not one of 0 to {len(DATE_AIS) - 1}")
     year, month, day = bits.take(7, "date"), bits.take(4, "date"), bits.take(5, "date")
     text = f"{year:02d}{month:02d}{day:02d}"
-    if not _DATE.fullmatch(text):
+    if not _is_date(text):
         raise EpcError(f"({DATE_AIS[kind]}): year {year}, month {month}, day {day} is no date")
     return DATE_AIS[kind], text
 
 
 def _write_date(ai: str, text: str, bits: BitWriter) -> None:
-    if not _DATE.fullmatch(text):
+    if not _is_date(text):
         raise IdentityError(f"({ai}): {text!r} is no date YYMMDD")
     bits.put(DATE_AIS.index(ai), 4)
     for part, width in ((text[:2], 7), (text[2:4], 4), (text[4:], 5)):
         bits.put(int(part), width)
+
+
+def _is_date(text: str) -> bool:
+    """YYMMDD of a day that there is; day 00 is the month's last. Any century has the same leap years here."""
+    if len(text) != 6 or not _is_digits(text) or not 1 <= int(text[2:4]) <= 12:
+        return False
+    return int(text[4:]) <= calendar.monthrange(2000 + int(text[:2]), int(text[2:4]))[1]
 
 
 _HOST_CODES: Final = {

@@ -14,12 +14,14 @@ Rows stand in order of time, as readers write them; a row that overtakes another
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import heapq
 import logging
 import math
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +35,9 @@ logger = logging.getLogger(__name__)
 
 BATCH_US: Final = 50_000
 """Reads of this span travel in one batch, as a reader's report would carry them."""
+
+BLOCK_SPAN_US: Final = 3_000_000
+"""A block holds what one reader delivered between two flushes, a second apart on a machine that keeps up."""
 
 CHUNK_BYTES: Final = 1 << 20
 """Read at once from a tape."""
@@ -68,7 +73,42 @@ def read_recording(path: Path, epcs: EpcTable) -> Iterator[ReadBatch]:
 
 
 def _tape_events(path: Path, epcs: EpcTable) -> Iterator[ReaderEvent | TapeOpened]:
-    return _decoded(path, TapeDecoder(epcs))
+    return in_delivery_order(_decoded(path, TapeDecoder(epcs)))
+
+
+def in_delivery_order(events: Iterable[ReaderEvent | TapeOpened]) -> Iterator[ReaderEvent | TapeOpened]:
+    """A tape holds each reader's batches block by block; here are those of all readers as they were delivered, and what
+    else a reader said in its place among its own.
+
+    One that was delivered more than BLOCK_SPAN_US before others that stand in front of it keeps its place behind them.
+    Raises what `events` raises, when everything before it has been given.
+    """
+    waiting: list[tuple[int, int, ReaderEvent]] = []
+    delivered_us: dict[str, int] = {}
+    newest_us = 0
+    broken: RecordingError | None = None
+    try:
+        for number, event in enumerate(events):
+            if isinstance(event, TapeOpened):
+                yield from _ripe(waiting, None)
+                yield event
+                continue
+            at_us = event.received_at_us if isinstance(event, ReadBatch) else event.at_us
+            at_us = delivered_us[event.reader] = max(at_us, delivered_us.get(event.reader, at_us))
+            newest_us = max(newest_us, at_us)
+            heapq.heappush(waiting, (at_us, number, event))
+            yield from _ripe(waiting, newest_us - BLOCK_SPAN_US)
+    except RecordingError as error:
+        broken = error
+    yield from _ripe(waiting, None)
+    if broken is not None:
+        raise broken
+
+
+def _ripe(waiting: list[tuple[int, int, ReaderEvent]], until_us: int | None) -> Iterator[ReaderEvent]:
+    """What was delivered up to a time; all of it without one."""
+    while waiting and (until_us is None or waiting[0][0] <= until_us):
+        yield heapq.heappop(waiting)[2]
 
 
 def _decoded(path: Path, decoder: TapeDecoder) -> Iterator[ReaderEvent | TapeOpened]:
@@ -120,8 +160,9 @@ class TapeFile:
         self.reads = 0
         self.size = 0
         """Bytes of the file."""
+        self._is_broken = False
         try:
-            self._file = path.open("ab")
+            self._file = path.open("ab", buffering=0)
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise RecordingError(f"{path}: another program is recording to it") from error
@@ -129,7 +170,7 @@ class TapeFile:
             raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
         try:
             self._encoder = TapeEncoder(readers, epcs, self._find_end())
-            self._write(self._encoder.open(now_us))
+            self.write(self._encoder.open(now_us))
         except BaseException:
             self._file.close()
             raise
@@ -145,16 +186,37 @@ class TapeFile:
 
     def flush(self) -> None:
         """Write everything taken so far and have the system store it. Raises RecordingError."""
+        self.write(self.gather())
+
+    def gather(self) -> bytes:
+        """Everything taken and not gathered yet, as blocks for `write`; for those who must not wait for the disk."""
         for reader in list(self._batches):
             self._close_block(reader)
         blocks, self._blocks = self._blocks, []
-        if blocks:
-            self._write(b"".join(blocks))
+        return b"".join(blocks)
+
+    def write(self, blocks: bytes) -> None:
+        """Have the system store blocks, in the order in which they were gathered.
+
+        Raises RecordingError; the tape then ends before them, and takes no more: the EPCs in them would be missing.
+        """
+        left = memoryview(blocks)
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+            os.fdatasync(self._file.fileno())
+        except OSError as error:
+            self._is_broken = True
+            with contextlib.suppress(OSError):
+                self._file.truncate(self.size)
+            raise RecordingError(f"{self._path}: cannot be written: {error.strerror}") from error
+        self.size += len(blocks)
 
     def close(self) -> None:
-        """Flush and close."""
+        """Flush and close. Raises RecordingError."""
         try:
-            self.flush()
+            if not self._is_broken:
+                self.flush()
         finally:
             self._file.close()
 
@@ -171,16 +233,8 @@ class TapeFile:
         for _ in _decoded(self._path, decoder):
             pass
         self._file.truncate(decoder.offset)
+        self.size = decoder.offset
         return decoder.epcs
-
-    def _write(self, data: bytes) -> None:
-        try:
-            self._file.write(data)
-            self._file.flush()
-            os.fdatasync(self._file.fileno())
-            self.size = self._file.tell()
-        except OSError as error:
-            raise RecordingError(f"{self._path}: cannot be written: {error.strerror}") from error
 
 
 def _batches(open_rows: dict[str, list[_Row]], epcs: EpcTable) -> Iterator[ReadBatch]:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.config import load
+from gateway.config import GatewayConfig, load
 from readers.driver import Deliver, ReaderSettings, find_driver
 from readers.read import EpcTable
 from tallyman.errors import SourceError
@@ -38,17 +38,21 @@ def chosen(config: Path | None, reader: str | None, address: str | None, driver:
         except ValueError as error:
             raise SourceError(f"--antennas {antennas}: give ports with commas, such as 1,2,3,4") from error
         return [Attached(driver, ReaderSettings(reader or address, address, ports))]
-    found = [
+    found = [one for one in readers_of(load(config)) if reader in (None, one.settings.name)]
+    if not found:
+        raise SourceError(f"{config} has no reader" + ("" if reader is None else f" {reader!r}"))
+    return found
+
+
+def readers_of(config: GatewayConfig) -> list[Attached]:
+    """The readers of a gateway's configuration."""
+    return [
         Attached(
             one.driver,
             ReaderSettings(one.name, one.address, tuple(antenna.port for antenna in one.antennas), one.options),
         )
-        for one in load(config).readers
-        if reader in (None, one.name)
+        for one in config.readers
     ]
-    if not found:
-        raise SourceError(f"{config} has no reader {reader!r}")
-    return found
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from readers.read import EpcTable, ReadBatch, ReaderEvent, ReaderState, to_us
 from readers.recording import TapeFile
 from readers.tape import TapeReader
 from tallyman.attach import Attached, attached
+from tallyman.log_lines import log_shown
 from wire.clock import Clock
 
 FLUSH_S: Final = 1.0
@@ -73,7 +74,8 @@ async def record(
 
     try:
         async with attached(readers, epcs, clock, take):
-            with Live(status, console=console, refresh_per_second=4, transient=True):
+            live = Live(status, console=console, refresh_per_second=4, transient=True)
+            with live, log_shown(lambda line: console.print(line, style="yellow")):
                 await _keep_flushing(tape, status, stop, for_s)
     finally:
         tape.close()
@@ -94,7 +96,17 @@ async def _keep_flushing(tape: TapeFile, status: RecordStatus, stop: asyncio.Eve
                 await stop.wait()
         except TimeoutError:
             pass
-        tape.flush()
+        await _store(tape)
         now_s = loop.time()
         status.rate = (status.reads - seen) / max(now_s - seen_s, 1e-3)
         status.bytes, seen, seen_s = tape.size, status.reads, now_s
+
+
+async def _store(tape: TapeFile) -> None:
+    """Write off the event loop; also when cancelled not before it is done, for what comes next must stand behind it."""
+    writing = asyncio.ensure_future(asyncio.to_thread(tape.write, tape.gather()))
+    try:
+        await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        await writing
+        raise

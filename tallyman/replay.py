@@ -56,6 +56,12 @@ def real_time(speed: float, monotonic_s: Callable[[], float], sleep_s: Callable[
     return wait
 
 
+def with_portal_rules(config: GatewayConfig, **changes: str | float) -> GatewayConfig:
+    """The same configuration with other portal rules."""
+    portals = config.rules.portals.model_copy(update=changes)
+    return config.model_copy(update={"rules": config.rules.model_copy(update={"portals": portals})})
+
+
 def replay(recording: Path, config: GatewayConfig, out: Path, pace: Pace = at_once) -> ReplaySummary:
     """Write the movements that a gateway with this configuration decides on `recording` to `out`, one JSON object a
     line (see `event_line`), in the order of decision.
@@ -72,7 +78,7 @@ def replay(recording: Path, config: GatewayConfig, out: Path, pace: Pace = at_on
                 for movement in result.movements:
                     lines.write(json.dumps(event_line(movement, config.site)) + "\n")
                     movements += 1
-                if result.movements and pace is not at_once:
+                if result.movements:
                     lines.flush()
     except OSError as error:
         raise ReplayError(f"{out}: cannot be written: {error.strerror}") from error

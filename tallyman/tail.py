@@ -26,6 +26,7 @@ from readers.read import EpcTable, ReadBatch, ReaderEvent, ReaderNotice, ReaderS
 from readers.recording import read_events
 from readers.tape import TapeOpened
 from tallyman.attach import Attached, attached
+from tallyman.log_lines import log_shown
 from wire.clock import Clock, ScaledClock
 
 RATE_S: Final = 5
@@ -43,6 +44,12 @@ GONE_S: Final = 5
 REFRESH_S: Final = 0.25
 MAX_TAGS: Final = 20_000
 """Tags remembered; the one seen longest ago is forgotten first."""
+
+TAG_CHARS: Final = 24
+"""A tag's column is never narrower: the hex of an EPC of 96 bits."""
+
+WIDE_CHARS: Final = 110
+"""Screens narrower than this show no times of the first read and no count: the tag itself matters more."""
 
 _MARKS: Final = "▁▂▃▄▅▆▇█"
 _FRAME_LINES: Final = 7
@@ -64,9 +71,10 @@ class TagLine:
     """Of each second with reads: the second, how many, the strongest RSSI."""
 
     def rate(self, now_us: int) -> float:
-        """Reads a second over the last whole RATE_S seconds."""
+        """Reads a second over the last whole RATE_S seconds, or since the tag was first seen."""
         now_s = now_us // 1_000_000
-        return sum(count for second, count, _ in self.seconds if now_s - RATE_S <= second < now_s) / RATE_S
+        counted = sum(count for second, count, _ in self.seconds if now_s - RATE_S <= second < now_s)
+        return counted / max(1, min(RATE_S, now_s - self.first_us // 1_000_000))
 
     def spark(self, now_us: int) -> str:
         """A mark for each of the last SPARK_S seconds, blank where it was not read."""
@@ -168,13 +176,14 @@ class View:
     now_us: Callable[[], int]
     source: str
     readers: tuple[str, ...] = ()
+    log: deque[str] = field(default_factory=lambda: deque(maxlen=2))
+    """The program's own last words, such as why a reader is not reached."""
 
     def __rich_console__(self, console: Console, options: Any) -> Iterator[Any]:
         """A table as high as the screen, what it is of above it."""
-        height = options.height or console.height
-        yield Group(
-            self._head(), self._table(max(3, height - _FRAME_LINES - len(self.board.notices))), *self._notices()
-        )
+        height, notices = options.height or console.height, self._notices()
+        wide = options.max_width >= WIDE_CHARS
+        yield Group(self._head(), self._table(max(3, height - _FRAME_LINES - len(notices)), wide=wide), *notices)
 
     def _head(self) -> Text:
         board = self.board
@@ -188,40 +197,45 @@ class View:
         text.append(f"{board.tags:,}", "bold").append(" tags  ").append(f"{board.reads:,}", "bold").append(" reads  ")
         return text.append(f"{rate:,.0f}", "bold").append(" reads/s")
 
-    def _table(self, rows: int) -> Table:
+    def _table(self, rows: int, *, wide: bool) -> Table:
         now_us = self.now_us()
-        table = Table(expand=True, box=None, padding=(0, 1), header_style="bold cyan", row_styles=("", "on grey7"))
-        table.add_column("tag", ratio=1, no_wrap=True, overflow="ellipsis")
+        table = Table(expand=True, box=None, padding=(0, 1), header_style="bold cyan")
+        table.add_column("tag", ratio=1, no_wrap=True, overflow="ellipsis", min_width=TAG_CHARS)
         table.add_column("reader", no_wrap=True)
         table.add_column("ant", justify="right")
         table.add_column("reads/s", justify="right")
-        table.add_column("reads", justify="right")
+        if wide:
+            table.add_column("reads", justify="right")
         table.add_column("dBm", justify="right")
         table.add_column(f"last {SPARK_S} s", width=SPARK_S)
-        table.add_column("first seen", no_wrap=True)
+        if wide:
+            table.add_column("first seen", no_wrap=True)
         table.add_column("last seen", no_wrap=True)
         for line in self.board.newest(rows):
             gone = now_us - line.last_us > GONE_S * 1_000_000
             rssi = "" if np.isnan(line.rssi_dbm) else f"{line.rssi_dbm:.1f}"
-            table.add_row(
+            cells = [
                 Text(named(self.epcs.epc(line.epc))),
                 Text(line.reader),
                 str(line.antenna),
                 f"{line.rate(now_us):.1f}",
-                f"{line.reads:,}",
+                *([f"{line.reads:,}"] if wide else ()),
                 rssi,
                 Text(line.spark(now_us), style="green"),
-                _clock(line.first_us),
+                *([_clock(line.first_us)] if wide else ()),
                 _clock(line.last_us),
-                style="dim" if gone else "",
-            )
+            ]
+            table.add_row(*cells, style="dim" if gone else "")
         return table
 
     def _notices(self) -> list[Text]:
         return [
-            Text(f"{_clock(notice.at_us)} {notice.reader}: {notice.kind} {notice.detail}", style="yellow")
+            Text(
+                f"{_clock(notice.at_us)} {notice.reader}: {notice.kind.replace('_', ' ')}: {notice.detail}",
+                style="yellow",
+            )
             for notice in self.board.notices
-        ]
+        ] + [Text(line, style="yellow", no_wrap=True, overflow="ellipsis") for line in self.log]
 
 
 def named(epc: bytes) -> str:
@@ -319,10 +333,10 @@ async def _show(
     end_s = None if for_s is None else loop.time() + for_s
     live = Live(view, console=console, auto_refresh=False, screen=True) if console.is_terminal else None
     async with running:
-        with live or nullcontext():
+        with log_shown(view.log.append), live or nullcontext():
             while not stop.is_set() and (end_s is None or loop.time() < end_s):
                 if live is not None:
                     live.refresh()
                 await asyncio.sleep(REFRESH_S)
-    console.print(view)
+        console.print(view)  # while the readers are still on
     return 0 if view.board.reads else 1

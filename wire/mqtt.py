@@ -36,6 +36,7 @@ from paho.mqtt.client import Client, MQTTMessage, MQTTv311, topic_matches_sub
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from wire.errors import LinkError, LinkRefusedError
+from wire.topics import unshared
 
 logger = logging.getLogger(__name__)
 
@@ -357,6 +358,7 @@ class _Subscription:
 
     def __init__(self, topic_filter: str, handler: Handler) -> None:
         self.filter = topic_filter
+        self.pattern = unshared(topic_filter)
         self.handler = handler
         self.queue: asyncio.Queue[tuple[_Connection, MQTTMessage]] = asyncio.Queue()
 
@@ -519,7 +521,7 @@ class MqttLink:
 
     def _receive(self, connection: _Connection, message: MQTTMessage) -> None:
         for subscription in self._subscriptions:
-            if topic_matches_sub(subscription.filter, message.topic):
+            if topic_matches_sub(subscription.pattern, message.topic):
                 subscription.queue.put_nowait((connection, message))
                 self._hold_back()
                 return

@@ -64,6 +64,11 @@ def shared(group: str, topic_filter: str) -> str:
     return f"$share/{group}/{topic_filter}"
 
 
+def unshared(topic_filter: str) -> str:
+    """What a filter matches, whether or not it is shared."""
+    return topic_filter.split("/", 2)[2] if topic_filter.startswith("$share/") else topic_filter
+
+
 def parse(text: str) -> Address:
     """Whose topic this is. Raises TopicError for one that is not ours."""
     parts = text.removeprefix(ROOT + "/").split("/")

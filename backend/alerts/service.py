@@ -25,6 +25,8 @@ AlertKind = Literal[
     "transfer_late",
     "transfer_missing",
     "inspection_overdue",
+    "left_pallet",
+    "lot_promised",
 ]
 """Why somebody should look, and what the key names:
 
@@ -43,6 +45,8 @@ AlertKind = Literal[
 | transfer_late        | a transfer has not come when it was promised                    | document               |
 | transfer_missing     | a transfer ended with things that never came: until settled     | document               |
 | inspection_overdue   | returned goods wait longer than their site allows               | site                   |
+| left_pallet          | things were read elsewhere than the pallet they were put on     | pallet's number        |
+| lot_promised         | a held or recalled lot is promised to somebody at a site        | lot's number/site's    |
 """
 
 AlertName = tuple[AlertKind, str]

@@ -15,6 +15,8 @@ class Permission(StrEnum):
 
     CATALOG_READ = "catalog.read"
     CATALOG_IMPORT = "catalog.import"
+    CATALOG_WRITE = "catalog.write"
+    LOTS_CHANGE = "lots.change"
     STOCK_READ = "stock.read"
     STOCK_IMPORT = "stock.import"
     STOCK_REVERSE = "stock.reverse"
@@ -37,8 +39,10 @@ class Permission(StrEnum):
 
 
 MEANING: dict[Permission, str] = {
-    Permission.CATALOG_READ: "See sites, zones and SKUs",
+    Permission.CATALOG_READ: "See sites, zones, portals, SKUs and lots, and export them",
     Permission.CATALOG_IMPORT: "Add and change sites, zones, portals and SKUs by file",
+    Permission.CATALOG_WRITE: "Add and change sites, zones, portals, SKUs and lots",
+    Permission.LOTS_CHANGE: "Hold, recall and release lots",
     Permission.STOCK_READ: "See quantities and where they are, now and at any past instant",
     Permission.STOCK_IMPORT: "Announce receipts and write opening stock by file",
     Permission.STOCK_REVERSE: "Take back scans and postings that were wrong",

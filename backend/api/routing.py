@@ -64,7 +64,7 @@ class Call:
     if_match: str | None = None
 
 
-Handler = Callable[[Call], Awaitable[BaseModel | Answer]]
+Handler = Callable[[Call], Awaitable[BaseModel | Answer | str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,9 @@ class Route:
 
     `params` holds path and query parameters alike: a field named in the path comes from there. `body` is a model for
     JSON, or `str` for a CSV file handed to the handler as text. A route that changes anything is a POST, and every POST
-    needs an Idempotency-Key. `problems` are the kinds (problems.KINDS) it may answer beyond those that any route may.
-    A `grouped` POST shares its transaction with other requests and keeps its answer under its key itself.
+    needs an Idempotency-Key. A GET that answers `str` answers a CSV file. `problems` are the kinds (problems.KINDS) it
+    may answer beyond those that any route may. A `grouped` POST shares its transaction with other requests and keeps
+    its answer under its key itself.
     """
 
     method: Literal["GET", "POST"]
@@ -82,7 +83,7 @@ class Route:
     operation: str
     summary: str
     permission: Permission
-    answer: type[BaseModel]
+    answer: type[BaseModel | str]
     handler: Handler
     params: type[BaseModel] | None = None
     body: type[BaseModel | str] | None = None
@@ -108,6 +109,8 @@ def _serve(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
         params = _params(route, request)
         if route.method == "GET":
             model = await _read(route, request, Call(principal, params))
+            if isinstance(model, str):
+                return etag.respond(request, model.encode(), CSV)
             return etag.respond(request, model.model_dump_json().encode())
         raw = await request.read()
         key = request.headers.get("Idempotency-Key")
@@ -118,6 +121,7 @@ def _serve(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
 
         async def work(database: Database | None) -> Answer:
             answer = await route.handler(Call(principal, params, body, database, key or "", digest, if_match))
+            assert not isinstance(answer, str)
             return answer if isinstance(answer, Answer) else Answer(200, answer.model_dump_json())
 
         if route.grouped:
@@ -133,7 +137,7 @@ def _serve(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
     return serve
 
 
-async def _read(route: Route, request: web.Request, call: Call) -> BaseModel:
+async def _read(route: Route, request: web.Request, call: Call) -> BaseModel | str:
     """What a GET answers: from a replica that has what the caller has written, or else from the primary."""
     lsn = request.headers.get(LSN_HEADER)
     if lsn is not None and not _LSN.match(lsn):
@@ -141,7 +145,7 @@ async def _read(route: Route, request: web.Request, call: Call) -> BaseModel:
     behind = lsn is not None and READS in request.app and await request.app[READS].must_ask_primary(lsn)
     with from_primary() if behind else contextlib.nullcontext():
         model = await route.handler(call)
-    assert isinstance(model, BaseModel)
+    assert isinstance(model, BaseModel | str)
     return model
 
 

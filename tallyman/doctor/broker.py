@@ -8,10 +8,10 @@ import secrets
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
-from tallyman.doctor.finding import Check, Finding, fail, ok
+from tallyman.doctor.certificate import expiry
+from tallyman.doctor.finding import Check, Finding, fail, ok, reason
 from wire.errors import LinkError
 from wire.mqtt import Broker, Handler, InboundMessage, MqttLink, parse_url
 from wire.topics import probe, shared
@@ -22,8 +22,8 @@ ANSWER_S: Final = 6.0
 DELIVERY_S: Final = 2.0
 """For a message to come back; brokers at the other side of the world take tenths."""
 
-EXPIRY_DAYS: Final = 21
-"""A certificate that ends sooner needs somebody now: renewals take working days."""
+LOOK_S: Final = 0.02
+"""Between two looks at a link that is coming up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,10 @@ async def check_reach(subject: BrokerSubject) -> list[Finding]:
     except TimeoutError:
         return [fail("broker", f"{broker} does not answer within {ANSWER_S:g} s", mend)]
     except OSError as error:
-        return [fail("broker", f"{broker}: {error.strerror or error}", mend)]
+        return [fail("broker", f"{broker}: {reason(error)}", mend)]
     async with _link(subject) as link:
         if not await _comes_up(link):
-            said = f"{broker} opens the connection, but: {link.down_reason or 'no answer'}"
+            said = f"{broker} opens the connection, but: {link.down_reason or f'silent for {ANSWER_S:g} s'}"
             return [fail("broker", said, "check user, password and certificates in the URL, and the broker's log")]
     return [ok("broker", f"{broker} lets us in")]
 
@@ -61,30 +61,24 @@ async def check_tls(subject: BrokerSubject) -> list[Finding]:
     if broker.tls is None:
         return [ok("  TLS", "not used (mqtt://)")]
     try:
-        return [_expiry("  TLS", await _certificate_end(broker))]
+        return [expiry("  TLS", "the broker's certificate", await _certificate(broker))]
     except ssl.SSLCertVerificationError as error:
         mend = "renew the broker's certificate, or give its CA as ?ca=FILE in the URL"
         return [fail("  TLS", f"the broker's certificate is not trusted: {error.verify_message}", mend)]
-    except (OSError, TimeoutError) as error:
-        return [fail("  TLS", f"no handshake: {error or 'no answer'}", "check that the port speaks TLS 1.2 or newer")]
+    except TimeoutError:
+        return [fail("  TLS", f"no handshake within {ANSWER_S:g} s", "check that the port speaks TLS 1.2 or newer")]
+    except OSError as error:
+        return [fail("  TLS", f"no handshake: {reason(error)}", "check that the port speaks TLS 1.2 or newer")]
 
 
-async def _certificate_end(broker: Broker) -> datetime:
+async def _certificate(broker: Broker) -> dict[str, Any]:
     async with asyncio.timeout(ANSWER_S):
         _, outgoing = await asyncio.open_connection(broker.host, broker.port, ssl=broker.tls)
-    certificate = outgoing.get_extra_info("peercert")
+    certificate: dict[str, Any] = outgoing.get_extra_info("peercert")
     outgoing.close()
     with contextlib.suppress(OSError):
         await outgoing.wait_closed()
-    return datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC)
-
-
-def _expiry(subject: str, end: datetime) -> Finding:
-    left = end - datetime.now(UTC)
-    said = f"the broker's certificate holds until {end:%Y-%m-%d}, {left.days} days"
-    if left < timedelta(days=EXPIRY_DAYS):
-        return fail(subject, said, "renew the broker's certificate now")
-    return ok(subject, said)
+    return certificate
 
 
 async def check_delivery(subject: BrokerSubject) -> list[Finding]:
@@ -120,9 +114,11 @@ async def check_shared(subject: BrokerSubject) -> list[Finding]:
     return [ok("  $share", said)]
 
 
+WITHOUT_LINK: Final = (Check("reach", check_reach), Check("TLS", check_tls))
+"""What is looked at whether or not the broker lets us in."""
+
 BROKER_CHECKS: Final = (
-    Check("reach", check_reach),
-    Check("TLS", check_tls),
+    *WITHOUT_LINK,
     Check("QoS 1", check_delivery),
     Check("retained", check_retained),
     Check("$share", check_shared),
@@ -130,13 +126,15 @@ BROKER_CHECKS: Final = (
 
 
 async def check_broker(subject: BrokerSubject) -> list[Finding]:
-    """Every row; after one that fails to connect the others have nothing to say."""
+    """Every row; where the broker does not let us in, those of WITHOUT_LINK."""
     try:
         parse_url(subject.url)
     except LinkError as error:
         return [fail("broker", str(error), "correct the URL")]
     findings: list[Finding] = []
     for check in BROKER_CHECKS:
+        if check not in WITHOUT_LINK and not findings[0].is_ok:
+            break
         try:
             findings += await check.look(subject)
         except LinkError as error:
@@ -185,12 +183,12 @@ def _link(subject: BrokerSubject) -> MqttLink:
 
 
 async def _comes_up(link: MqttLink) -> bool:
-    try:
+    """Whether the first attempt succeeds; a link would try for ever."""
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(ANSWER_S):
-            await link.wait_connected()
-    except TimeoutError:
-        return False
-    return True
+            while not (link.connected or link.down_reason):
+                await asyncio.sleep(LOOK_S)
+    return link.connected
 
 
 def _token() -> str:

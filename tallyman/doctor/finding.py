@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -27,6 +28,13 @@ def ok(subject: str, said: str) -> Finding:
 def fail(subject: str, said: str, mend: str) -> Finding:
     """Something is amiss."""
     return Finding(subject, False, said, mend)
+
+
+def reason(error: OSError) -> str:
+    """Why a connection failed, in words without the call that failed."""
+    if error.errno and (isinstance(error, ConnectionError) or type(error) is OSError):
+        return os.strerror(error.errno).lower()
+    return error.strerror or str(error)
 
 
 @dataclass(frozen=True, slots=True)

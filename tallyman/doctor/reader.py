@@ -8,22 +8,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 import time
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from readers.driver import find_driver
 from readers.errors import DriverNotFoundError, ProtocolError, ReaderError
 from readers.llrp import requests
-from readers.llrp.codec import Framer, decode, encode
-from readers.llrp.endpoint import parse_address
+from readers.llrp.client import LlrpOptions
+from readers.llrp.codec import VERSIONS, Framer, decode, encode, read_header
+from readers.llrp.endpoint import LLRP_PORT, LLRP_TLS_PORT, Address, parse_address
 from readers.llrp.message import Message
 from readers.llrp.requests import Capabilities
+from readers.read import EpcTable
 from tallyman.attach import Attached
-from tallyman.doctor.finding import Check, Finding, fail, ok
+from tallyman.doctor.certificate import expiry
+from tallyman.doctor.door import REACH_MEND, check_door
+from tallyman.doctor.finding import Check, Finding, fail, ok, reason
+from wire.clock import SystemClock
 
 ANSWER_S: Final = 5.0
 """For the connection and for each answer; a reader on the site's network needs milliseconds."""
+
+VERSION_PATIENCE_S: Final = 3.0
+"""A reader of LLRP 1.0.1 may swallow the question for 1.1 without an answer."""
 
 MAX_SKEW_S: Final = 2.0
 """Drivers map a reader's clock to ours; beyond this its own log and ours can no longer be laid side by side."""
@@ -47,6 +56,9 @@ class Examined:
     failure: str = ""
     is_busy: bool = False
     version: int = 0
+    newest_version: int = 0
+    certificate: dict[str, Any] | None = None
+    """The reader's, over TLS."""
     skew_s: float | None = None
     capabilities: Message | None = None
     antennas: dict[int, bool] = field(default_factory=dict)
@@ -55,21 +67,25 @@ class Examined:
 async def examine(reader: Attached, *, held_by_gateway: bool) -> Examined:
     """Ask one LLRP reader everything; never raises for what the reader does."""
     found = Examined(reader, held_by_gateway)
+    options = LlrpOptions.model_validate(dict(reader.settings.options))
     try:
-        address = parse_address(reader.settings.address)
+        address = parse_address(reader.settings.address, LLRP_TLS_PORT if options.tls else LLRP_PORT)
         found.address = f"{address.host}:{address.port}"
-        began_s = time.monotonic()
-        async with asyncio.timeout(ANSWER_S):
-            incoming, outgoing = await asyncio.open_connection(address.host, address.port)
-        found.connect_ms = (time.monotonic() - began_s) * 1000
+        incoming, outgoing = await _connected(found, address, options)
     except TimeoutError:
         found.failure = f"{found.address} does not answer within {ANSWER_S:g} s"
         return found
-    except (OSError, ReaderError) as error:
-        found.failure = f"{found.address or reader.settings.address}: {error}"
+    except ssl.SSLCertVerificationError as error:
+        found.failure = f"{found.address}: its certificate is not trusted: {error.verify_message}"
+        return found
+    except OSError as error:
+        found.failure = f"{found.address}: {reason(error)}"
+        return found
+    except ReaderError as error:
+        found.failure = str(error)
         return found
     try:
-        await _converse(found, _Conversation(incoming, outgoing))
+        await _converse(found, _Conversation(incoming, outgoing), may_speak_1_1=options.version == "auto")
     except TimeoutError:
         found.failure = f"connected, but gave no LLRP answer within {ANSWER_S:g} s"
     except EOFError:
@@ -83,6 +99,21 @@ async def examine(reader: Attached, *, held_by_gateway: bool) -> Examined:
     return found
 
 
+async def _connected(
+    found: Examined, address: Address, options: LlrpOptions
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    began_s = time.monotonic()
+    tls = options.tls
+    name = (tls.server_name or address.host) if tls else None
+    async with asyncio.timeout(ANSWER_S):
+        incoming, outgoing = await asyncio.open_connection(
+            address.host, address.port, ssl=tls.context() if tls else None, server_hostname=name
+        )
+    found.connect_ms = (time.monotonic() - began_s) * 1000
+    found.certificate = outgoing.get_extra_info("peercert")
+    return incoming, outgoing
+
+
 class _Conversation:
     """Messages over one connection."""
 
@@ -90,13 +121,17 @@ class _Conversation:
         self._incoming, self._outgoing = incoming, outgoing
         self._framer = Framer()
         self._heard: list[bytes] = []
+        self.version = 0
+        """Of the last message, as its header tells."""
 
     async def hear(self, *names: str) -> Message:
         """The next message of one of these names. Raises EOFError, TimeoutError, ProtocolError."""
         async with asyncio.timeout(ANSWER_S):
             while True:
                 while self._heard:
-                    message = decode(self._heard.pop(0))
+                    frame = self._heard.pop(0)
+                    self.version = read_header(frame).version
+                    message = decode(frame)
                     if message.name in names:
                         return message
                 data = await self._incoming.read(1 << 16)
@@ -110,10 +145,12 @@ class _Conversation:
         return await self.hear(f"{request.name}_RESPONSE", "ERROR_MESSAGE")
 
 
-async def _converse(found: Examined, talk: _Conversation) -> None:
-    hello = await talk.hear("READER_EVENT_NOTIFICATION")
+async def _converse(found: Examined, talk: _Conversation, *, may_speak_1_1: bool) -> None:
+    try:
+        hello = await talk.hear("READER_EVENT_NOTIFICATION")
+    finally:
+        found.version = talk.version
     now_s = time.time()
-    found.version = hello.version
     data = hello.find("ReaderEventNotificationData")
     stamp = data.find("UTCTimestamp") if data else None
     attempt = data.find("ConnectionAttemptEvent") if data else None
@@ -122,6 +159,8 @@ async def _converse(found: Examined, talk: _Conversation) -> None:
     if attempt is not None and attempt.fields["Status"] in BUSY:
         found.is_busy = True
         return
+    if may_speak_1_1:
+        found.newest_version = await _newest_version(talk)
     found.capabilities = await talk.ask(requests.get_capabilities(1))
     antennas = await talk.ask(requests.get_antennas(2))
     for one in antennas.every("AntennaProperties"):
@@ -129,12 +168,20 @@ async def _converse(found: Examined, talk: _Conversation) -> None:
     await talk.ask(Message("CLOSE_CONNECTION", 3))
 
 
+async def _newest_version(talk: _Conversation) -> int:
+    """What the reader says it speaks; 0 where it refuses the question, or swallows it, as one of 1.0.1 may."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(VERSION_PATIENCE_S):
+            answer = await talk.ask(requests.get_supported_version(4))
+            return int(answer.fields.get("SupportedVersion", 0))
+    return 0
+
+
 async def check_reach(found: Examined) -> list[Finding]:
     """Does it answer, and has it time for us?"""
     name = f"reader {found.reader.settings.name}"
     if found.failure:
-        mend = "check its power, its cable and `address` in the configuration; LLRP listens on port 5084"
-        return [fail(name, found.failure, mend)]
+        return [fail(name, found.failure, REACH_MEND)]
     if found.is_busy and not found.held_by_gateway:
         return [fail(name, "serves another client", "find what else connects to it and stop that: a reader serves one")]
     said = f"{found.address} answers in {found.connect_ms:.0f} ms"
@@ -145,17 +192,24 @@ async def check_version(found: Examined) -> list[Finding]:
     """Which LLRP does it speak?"""
     if not found.version:
         return []
-    version = LLRP_VERSIONS.get(found.version)
-    if version is None or found.version > 2:
-        said = f"speaks version {version or found.version} of the protocol"
+    newest = max(found.version, found.newest_version)
+    said = LLRP_VERSIONS.get(newest, f"version number {newest}, which nobody knows")
+    if found.version not in VERSIONS:
         return [fail("  LLRP version", said, "set the reader to LLRP 1.0.1 or 1.1")]
-    return [ok("  LLRP version", version)]
+    return [ok("  LLRP version", said)]
+
+
+async def check_tls(found: Examined) -> list[Finding]:
+    """How long does its certificate hold?"""
+    if found.certificate is None:
+        return []
+    return [expiry("  TLS", "the reader's certificate", found.certificate)]
 
 
 async def check_clock(found: Examined) -> list[Finding]:
     """Does its clock agree with this machine's?"""
     if found.skew_s is None:
-        return []
+        return [ok("  clock", "tells its uptime alone; reads take this machine's time")] if found.version else []
     said = f"{found.skew_s:+.3f} s against this machine"
     if abs(found.skew_s) > MAX_SKEW_S:
         return [fail("  clock", said, "set an NTP server on the reader, and check that this machine keeps time")]
@@ -207,6 +261,7 @@ async def check_firmware(found: Examined) -> list[Finding]:
 
 READER_CHECKS: Final = (
     Check("reach", check_reach),
+    Check("TLS", check_tls),
     Check("LLRP version", check_version),
     Check("clock", check_clock),
     Check("antennas", check_antennas),
@@ -216,20 +271,23 @@ READER_CHECKS: Final = (
 
 
 async def check_readers(readers: list[Attached], *, held_by_gateway: bool) -> list[Finding]:
-    """All readers at once; one whose driver does not speak LLRP only has its driver looked up."""
-    llrp = [reader for reader in readers if reader.driver == "llrp"]
-    examined = await asyncio.gather(*(examine(reader, held_by_gateway=held_by_gateway) for reader in llrp))
-    findings = [finding for found in examined for check in READER_CHECKS for finding in await check.look(found)]
-    return findings + [_driver(reader) for reader in readers if reader.driver != "llrp"]
+    """All readers at once: the driver's word on its options first, then LLRP readers in full, others by their door."""
+    examinations = (_check_reader(reader, held_by_gateway=held_by_gateway) for reader in readers)
+    return [finding for findings in await asyncio.gather(*examinations) for finding in findings]
 
 
-def _driver(reader: Attached) -> Finding:
+async def _check_reader(reader: Attached, *, held_by_gateway: bool) -> list[Finding]:
     name = f"reader {reader.settings.name}"
     try:
-        find_driver(reader.driver)
+        find_driver(reader.driver)(reader.settings, EpcTable(), SystemClock(), lambda _: None)
     except DriverNotFoundError as error:
-        return fail(name, str(error), "install the package that brings the driver, or correct `driver`")
-    return ok(name, f"driver {reader.driver} is installed; only LLRP readers are examined further")
+        return [fail(name, str(error), "install the package that brings the driver, or correct `driver`")]
+    except ReaderError as error:
+        return [fail(name, str(error), "correct this reader's `address` and `options` in the configuration")]
+    if reader.driver != "llrp":
+        return [await check_door(name, reader.settings.address, reader.driver)]
+    found = await examine(reader, held_by_gateway=held_by_gateway)
+    return [finding for check in READER_CHECKS for finding in await check.look(found)]
 
 
 def _ports(ports: list[int] | tuple[int, ...]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import tomllib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -15,8 +16,9 @@ from rich.text import Text
 from gateway.config import GatewayConfig
 from gateway.config import load as load_gateway
 from gateway.errors import ConfigError as GatewayConfigError
-from tallyman.attach import chosen
+from tallyman.attach import readers_of
 from tallyman.doctor.broker import BrokerSubject, check_broker
+from tallyman.doctor.door import check_scanner
 from tallyman.doctor.edge import EDGE_CHECKS, is_running
 from tallyman.doctor.finding import Finding, fail, ok
 from tallyman.doctor.reader import check_readers
@@ -30,10 +32,8 @@ _SUBJECT_WIDTH: Final = 18
 async def doctor(config: Path, console: Console | None = None) -> int:
     """Print each finding; 1 when one fails."""
     console = console or Console(highlight=False)
-    for noisy in ("wire.mqtt", "asyncio"):  # their news is what the lines say
-        logging.getLogger(noisy).setLevel(logging.CRITICAL)
     failed = total = 0
-    with console.status("examining …"):
+    with _quiet(), console.status("examining …"):
         async for finding in examine(config):
             total += 1
             failed += not finding.is_ok
@@ -43,6 +43,20 @@ async def doctor(config: Path, console: Console | None = None) -> int:
     else:
         console.print(Text(f"\nall {total} checks passed", style="bold green"))
     return 1 if failed else 0
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the links' own log: what they have to tell is what the lines say."""
+    loggers = [logging.getLogger(name) for name in ("wire.mqtt", "asyncio")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
 
 
 async def examine(config: Path) -> AsyncIterator[Finding]:
@@ -68,7 +82,9 @@ async def _gateway(path: Path) -> AsyncIterator[Finding]:
         return
     yield _summary(path, config)
     running = config.journal is not None and is_running(config.journal)
-    for finding in await check_readers(chosen(path, None, None, "", ""), held_by_gateway=running):
+    for finding in await check_readers(readers_of(config), held_by_gateway=running):
+        yield finding
+    for finding in await asyncio.gather(*map(check_scanner, config.scanners)):
         yield finding
     if config.mqtt is None:
         yield fail("broker", "none configured", 'add [mqtt] with url = "mqtt://host"')
@@ -84,8 +100,14 @@ async def _gateway(path: Path) -> AsyncIterator[Finding]:
 
 
 def _summary(path: Path, config: GatewayConfig) -> Finding:
-    said = f"{path}: gateway {config.gateway} at {config.site}, {len(config.readers)} readers"
-    return ok("configuration", f"{said}, {len(config.portals)} portals, {len(config.zones)} zones")
+    counts = (
+        ("readers", config.readers),
+        ("scanners", config.scanners),
+        ("portals", config.portals),
+        ("zones", config.zones),
+    )
+    has = ", ".join(f"{name} {len(some)}" for name, some in counts)
+    return ok("configuration", f"{path}: gateway {config.gateway} at {config.site} ({has})")
 
 
 async def _backend(path: Path) -> AsyncIterator[Finding]:

@@ -12,7 +12,7 @@ import asyncpg
 from backend.errors import MigrationError
 from backend.store.database import UNAVAILABLE
 from backend.store.migrate import read_migrations
-from tallyman.doctor.finding import Check, Finding, fail, ok
+from tallyman.doctor.finding import Check, Finding, fail, ok, reason
 
 CONNECT_S: Final = 6.0
 LEAST_VERSION: Final = 150_000
@@ -114,7 +114,8 @@ async def check_store(
     except REFUSED as error:
         return [fail(name, f"{where}: {error}", "check user, password and database name in its URL")]
     except (*UNAVAILABLE, ValueError) as error:
-        said = f"{where}: {error or 'no answer'}"
+        why = reason(error) if isinstance(error, OSError) else str(error)
+        said = f"{where}: {why or f'no answer within {CONNECT_S:g} s'}"
         return [fail(name, said, "check its URL, that it runs, and that no firewall stands between")]
     findings = [ok(name, f"{where} answers")]
     try:

@@ -4,7 +4,7 @@ import pytest
 from paho.mqtt.client import topic_matches_sub
 
 from wire.errors import TopicError
-from wire.topics import Leaf, every, parse, topic
+from wire.topics import Leaf, every, parse, probe, shared, topic, unshared
 
 LEAVES: list[Leaf] = ["events", "ack", "status", "scans", "outcomes"]
 
@@ -47,3 +47,12 @@ def test_a_name_that_mqtt_reserves_is_refused(name: str) -> None:
 def test_a_foreign_topic_is_refused(text: str) -> None:
     with pytest.raises(TopicError):
         parse(text)
+
+
+def test_shared_filters_and_probes() -> None:
+    filter_ = shared("workers", every("events"))
+    assert filter_ == "$share/workers/tallyman/1/+/gateways/+/events"
+    assert unshared(filter_) == every("events")
+    assert unshared(every("ack")) == every("ack")
+    with pytest.raises(TopicError):
+        parse(probe("a1b2"))
