@@ -56,7 +56,8 @@ class BackendConfig(BaseSettings):
 
     database_url: Annotated[str, Field(pattern=r"^postgres(ql)?://")]
     read_dsn: Annotated[str, Field(pattern=r"^postgres(ql)?://")] | None = None
-    """A replica; asked for stock and history, which then may lag behind the primary by its replication."""
+    """A replica; asked for stock and history, which then may lag behind the primary by its replication. A caller that
+    sends back the Tallyman-LSN it was answered sees what it wrote itself (backend/store/reads.py)."""
     mqtt_url: Annotated[str, Field(pattern=r"^mqtts?://")]
     http: HttpSettings = HttpSettings()
 

@@ -4,7 +4,8 @@ BackendError
 ├── StoreError
 │   ├── StoreUnavailableError   the database does not answer; trying again later may help
 │   ├── SchemaError             the schema is not the one this program needs; says which command mends it
-│   └── MigrationError          an applied migration was changed, or one is missing
+│   ├── MigrationError          an applied migration was changed, or one is missing
+│   └── FellBehindError         a reader of the outbox was away until what it had not read was deleted: it loads anew
 ├── CatalogError                a definition cannot stand: says which one and why
 │   ├── UnknownNameError        no site, zone, portal, SKU or item of that name
 │   └── ImportRefusedError      a file with faults: each with its line and column; nothing of it was imported
@@ -35,6 +36,10 @@ class SchemaError(StoreError):
 
 class MigrationError(StoreError):
     """The migrations in the database are not the ones of this program."""
+
+
+class FellBehindError(StoreError):
+    """Rows of the outbox that a reader had not read are gone."""
 
 
 class CatalogError(BackendError):

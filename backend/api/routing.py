@@ -9,8 +9,10 @@ way it raises as ProblemError.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -24,6 +26,7 @@ from backend.api.permissions import Permission, Principal
 from backend.api.problems import ProblemError
 from backend.errors import StoreUnavailableError
 from backend.store.database import UNAVAILABLE, Database
+from backend.store.reads import Reads, from_primary
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +37,14 @@ JSON: Final = "application/json"
 CSV: Final = "text/csv"
 
 KEYS: Final = web.AppKey("keys", KeyStore)
+
+READS: Final = web.AppKey("reads", Reads)
+"""Only where a replica answers what is read."""
+
+LSN_HEADER: Final = "Tallyman-LSN"
+"""Of a POST's answer: what it wrote lies before this place of the log. A GET that sends it back sees what it wrote."""
+
+_LSN: Final = re.compile(r"^[0-9A-F]{1,8}/[0-9A-F]{1,8}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +108,9 @@ def _serve(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
         principal = guard.require(request, route.permission)
         params = _params(route, request)
         if route.method == "GET":
-            model = await route.handler(Call(principal, params))
+            model = await _read(route, request, Call(principal, params))
             if isinstance(model, str):
                 return etag.respond(request, model.encode(), CSV)
-            assert isinstance(model, BaseModel)
             return etag.respond(request, model.model_dump_json().encode())
         raw = await request.read()
         key = request.headers.get("Idempotency-Key")
@@ -119,9 +129,24 @@ def _serve(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
             answer = await work(None)
         else:
             answer = await request.app[KEYS].once(principal.actor, key, digest, work)
-        return web.Response(text=answer.body, status=answer.status, content_type=JSON)
+        response = web.Response(text=answer.body, status=answer.status, content_type=JSON)
+        if READS in request.app:
+            response.headers[LSN_HEADER] = await request.app[READS].written()
+        return response
 
     return serve
+
+
+async def _read(route: Route, request: web.Request, call: Call) -> BaseModel | str:
+    """What a GET answers: from a replica that has what the caller has written, or else from the primary."""
+    lsn = request.headers.get(LSN_HEADER)
+    if lsn is not None and not _LSN.match(lsn):
+        raise ProblemError("invalid-request", f"{LSN_HEADER}: {lsn!r} is not what an answer carried")
+    behind = lsn is not None and READS in request.app and await request.app[READS].must_ask_primary(lsn)
+    with from_primary() if behind else contextlib.nullcontext():
+        model = await route.handler(call)
+    assert isinstance(model, BaseModel | str)
+    return model
 
 
 def _params(route: Route, request: web.Request) -> BaseModel | None:

@@ -26,6 +26,7 @@ from backend.api.idempotency import KeyStore
 from backend.api.permissions import Permission
 from backend.api.routing import MAX_BODY_BYTES, Route
 from backend.metrics import BackendMetrics, HttpMetrics
+from backend.store.reads import Reads
 
 TITLE: Final = "Tallyman"
 
@@ -45,6 +46,7 @@ class Served:
     keys: KeyStore
     metrics: BackendMetrics
     checks: Mapping[str, Check]
+    reads: Reads | None = None
 
 
 def make_app(served: Served) -> web.Application:
@@ -54,6 +56,8 @@ def make_app(served: Served) -> web.Application:
     )
     app[guard.GUARD] = served.guard
     app[routing.KEYS] = served.keys
+    if served.reads is not None:
+        app[routing.READS] = served.reads
     routing.mount(app, served.routes)
     document = json.dumps(openapi.document(served.routes, TITLE, version("tallyman-rfid"))).encode()
 

@@ -62,11 +62,18 @@ MOVEMENT_COLUMNS: Final = (
     "place_id",
     "decided_at",
     "confidence",
-    "detail",
+    "from_zone",
+    "method",
+    "reads",
+    "antennas",
+    "first_at",
+    "last_at",
     "document_id",
     "condition",
     "origin_id",
 )
+
+NO_EVIDENCE: Final[tuple[int | None, str | None, datetime | None, datetime | None]] = (None, None, None, None)
 
 HEALTH_ALERTS: Final[dict[str, tuple[AlertKind | None, tuple[AlertKind, ...]]]] = {
     "connected": (None, ("reader_lost", "reader_fault", "reader_overflow")),
@@ -270,63 +277,66 @@ class BatchWork:
 
     async def _note_crossings(self, admitted: Admitted, seen: Iterable[Seen]) -> None:
         """Count what crossed with its document, and what a transfer's site has seen of it."""
-        crossed: list[Crossed] = []
-        here: list[tuple[int, datetime]] = []
-        for one in seen:
-            item_id, movement = admitted.by_epc[one.epc].item_id, one.movement
-            if one.portal_id is not None and movement.direction is not None:
-                document_id = None if one.opening is None or one.unassigned else one.opening.document_id
-                crossed.append(
-                    Crossed(
-                        one.seq,
-                        item_id,
-                        one.portal_id,
-                        movement.direction,
-                        movement.observed_at,
-                        document_id,
-                        one.unassigned,
-                    )
-                )
-            if movement.direction != "out" and movement.kind != "departed":
-                here.append((item_id, movement.observed_at))
+        crossed = [
+            Crossed(
+                one.seq,
+                admitted.by_epc[one.epc].item_id,
+                one.portal_id,
+                one.movement.direction,
+                one.movement.observed_at,
+                None if one.opening is None or one.unassigned else one.opening.document_id,
+                one.unassigned,
+            )
+            for one in seen
+            if one.portal_id is not None and one.movement.direction is not None
+        ]
         await note_crossings(self.connection, self.stream.gateway, self.stream.epoch, crossed)
-        site = self.places.by_code[self.stream.site]
-        away = {item.item_id for item in admitted.all.values() if item.was_away}
-        await note_arrived(self.connection, site.site_id, [one for one in here if one[0] in away])
+        away = {epc: item.item_id for epc, item in admitted.by_epc.items() if item.was_away}
+        here = [
+            (away[one.epc], one.movement.observed_at)
+            for one in seen
+            if one.epc in away and one.movement.direction != "out" and one.movement.kind != "departed"
+        ]
+        await note_arrived(self.connection, self.places.by_code[self.stream.site].site_id, here)
 
     async def _write_movements(self, site: Site, seen: Sequence[Seen], admitted: Admitted) -> None:
         if not seen:
             return
-        gateway, epoch = self.stream.gateway, self.stream.epoch
         await self.connection.copy_records_to_table(
             "movement",
             columns=MOVEMENT_COLUMNS,
-            records=[
-                (
-                    self.now,
-                    one.movement.observed_at,
-                    gateway,
-                    epoch,
-                    one.seq,
-                    one.movement.kind,
-                    admitted.by_epc[one.epc].item_id,
-                    site.site_id,
-                    one.zone_id,
-                    one.portal_id,
-                    one.movement.direction,
-                    one.place_id,
-                    one.movement.decided_at,
-                    one.movement.confidence,
-                    _detail(one.movement),
-                    one.opening and one.opening.document_id,
-                    one.condition,
-                    one.origin_id,
-                )
-                for one in seen
-            ],
+            records=[self._row(site.site_id, one, admitted.by_epc[one.epc].item_id) for one in seen],
         )
         self.moved += len(seen)
         self.told += [self._tell(one, admitted.by_epc[one.epc]) for one in seen[-MOVEMENTS_TOLD:]]
+
+    def _row(self, site_id: int, one: Seen, item_id: int) -> tuple[Any, ...]:
+        movement, opening = one.movement, one.opening
+        evidence = NO_EVIDENCE
+        if (seen := movement.evidence) is not None:
+            evidence = seen.reads, " ".join(seen.antennas), seen.first_at, seen.last_at
+        return (
+            self.now,
+            movement.observed_at,
+            self.stream.gateway,
+            self.stream.epoch,
+            one.seq,
+            movement.kind,
+            item_id,
+            site_id,
+            one.zone_id,
+            one.portal_id,
+            movement.direction,
+            one.place_id,
+            movement.decided_at,
+            movement.confidence,
+            movement.from_zone,
+            movement.method,
+            *evidence,
+            opening and opening.document_id,
+            one.condition,
+            one.origin_id,
+        )
 
     def _tell(self, one: Seen, item: Item) -> dict[str, Any]:
         movement = one.movement
@@ -380,23 +390,6 @@ def _unknown(seq: int, movement: Movement, site: Site, what: str, code: str) -> 
     )
 
 
-def _detail(movement: Movement) -> dict[str, Any] | None:
-    evidence = movement.evidence
-    detail: dict[str, Any] = {}
-    if movement.from_zone is not None:
-        detail["from_zone"] = movement.from_zone
-    if movement.method:
-        detail["method"] = movement.method
-    if evidence is not None:
-        detail["evidence"] = {
-            "reads": evidence.reads,
-            "antennas": evidence.antennas,
-            "first_at": evidence.first_at,
-            "last_at": evidence.last_at,
-        }
-    return detail or None
-
-
 async def item_transfers(
     connection: Connection, places: Places, items: Iterable[Item], causes: Mapping[Key, Cause], now: datetime
 ) -> tuple[list[Transfer], list[Carried]]:
@@ -412,8 +405,8 @@ async def item_transfers(
 
 def left_under(places: Places, transfers: Iterable[Transfer], documents: Mapping[int, int]) -> list[Left]:
     """Units that leave a site under a document. `documents`: number of the event → document."""
-    left = []
-    for one in transfers:
+    left: list[Left] = []
+    for one in transfers if documents else ():
         document_id = documents.get(one.cause.seq) if one.cause.seq is not None else None
         taken, given = places.zone_by_id[one.taken.zone_id], places.zone_by_id[one.given.zone_id]
         if document_id is not None and taken.is_real and not given.is_real:
@@ -426,12 +419,14 @@ async def note_owed(connection: Connection, places: Places, balances: Iterable[B
     owed: list[Alert] = []
     settled: list[AlertName] = []
     for balance in balances:
+        if balance.net >= 0 and balance.net >= balance.delta:
+            continue
         zone = places.zone_by_id[balance.slot.zone_id]
         if not zone.is_real:
             continue
         if balance.net < 0:
             owed.append(Alert("owed", str(balance.balance_id), zone.site_id, {"zone": zone.code, "net": balance.net}))
-        elif balance.net - balance.delta < 0:
+        else:
             settled.append(("owed", str(balance.balance_id)))
     await clear_alerts(connection, settled, now)
     await raise_alerts(connection, owed, now)

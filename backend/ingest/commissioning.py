@@ -28,6 +28,7 @@ from backend.ingest.pallets import count_carried
 from backend.ingest.receiving import Receiving
 from backend.ledger.model import Cause
 from backend.stock.promises import post
+from backend.store import arrays
 from backend.store.database import Connection, Database
 from gs1 import checkdigit
 from gs1.element import parse_scan
@@ -173,7 +174,7 @@ async def sweep(
         once = [one.upper() for one in dict.fromkeys(epcs)]
         refused = [{"epc": one, "what": "is no tag memory: hex digits in fours"} for one in once if not _HEX.match(one)]
         tags = {bytes.fromhex(one): one for one in once if _HEX.match(one)}
-        known = {row["epc"] for row in await connection.fetch(ITEMS_SQL["find_items"], list(tags))}
+        known = {row["epc"] for row in await connection.fetch(ITEMS_SQL["find_items"], arrays.octets(tags))}
         admitted = await admit(connection, places, site, tags, {})
         refused += [{"epc": tags[tag], "what": admitted.faults[tag].reason} for tag in tags if tag in admitted.faults]
         rows, _ = sheet_of((number, {"epc": tags[tag]}) for number, tag in enumerate(admitted.by_epc, 1))

@@ -16,6 +16,7 @@ from backend.effects.identity import Named, Unnamed, of_epc
 from backend.effects.observation import Goods, Observation
 from backend.effects.timeline import Change, State, advance, is_late, splice
 from backend.ingest.pallet_names import names_pallet, with_contents
+from backend.store import arrays
 from backend.store.database import Connection, Queries, Record
 
 SQL = Queries.beside(__file__)
@@ -80,9 +81,15 @@ async def admit(
 ) -> Admitted:
     """Lock the items of these EPCs and identities, making those that are new and can be named.
 
-    New ones come first and in the order of their EPCs, then all are locked by number: the one lock order.
+    Where none is new and none a pallet, one statement does. Else new ones come first and in the order of their EPCs,
+    then all are locked by number, with whatever was ever on a pallet: the one lock order.
     """
     admitted = Admitted()
+    if epcs and not named and not any(map(names_pallet, epcs)):
+        known = _items(places, await connection.fetch(SQL["lock_known"], arrays.octets(epcs), len(epcs)))
+        admitted.by_epc = {item.epc: item for item in known if item.epc is not None}
+        if known:
+            return admitted
     ids = await _find(connection, epcs, named)
     unknown_epcs = [epc for epc in epcs if epc not in ids]
     unknown_names = {identity: name for identity, name in named.items() if identity not in ids}
@@ -105,7 +112,9 @@ async def admit(
 async def _find(connection: Connection, epcs: Collection[bytes], named: Collection[str]) -> dict[bytes | str, int]:
     ids: dict[bytes | str, int] = {}
     if epcs:
-        ids.update((row["epc"], row["item_id"]) for row in await connection.fetch(SQL["find_items"], list(epcs)))
+        ids.update(
+            (row["epc"], row["item_id"]) for row in await connection.fetch(SQL["find_items"], arrays.octets(epcs))
+        )
     if named:
         rows = await connection.fetch(SQL["find_identities"], list(named))
         ids.update((row["identity"], row["item_id"]) for row in rows)
@@ -167,30 +176,34 @@ async def make(connection: Connection, new: Sequence[NewItem]) -> None:
 
 async def lock(connection: Connection, places: Places, item_ids: Iterable[int]) -> dict[int, Item]:
     """Items with their states, locked in the order of their numbers."""
-    rows = await connection.fetch(SQL["lock_items"], sorted(set(item_ids)))
-    return {
-        row["item_id"]: Item(
+    rows = await connection.fetch(SQL["lock_items"], arrays.numbers(sorted(set(item_ids))))
+    return {item.item_id: item for item in _items(places, rows)}
+
+
+def _items(places: Places, rows: Iterable[Record]) -> list[Item]:
+    zones = places.zone_by_id
+    return [
+        Item(
             row["item_id"],
             row["epc"],
             row["identity"],
             row["sku"],
             state_of(places, row),
             row["zone_id"],
-            was_away=not places.zone_by_id[row["zone_id"]].is_real,
+            was_away=not zones[row["zone_id"]].is_real,
             contained=row["contained"],
             rides=row["rides"],
         )
         for row in rows
-    }
+    ]
 
 
 def state_of(places: Places, row: Record) -> State:
     """The state that a row of an item holds."""
-    zone_id = row["zone_id"]
-    observed_at = row["observed_at"]
+    zone_id, sku_id, observed_at = row["zone_id"], row["sku_id"], row["observed_at"]
     return State(
         None if places.zone_by_id[zone_id].kind in UNPLACED_KINDS else zone_id,
-        None if row["sku_id"] is None else Goods(row["sku_id"], row["lot_id"], row["quantity"]),
+        None if sku_id is None else Goods(sku_id, row["lot_id"], row["quantity"]),
         row["condition"],
         row["origin_zone_id"],
         row["left_at"],
@@ -238,19 +251,19 @@ async def save(connection: Connection, items: Sequence[Item]) -> None:
     keys = [state.key or (None, None, None, None) for state in states]
     await connection.execute(
         SQL["save_items"],
-        [item.item_id for item in items],
-        [item.unplaced_in if item.state.place_id is None else item.state.place_id for item in items],
-        [state.goods and state.goods.sku_id for state in states],
-        [state.goods and state.goods.lot_id for state in states],
-        [state.goods.quantity if state.goods else 1 for state in states],
-        [state.origin_id for state in states],
-        [state.condition for state in states],
-        [state.left_at for state in states],
-        [state.present for state in states],
-        [key[0] for key in keys],
-        [key[1] for key in keys],
-        [key[2] for key in keys],
-        [key[3] for key in keys],
+        arrays.numbers([item.item_id for item in items]),
+        arrays.numbers([item.unplaced_in if item.state.place_id is None else item.state.place_id for item in items]),
+        arrays.numbers([state.goods and state.goods.sku_id for state in states]),
+        arrays.numbers([state.goods and state.goods.lot_id for state in states]),
+        arrays.numbers([state.goods.quantity if state.goods else 1 for state in states]),
+        arrays.numbers([state.origin_id for state in states]),
+        arrays.texts([state.condition for state in states]),
+        arrays.instants([state.left_at for state in states]),
+        arrays.truths([state.present for state in states]),
+        arrays.instants([key[0] for key in keys]),
+        arrays.texts([key[1] for key in keys]),
+        arrays.texts([key[2] for key in keys]),
+        arrays.numbers([key[3] for key in keys]),
     )
 
 

@@ -20,7 +20,7 @@ SELECT pg_notify('tallyman_outbox', '')
 
 -- name: find_items
 -- Items that these EPCs are known by.
-SELECT item_id, epc FROM item WHERE epc = ANY ($1::bytea[])
+SELECT item_id, epc FROM unnest((SELECT $1::text::bytea[])) AS tag (epc) JOIN item USING (epc)
 
 -- name: find_identities
 -- Items that these identities are known by.
@@ -48,16 +48,30 @@ RETURNING item_id, epc, identity
 -- Items with the state that their observations left, locked in the order of their numbers.
 SELECT item_id, epc, item.identity, item.sku_id, sku.code AS sku, lot_id, quantity, origin_zone_id, zone_id, condition,
        left_at, present, observed_at, gateway, epoch, seq, contained, rides
-FROM item LEFT JOIN sku ON sku.sku_id = item.sku_id
-WHERE item_id = ANY ($1::bigint[]) ORDER BY item_id FOR NO KEY UPDATE OF item
+FROM unnest((SELECT $1::text::bigint[])) AS thing (item_id) JOIN item USING (item_id) LEFT JOIN sku ON sku.sku_id = item.sku_id
+ORDER BY item_id FOR NO KEY UPDATE OF item
+
+-- name: lock_known
+-- The items that all of these EPCs are known by, as lock_items gives them; nothing, and nothing locked, where one of
+-- them is new.
+WITH known AS MATERIALIZED (
+    SELECT item_id FROM unnest((SELECT $1::text::bytea[])) AS tag (epc) JOIN item USING (epc)
+)
+SELECT item_id, epc, item.identity, item.sku_id, sku.code AS sku, lot_id, quantity, origin_zone_id, zone_id, condition,
+       left_at, present, observed_at, gateway, epoch, seq, contained, rides
+FROM known JOIN item USING (item_id) LEFT JOIN sku ON sku.sku_id = item.sku_id
+WHERE (SELECT count(*) FROM known) = $2
+ORDER BY item_id FOR NO KEY UPDATE OF item
 
 -- name: save_items
--- The state of items after their observations, by parallel arrays.
+-- The state of items after their observations, by parallel arrays. The array behind the sub-select keeps the plan what
+-- it must be however many items there are: one look-up for each.
 UPDATE item SET zone_id = s.zone_id, sku_id = s.sku_id, lot_id = s.lot_id, quantity = s.quantity,
     origin_zone_id = s.origin_id, condition = s.condition, left_at = s.left_at, present = s.present,
     observed_at = s.observed_at, gateway = s.gateway, epoch = s.epoch, seq = s.seq
-FROM unnest($1::bigint[], $2::int[], $3::int[], $4::int[], $5::int[], $6::int[], $7::text[], $8::timestamptz[],
-            $9::bool[], $10::timestamptz[], $11::text[], $12::text[], $13::bigint[])
+FROM unnest((SELECT $1::text::bigint[]), $2::text::int[], $3::text::int[], $4::text::int[], $5::text::int[],
+            $6::text::int[], $7::text::text[], $8::text::timestamptz[], $9::text::bool[], $10::text::timestamptz[],
+            $11::text::text[], $12::text::text[], $13::text::bigint[])
     AS s (item_id, zone_id, sku_id, lot_id, quantity, origin_id, condition, left_at, present, observed_at, gateway,
           epoch, seq)
 WHERE item.item_id = s.item_id

@@ -28,6 +28,7 @@ from backend.ingest.pallet_names import with_contents
 from backend.ingest.pallets import count_carried
 from backend.ledger.model import SELLABLE, Cause, Slot, Transfer
 from backend.stock.promises import post
+from backend.store import arrays
 from backend.store.database import Connection, Queries
 
 SQL: Final = Queries(Path(__file__).with_name("receiving.sql"))
@@ -156,7 +157,7 @@ class Receiving:
     async def _find(
         self, words: Sequence[Word], pallets: Iterable[str]
     ) -> tuple[Mapping[bytes, int], Mapping[str, int]]:
-        epcs = await self.connection.fetch(ITEMS_SQL["find_items"], [word.thing.epc for word in words])
+        epcs = await self.connection.fetch(ITEMS_SQL["find_items"], arrays.octets([word.thing.epc for word in words]))
         names = {word.thing.identity for word in words if word.thing.identity is not None}
         identities = await self.connection.fetch(ITEMS_SQL["find_identities"], [*names, *pallets])
         return (

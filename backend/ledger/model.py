@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -52,10 +51,11 @@ class Balance(NamedTuple):
     delta: int
 
 
-def deltas(transfers: Iterable[Transfer]) -> list[tuple[Slot, int]]:
+def deltas(transfers: Iterable[Transfer]) -> dict[Slot, int]:
     """What transfers add to each balance they touch, in lock order; 0 where they cancel each other."""
-    total: Counter[Slot] = Counter()
+    total: dict[Slot, int] = {}
     for transfer in transfers:
-        total[transfer.taken] -= transfer.quantity
-        total[transfer.given] += transfer.quantity
-    return sorted(total.items())
+        taken, given, quantity = transfer[1:4]
+        total[taken] = total.get(taken, 0) - quantity
+        total[given] = total.get(given, 0) + quantity
+    return {slot: total[slot] for slot in sorted(total)}

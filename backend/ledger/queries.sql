@@ -1,27 +1,21 @@
 -- name: change_balances
--- Add deltas to balances, by parallel arrays in lock order, making those that are missing; tell the outbox of each.
-WITH change AS (
-    SELECT * FROM unnest($1::int[], $2::int[], $3::int[], $4::int[], $5::text[], $6::bigint[])
-        AS c (site_id, zone_id, sku_id, lot_id, condition, delta)
-), moved AS (
+-- Add deltas to balances, by parallel arrays in lock order, making those that are missing. The outbox is told once for
+-- each site, by the balances' numbers: what they are and hold is read where somebody wants to know it. Answers the
+-- numbers and what they hold now, in the same order.
+WITH moved AS (
     INSERT INTO balance (site_id, zone_id, sku_id, lot_id, condition, net)
-    SELECT site_id, zone_id, sku_id, lot_id, condition, delta FROM change
+    SELECT * FROM unnest($1::text::int[], $2::text::int[], $3::text::int[], $4::text::int[], $5::text::text[],
+                         $6::text::bigint[])
     ON CONFLICT (site_id, zone_id, sku_id, lot_id, condition) DO UPDATE SET net = balance.net + excluded.net
     RETURNING balance_id, site_id, zone_id, sku_id, lot_id, condition, net
 ), told AS (
     INSERT INTO outbox (recorded_at, kind, key, payload)
-    SELECT $7, 'stock', site.code || '/' || sku.code, jsonb_build_object(
-        'site', site.code, 'zone', zone.code, 'sku', sku.code, 'lot', lot.code, 'condition', moved.condition,
-        'delta', change.delta, 'net', moved.net)
-    FROM change
-    JOIN moved USING (zone_id, sku_id, lot_id, condition)
-    JOIN site ON site.site_id = change.site_id
-    JOIN zone ON zone.zone_id = change.zone_id
-    JOIN sku ON sku.sku_id = change.sku_id
-    JOIN lot ON lot.lot_id = change.lot_id
-    WHERE change.delta <> 0
+    SELECT $7, 'stock', site.code, jsonb_build_object('balances', array_agg(balance_id))
+    FROM moved JOIN site USING (site_id) GROUP BY site.code
 )
-SELECT balance_id, zone_id, sku_id, lot_id, condition, net FROM moved
+SELECT array_agg(balance_id ORDER BY zone_id, sku_id, lot_id, condition COLLATE "C") AS balance_ids,
+       array_agg(net ORDER BY zone_id, sku_id, lot_id, condition COLLATE "C") AS nets
+FROM moved
 
 -- name: balance_differences
 -- Balances that are not the sum of their postings, and postings of a balance that does not exist.

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from backend.catalog.model import Places
-from backend.ledger.model import Balance, Slot, Transfer, deltas
+from backend.ledger.model import Balance, Transfer, deltas
+from backend.store import arrays
 from backend.store.database import Connection, Queries
 
 SQL = Queries.beside(__file__)
@@ -40,22 +41,23 @@ async def post(
         return []
     changes = deltas(transfers)
     zones = places.zone_by_id
-    slots = [slot for slot, _ in changes]
-    rows = await connection.fetch(
+    zone_ids, sku_ids, lot_ids, conditions = zip(*changes, strict=True)
+    row = await connection.fetchrow(
         SQL["change_balances"],
-        [zones[slot.zone_id].site_id for slot in slots],
-        [slot.zone_id for slot in slots],
-        [slot.sku_id for slot in slots],
-        [slot.lot_id for slot in slots],
-        [slot.condition for slot in slots],
-        [delta for _, delta in changes],
+        arrays.numbers([zones[zone_id].site_id for zone_id in zone_ids]),
+        arrays.numbers(zone_ids),
+        arrays.numbers(sku_ids),
+        arrays.numbers(lot_ids),
+        arrays.texts(conditions),
+        arrays.numbers(changes.values()),
         recorded_at,
     )
-    by_slot = dict(changes)
-    touched: dict[Slot, Balance] = {}
-    for balance_id, zone_id, sku_id, lot_id, condition, net in (tuple(row.values()) for row in rows):
-        slot = Slot(zone_id, sku_id, lot_id, condition)
-        touched[slot] = Balance(balance_id, slot, net, by_slot[slot])
+    assert row is not None
+    balances = [
+        Balance(balance_id, slot, net, delta)
+        for balance_id, (slot, delta), net in zip(row["balance_ids"], changes.items(), row["nets"], strict=True)
+    ]
+    ids = dict(zip(changes, row["balance_ids"], strict=True))
     await connection.copy_records_to_table(
         "posting",
         columns=POSTING_COLUMNS,
@@ -63,8 +65,8 @@ async def post(
             (
                 recorded_at,
                 observed_at,
-                touched[taken].balance_id,
-                touched[given].balance_id,
+                ids[taken],
+                ids[given],
                 quantity,
                 item_id,
                 cause.reason,
@@ -79,4 +81,4 @@ async def post(
             for observed_at, taken, given, quantity, item_id, cause, reverses_id in transfers
         ],
     )
-    return list(touched.values())
+    return balances

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any, Final, NamedTuple, Protocol, cast
 
 import asyncpg
 
 from backend.catalog.model import VIRTUAL_KINDS
+from backend.errors import FellBehindError
 from backend.ingest import views as ingest_views
 from backend.live.picture import MOVEMENTS_KEPT
 from backend.live.protocol import LiveAlert, LiveGateway, LiveSite, LiveStock, Surroundings
@@ -115,15 +116,19 @@ class Feed:
         return [LiveStock(**row) for row in stock], latest
 
     async def read(self) -> tuple[list[LiveStock], list[MovementView]]:
-        """Where stock changed since the last read, with what it is now, and the latest movements since."""
-        touched: set[tuple[str, str, str]] = set()
+        """Where stock changed since the last read, with what it is now, and the latest movements since.
+
+        Raises FellBehindError when some of what came since was trimmed before it was read.
+        """
+        before = self._place
+        touched: set[int] = set()
         told: list[Any] = []
         while True:
             rows = await self._connection.fetch(SQL["outbox_behind"], *self._place, ROWS_PER_READ)
             for row in rows:
                 payload = row["payload"]
                 if row["kind"] == "stock":
-                    touched.add((payload["site"], payload["zone"], payload["sku"]))
+                    touched.update(payload["balances"])
                 elif row["kind"] == "movement":
                     told += payload["movements"][-MOVEMENTS_KEPT:]
             del told[:-MOVEMENTS_KEPT]
@@ -131,14 +136,15 @@ class Feed:
                 self._place = Place(rows[-1]["xid"], rows[-1]["outbox_id"])
             if len(rows) < ROWS_PER_READ:
                 break
+        trimmed = await self._connection.fetchrow(SQL["outbox_trimmed"])
+        if trimmed is not None and Place(trimmed["trimmed_xid"], trimmed["trimmed_id"]) > before:
+            raise FellBehindError("the outbox was trimmed beyond what was read of it")
         return await self._now_at(touched), [MovementView.model_validate(one) for one in told]
 
-    async def _now_at(self, touched: Iterable[tuple[str, str, str]]) -> list[LiveStock]:
-        places = sorted(touched)
-        if not places:
+    async def _now_at(self, balances: Collection[int]) -> list[LiveStock]:
+        if not balances:
             return []
-        sites, zones, skus = (list(column) for column in zip(*places, strict=True))
-        rows = await self._connection.fetch(SQL["stock_at"], sites, zones, skus, HIDDEN_KINDS)
+        rows = await self._connection.fetch(SQL["stock_at"], list(balances), HIDDEN_KINDS)
         return [LiveStock(**row) for row in rows]
 
     async def surroundings(self) -> Surroundings:

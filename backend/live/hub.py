@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from backend.errors import FellBehindError
 from backend.live.feed import Feed
 from backend.live.picture import Picture
 from backend.live.protocol import Beat
@@ -60,6 +61,9 @@ class Hub:
                         logger.info("live feed is back")
                         down = False
                     await self._follow(feed)
+            except FellBehindError as error:
+                logger.warning("live feed loads everything anew: %s", error)
+                continue
             except UNAVAILABLE as error:
                 if not down:
                     logger.warning("live feed lost: %s", error)

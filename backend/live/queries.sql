@@ -10,6 +10,25 @@ WHERE (xid, outbox_id) > ($1::xid8, $2::bigint) AND xid < pg_snapshot_xmin(pg_cu
 ORDER BY xid, outbox_id
 LIMIT $3
 
+-- name: trim_outbox
+-- Delete the oldest rows, of at most so many those recorded before an instant, and note how far; answers their number.
+WITH oldest AS (
+    SELECT outbox_id, recorded_at FROM outbox ORDER BY outbox_id LIMIT $2
+), gone AS (
+    DELETE FROM outbox USING oldest
+    WHERE outbox.outbox_id = oldest.outbox_id AND oldest.recorded_at < $1
+    RETURNING xid, outbox.outbox_id
+), noted AS (
+    UPDATE store SET trimmed_xid = xid, trimmed_id = outbox_id
+    FROM (SELECT xid, outbox_id FROM gone ORDER BY xid DESC, outbox_id DESC LIMIT 1) AS newest
+    WHERE (xid, outbox_id) > (trimmed_xid, trimmed_id)
+)
+SELECT count(*) FROM gone
+
+-- name: outbox_trimmed
+-- The last row that was trimmed, in the order in which rows are read.
+SELECT trimmed_xid, trimmed_id FROM store
+
 -- name: all_stock
 -- Units by site, zone and SKU, of the zones that the page shows.
 SELECT site.code AS site, zone.code AS zone, sku.code AS sku, sum(net)::bigint AS net
@@ -23,14 +42,15 @@ HAVING sum(net) <> 0
 ORDER BY site.code, zone.code, sku.code
 
 -- name: stock_at
--- Units now at the places and SKUs given, zero where there are none, of the zones that the page shows.
-SELECT asked.site, asked.zone, asked.sku, coalesce(sum(balance.net), 0)::bigint AS net
-FROM unnest($1::text[], $2::text[], $3::text[]) AS asked (site, zone, sku)
-JOIN site ON site.code = asked.site
-JOIN zone ON zone.site_id = site.site_id AND zone.code = asked.zone AND zone.kind <> ALL ($4::text[])
-JOIN sku ON sku.code = asked.sku
-LEFT JOIN balance ON balance.site_id = site.site_id AND balance.zone_id = zone.zone_id AND balance.sku_id = sku.sku_id
-GROUP BY asked.site, asked.zone, asked.sku
+-- Units now where these balances are, zero where there are none any more, of the zones that the page shows.
+SELECT site.code AS site, zone.code AS zone, sku.code AS sku, sum(balance.net)::bigint AS net
+FROM (SELECT DISTINCT site_id, zone_id, sku_id FROM balance WHERE balance_id = ANY ($1::bigint[])) AS touched
+JOIN balance USING (site_id, zone_id, sku_id)
+JOIN site USING (site_id)
+JOIN zone USING (zone_id)
+JOIN sku ON sku.sku_id = touched.sku_id
+WHERE zone.kind <> ALL ($2::text[])
+GROUP BY site.code, zone.code, sku.code
 
 -- name: sites_and_zones
 -- The house as the page lays it out, of the zones that the page shows.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
@@ -48,12 +47,17 @@ class Shortage(NamedTuple):
 
 def shelf_deltas(places: Places, changes: Iterable[tuple[Slot, int]]) -> dict[Shelf, int]:
     """What changes of balances add to what each site holds; a move inside a site adds nothing and is left out."""
-    total: Counter[Shelf] = Counter()
-    for slot, delta in changes:
-        zone = places.zone_by_id[slot.zone_id]
-        if zone.is_real:
-            total[Shelf(zone.site_id, slot.sku_id, slot.lot_id, slot.condition)] += delta
-    return {shelf: delta for shelf, delta in sorted(total.items()) if delta}
+    zones = places.zone_by_id
+    site_of: dict[int, int | None] = {}
+    total: dict[Shelf, int] = {}
+    for (zone_id, sku_id, lot_id, condition), delta in changes:
+        if zone_id not in site_of:
+            site_of[zone_id] = zones[zone_id].site_id if zones[zone_id].is_real else None
+        site_id = site_of[zone_id]
+        if site_id is not None:
+            shelf = Shelf(site_id, sku_id, lot_id, condition)
+            total[shelf] = total.get(shelf, 0) + delta
+    return {shelf: total[shelf] for shelf in sorted(shelf for shelf, delta in total.items() if delta)}
 
 
 def shorten(lacking: int, holders: Sequence[Held]) -> list[Shortage]:

@@ -1,6 +1,14 @@
 -- name: stock_rows
 -- Units by the columns asked for, behind the row given; real zones alone unless virtual ones are wanted. At a past
--- instant: the net now, without what was observed after it.
+-- instant: the net now, without what was observed after it. What is asked stands in a table of one row, and the SKU is
+-- a range of all or one: so one plan serves every question and is kept, where planning took five times as long as running.
+WITH asked AS MATERIALIZED (
+    SELECT $2::text AS site, $3::text AS zone, $4::text AS sku, $5::text AS lot, $6::text AS condition,
+           $7::boolean AS virtual, $8::timestamptz AS as_of, $10::text IS NULL AS from_start,
+           CASE WHEN $4 IS NULL THEN 0 ELSE coalesce((SELECT sku_id FROM sku WHERE code = $4), 0) END AS from_sku_id,
+           CASE WHEN $4 IS NULL THEN 2147483647
+                ELSE coalesce((SELECT sku_id FROM sku WHERE code = $4), 0) END AS to_sku_id
+)
 SELECT site, zone, sku, lot, condition, expires_on, sum(net)::bigint AS units
 FROM (
     SELECT CASE WHEN 'site' = ANY ($1::text[]) THEN site.code END AS site,
@@ -9,27 +17,27 @@ FROM (
            CASE WHEN 'lot' = ANY ($1) THEN lot.code END AS lot,
            CASE WHEN 'condition' = ANY ($1) THEN balance.condition END AS condition,
            CASE WHEN 'lot' = ANY ($1) THEN lot.expires_on END AS expires_on,
-           balance.net - CASE WHEN $8::timestamptz IS NULL THEN 0 ELSE
+           balance.net - CASE WHEN (SELECT as_of FROM asked) IS NULL THEN 0 ELSE
                coalesce((SELECT sum(quantity) FROM posting
-                         WHERE to_balance_id = balance.balance_id AND observed_at > $8), 0)
+                         WHERE to_balance_id = balance.balance_id AND observed_at > (SELECT as_of FROM asked)), 0)
                - coalesce((SELECT sum(quantity) FROM posting
-                           WHERE from_balance_id = balance.balance_id AND observed_at > $8), 0)
+                           WHERE from_balance_id = balance.balance_id AND observed_at > (SELECT as_of FROM asked)), 0)
            END AS net
     FROM balance
     JOIN site USING (site_id)
     JOIN zone USING (zone_id)
     JOIN sku USING (sku_id)
     JOIN lot USING (lot_id)
-    WHERE ($2::text IS NULL OR site.code = $2)
-      AND ($3::text IS NULL OR zone.code = $3)
-      AND ($4::text IS NULL OR sku.code = $4)
-      AND ($5::text IS NULL OR lot.code = $5)
-      AND ($6::text IS NULL OR balance.condition = $6)
-      AND ($7 OR zone.kind <> ALL ($9::text[]))
+    WHERE ((SELECT asked.site FROM asked) IS NULL OR site.code = (SELECT asked.site FROM asked))
+      AND ((SELECT asked.zone FROM asked) IS NULL OR zone.code = (SELECT asked.zone FROM asked))
+      AND balance.sku_id BETWEEN (SELECT from_sku_id FROM asked) AND (SELECT to_sku_id FROM asked)
+      AND ((SELECT asked.lot FROM asked) IS NULL OR lot.code = (SELECT asked.lot FROM asked))
+      AND ((SELECT asked.condition FROM asked) IS NULL OR balance.condition = (SELECT asked.condition FROM asked))
+      AND ((SELECT virtual FROM asked) OR zone.kind <> ALL ($9::text[]))
 ) AS counted
 GROUP BY site, zone, sku, lot, condition, expires_on
 HAVING sum(net) <> 0
-   AND ($10::text IS NULL
+   AND ((SELECT from_start FROM asked)
         OR (coalesce(site, ''), coalesce(zone, ''), coalesce(sku, ''), coalesce(lot, ''), coalesce(condition, ''))
            > ($10, $11::text, $12::text, $13::text, $14::text))
 ORDER BY coalesce(site, ''), coalesce(zone, ''), coalesce(sku, ''), coalesce(lot, ''), coalesce(condition, '')
@@ -87,7 +95,7 @@ LIMIT $6
 -- name: recent_movements
 -- Movements, newest first as they came in, below the one given.
 SELECT m.recorded_at, m.observed_at, m.decided_at, m.gateway, m.epoch, m.seq, m.kind, item.epc, sku.code AS sku,
-       site.code AS site, zone.code AS zone, m.detail ->> 'from_zone' AS from_zone, portal.code AS portal, m.direction,
+       site.code AS site, zone.code AS zone, m.from_zone, portal.code AS portal, m.direction,
        m.confidence
 FROM movement AS m
 JOIN item USING (item_id)

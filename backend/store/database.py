@@ -142,6 +142,7 @@ class Database:
                 max_size=max_connections,
                 command_timeout=COMMAND_TIMEOUT_S,
                 init=_prepare,
+                reset=_keep,
                 # jit costs more to plan than the batch statements take to run
                 server_settings={"timezone": "UTC", "application_name": "tallyman", "jit": "off"},
             )
@@ -192,6 +193,11 @@ async def _prepare(connection: Connection) -> None:
         decoder=lambda data: from_json(data[1:]),
         format="binary",
     )
+
+
+async def _keep(connection: Connection) -> None:
+    """Give a connection back as it is: locks and settings end with their transactions here, a listener ends its own
+    listening. asyncpg would else ask the server to forget all of it after each use, as long as a short read takes."""
 
 
 async def _close(pool: Pool) -> None:

@@ -117,7 +117,7 @@ async def test_a_transaction_that_commits_late_is_not_passed_over(
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(1.5):
                     await page.until(socket, lambda page: len(page.movements) == 1)
-            await served.house.tell(connection, "stock", "k", {"site": "jakarta", "zone": "dock", "sku": "CASE"})
+            await served.house.tell(connection, "stock", "k", {"balances": []})
     async with session.ws_connect(f"/api/v1/live?seq={page.seq}") as socket:
         await page.until(socket, lambda page: len(page.movements) == 1)
 

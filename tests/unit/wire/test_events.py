@@ -146,3 +146,26 @@ def test_times_become_utc() -> None:
     moved = arrival(observed_at=jakarta, decided_at=jakarta)
     assert moved.observed_at.utcoffset() == timedelta(0)
     assert moved == arrival()
+
+
+@pytest.mark.parametrize("offset_h", [0, 7, -5])
+def test_an_instant_means_the_same_however_its_zone_is_written(offset_h: int) -> None:
+    """UTC is parsed in one pass, any other offset piece by piece: neither may differ in what is understood."""
+    there = timezone(timedelta(hours=offset_h))
+    event = json.loads(encode(arrival()))
+    event |= {"observed_at": AT.astimezone(there).isoformat(), "decided_at": AT.astimezone(there).isoformat()}
+    payload = encode_batch("north", "g1", EPOCH, 1, AT.isoformat(), [json.dumps(event).encode()])
+    received = decode_upstream(payload)
+    assert isinstance(received, ReceivedBatch)
+    (movement,) = received.events
+    assert isinstance(movement, Movement)
+    assert movement == arrival()
+    assert movement.observed_at.utcoffset() == timedelta(0)
+
+
+def test_what_is_not_strictly_typed_is_still_understood() -> None:
+    event = json.loads(encode(arrival())) | {"confidence": "0.5"}
+    payload = encode_batch("north", "g1", EPOCH, 1, AT.isoformat(), [json.dumps(event).encode()])
+    received = decode_upstream(payload)
+    assert isinstance(received, ReceivedBatch)
+    assert received.events == (arrival(confidence=0.5),)

@@ -1,0 +1,126 @@
+"""Reads from a real standby: what a caller wrote itself it sees, however far the replica is behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import asyncpg
+import pytest
+from aiohttp import web
+
+from backend.api.guard import Guard
+from backend.api.idempotency import KeyStore
+from backend.api.server import Served, make_app
+from backend.app import all_routes
+from backend.ingest.service import IngestService
+from backend.metrics import BackendMetrics
+from backend.orders.granter import Granter
+from backend.store.database import Database
+from backend.store.reads import Reads
+from tests.postgres import START, _answer, _binaries
+from wire.clock import ScaledClock
+
+
+@dataclass
+class Pair:
+    """A served store whose reads go to a standby."""
+
+    session: aiohttp.ClientSession
+    standby: asyncpg.Connection
+
+    async def add(self, code: str) -> str:
+        """Import a site; where its transaction ended."""
+        async with self.session.post(
+            "/api/v1/imports/sites",
+            data=f"code,name,region,time_zone\n{code},,,UTC\n",
+            headers={"Idempotency-Key": code, "Content-Type": "text/csv"},
+        ) as response:
+            assert response.status == 200, await response.text()
+            return response.headers["Tallyman-LSN"]
+
+    async def sites(self, lsn: str | None = None) -> set[str]:
+        async with self.session.get("/api/v1/sites", headers={"Tallyman-LSN": lsn} if lsn else {}) as response:
+            assert response.status == 200, await response.text()
+            return {one["code"] for one in (await response.json())["rows"]}
+
+
+@pytest.fixture
+async def standby_dsn(postgres_server: str, database_url: str) -> AsyncIterator[str]:
+    """A standby of the session's server, and its view of the test's database."""
+    user = "nobody" if os.geteuid() == 0 else None
+    folder = Path(tempfile.mkdtemp(prefix="tallyman-pg-"))
+    if user is not None:
+        shutil.chown(folder, user)
+    binaries = _binaries()
+    socket_dir = postgres_server.rsplit("=", 1)[1]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "user": user, "cwd": folder}
+    await asyncio.to_thread(
+        subprocess.run,
+        [binaries / "pg_basebackup", "-h", socket_dir, "-U", "postgres", "-D", folder / "data", "-R", "-c", "fast"],
+        check=True,
+        **quiet,
+    )
+    settings = ["listen_addresses=", f"unix_socket_directories={folder}", "fsync=off"]
+    server = subprocess.Popen(  # noqa: ASYNC220  # it outlives the call
+        [binaries / "postgres", "-D", folder / "data", *(part for one in settings for part in ("-c", one))], **quiet
+    )
+    dsn = database_url.replace(socket_dir, str(folder))
+    try:
+        await _answer(dsn, server)
+        yield dsn
+    finally:
+        server.terminate()
+        server.wait(30)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+async def pair(database_url: str, standby_dsn: str) -> AsyncIterator[Pair]:
+    clock = ScaledClock(START)
+    async with Database.open(database_url) as primary, Database.open(standby_dsn) as replica:
+        reads, granter = Reads(primary, replica), Granter(primary, clock)
+        routes = all_routes(primary, reads.database, IngestService(primary, clock), granter, clock)
+        served = Served(routes, Guard(), KeyStore(primary, clock), BackendMetrics(), {}, reads)
+        runner = web.AppRunner(make_app(served), access_log=None, shutdown_timeout=1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        standby = await asyncpg.connect(standby_dsn)
+        try:
+            async with aiohttp.ClientSession(f"http://127.0.0.1:{runner.addresses[0][1]}") as session:
+                yield Pair(session, standby)
+        finally:
+            await standby.close()
+            await runner.cleanup()
+
+
+async def test_a_caller_reads_what_it_wrote_though_the_replica_is_behind(pair: Pair) -> None:
+    first = await pair.add("FIRST")
+    assert await pair.sites(first) == {"FIRST"}
+    await pair.standby.execute("SELECT pg_wal_replay_pause()")
+    second = await pair.add("SECOND")
+    assert await pair.sites() == {"FIRST"}, "without the header the replica answers"
+    assert await pair.sites(second) == {"FIRST", "SECOND"}, "the primary answers"
+    assert await pair.sites(first) == {"FIRST"}, "the replica has this much, and the same connection asks it again"
+
+
+async def test_a_replica_that_catches_up_meanwhile_answers(pair: Pair) -> None:
+    await pair.standby.execute("SELECT pg_wal_replay_pause()")
+    written = await pair.add("DRUM")
+    asked = asyncio.create_task(pair.sites(written))
+    await asyncio.sleep(0.05)
+    await pair.standby.execute("SELECT pg_wal_replay_resume()")
+    assert await asked == {"DRUM"}
+
+
+async def test_a_place_that_no_answer_carried_is_refused(pair: Pair) -> None:
+    async with pair.session.get("/api/v1/sites", headers={"Tallyman-LSN": "soon"}) as response:
+        assert response.status == 400
+        assert "Tallyman-LSN" in (await response.json())["detail"]
