@@ -20,6 +20,7 @@ from aiohttp import web
 import backend.alerts.routes
 import backend.catalog.routes
 import backend.channels.routes
+import backend.counts.routes
 import backend.documents.routes
 import backend.ingest.departure_routes
 import backend.ingest.reversal_routes
@@ -124,6 +125,7 @@ def all_routes(
         *backend.ingest.departure_routes.routes(clock),
         *backend.ingest.reversal_routes.routes(clock),
         *backend.returns.routes.routes(replica, clock),
+        *backend.counts.routes.routes(database, replica, clock),
     ]
 
 

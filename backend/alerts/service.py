@@ -25,6 +25,8 @@ AlertKind = Literal[
     "transfer_late",
     "transfer_missing",
     "inspection_overdue",
+    "count_variance",
+    "count_repeat",
 ]
 """Why somebody should look, and what the key names:
 
@@ -43,6 +45,8 @@ AlertKind = Literal[
 | transfer_late        | a transfer has not come when it was promised                    | document               |
 | transfer_missing     | a transfer ended with things that never came: until settled     | document               |
 | inspection_overdue   | returned goods wait longer than their site allows               | site                   |
+| count_variance       | a closed count differs beyond its tolerance: until approved     | count                  |
+| count_repeat         | a SKU in a zone differed in several of its last counts          | zone/SKU, by number    |
 """
 
 AlertName = tuple[AlertKind, str]
