@@ -75,7 +75,8 @@ class _Desk:
         code = call.params.code
         async with call.database.transaction() as connection:
             count = await service.lock_count(connection, code)
-            etag.require_match(call.if_match, await views.count(call.database, code))
+            if call.if_match is not None:
+                etag.require_match(call.if_match, await views.count(call.database, code))
             await service.change_count(
                 connection, self.clock, count, call.body.event, call.principal, partial=call.body.partial
             )

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from backend.api.idempotency import Answer
 from backend.api.paging import Page
 from backend.api.permissions import Permission
+from backend.api.problems import ProblemError
 from backend.api.routing import Call, Route
 from backend.orders import service
 from backend.orders.granter import Granter
+from backend.orders.picks import PickList, pick_list
 from backend.orders.reserving import Keyed, NewOrder, OrderLine, Request
-from backend.orders.views import ChangeBody, GrantedView, OrderBody, OrderCode, OrderHead, OrderParams, OrderView
+from backend.orders.views import (
+    BulkBody,
+    BulkOutcome,
+    BulkView,
+    ChangeBody,
+    GrantedView,
+    OrderBody,
+    OrderCode,
+    OrderHead,
+    OrderParams,
+    OrderView,
+)
 from backend.store.database import Database
 from wire.clock import Clock
 
@@ -25,11 +39,24 @@ def routes(database: Database, replica: Database, granter: Granter, clock: Clock
 
     async def change(call: Call) -> OrderView:
         assert call.database is not None
-        return await service.change(call.database, clock, call.params.code, call.body.event)
+        return await service.change(call.database, clock, call.params.code, call.body.event, call.if_match)
 
     async def get_order(call: Call) -> OrderView:
         async with database.snapshot() as connection:
             return await service.read_order(connection, call.params.code)
+
+    async def reserve_many(call: Call) -> BulkView:
+        body: BulkBody = call.body
+        requests = [
+            Request(_order(one), call.principal.actor, Keyed(f"{call.key}/{place}", call.digest))
+            for place, one in enumerate(body.orders)
+        ]
+        outcomes = await asyncio.gather(*(_outcome(granter, one) for one in requests))
+        return BulkView(outcomes=outcomes)
+
+    async def get_picks(call: Call) -> PickList:
+        async with database.snapshot() as connection:
+            return await pick_list(connection, call.params.code)
 
     async def list_orders(call: Call) -> Page[OrderHead]:
         return await service.list_orders(replica, call.params)
@@ -49,14 +76,25 @@ def routes(database: Database, replica: Database, granter: Granter, clock: Clock
         ),
         Route(
             method="POST",
+            path="/api/v1/order-batches",
+            operation="reserve_orders",
+            summary="Reserve stock for many orders, each with its own outcome",
+            permission=Permission.ORDERS_RESERVE,
+            answer=BulkView,
+            body=BulkBody,
+            grouped=True,
+            handler=reserve_many,
+        ),
+        Route(
+            method="POST",
             path="/api/v1/orders/{code}/events",
             operation="change_order",
-            summary="Confirm or cancel an order",
+            summary="Confirm, pack or cancel an order",
             permission=Permission.ORDERS_CHANGE,
             answer=OrderView,
             params=OrderCode,
             body=ChangeBody,
-            problems=("not-found", "wrong-state"),
+            problems=("not-found", "wrong-state", "changed-meanwhile"),
             handler=change,
         ),
         Route(
@@ -80,7 +118,29 @@ def routes(database: Database, replica: Database, granter: Granter, clock: Clock
             problems=("not-found",),
             handler=get_order,
         ),
+        Route(
+            method="GET",
+            path="/api/v1/orders/{code}/picks",
+            operation="list_picks",
+            summary="Where to pick what an order was promised: pick faces first, things by EPC",
+            permission=Permission.ORDERS_READ,
+            answer=PickList,
+            params=OrderCode,
+            problems=("not-found", "wrong-state"),
+            handler=get_picks,
+        ),
     ]
+
+
+async def _outcome(granter: Granter, request: Request) -> BulkOutcome:
+    """One order's outcome; what stands in its way is told, not raised."""
+    code = request.order.code
+    try:
+        granted = await granter.reserve(request)
+    except ProblemError as error:
+        return BulkOutcome(order=code, problem=error.document())
+    view = GrantedView.model_validate_json(granted.body) if isinstance(granted, Answer) else granted
+    return BulkOutcome(order=code, granted=view)
 
 
 def _order(body: Any) -> NewOrder:
