@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
-from datetime import datetime
 from typing import Any
 
 import aiohttp
@@ -12,21 +11,9 @@ import pytest
 from backend.ingest.service import IngestService
 from backend.ingest.verify import verify
 from backend.store.database import Database
-from tests.house import CASE_GTIN, GTIN, Gateway, arrived, at, crossed, furnish, place, scan, stock, tag
+from tests.house import CASE_GTIN, GTIN, Gateway, SetClock, arrived, at, crossed, furnish, place, scan, stock, tag
 from tests.integration.test_documents import Clerk
 from tests.serving import serving
-from wire.clock import ScaledClock
-
-
-class SetClock(ScaledClock):
-    """A clock that stands until it is set."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        super().__init__(at(seconds))
-
-    def now(self) -> datetime:
-        return at(self.seconds)
 
 
 @pytest.fixture

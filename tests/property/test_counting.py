@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -35,25 +34,13 @@ from backend.ingest.verify import verify
 from backend.ingest.words import UnitsWord, say
 from backend.ledger.model import Cause, Slot
 from backend.store.database import Database
-from tests.house import Gateway, arrived, at, crossed, furnish, tag
+from tests.house import Gateway, SetClock, arrived, at, crossed, furnish, tag
 from wire.events import Movement
 
 ZONES = ("dock", "rack", "shelf")
 GONE = "gone"
 OUT = "out"
 APPROVER = Principal("approver", "lead", EVERYTHING)
-
-
-class SetClock:
-    """A clock that stands until it is set."""
-
-    seconds = 5.0
-
-    def now(self) -> datetime:
-        return at(self.seconds)
-
-    async def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
 
 
 @dataclass
@@ -194,7 +181,7 @@ async def run(database_url: str, world: World) -> None:
         if not await database.pool.fetchval("SELECT count(*) FROM site"):
             await furnish(database)
             await put_skus(database, [SkuSpec("NUT", "A nut")])
-        clock = SetClock()
+        clock = SetClock(5)
         service = IngestService(database, clock)
         await Gateway(service, "a", "first").say(*(arrived(one.serial, one.start, 1) for one in world.things))
         await move_units(database, [(1, "supplier", zone, units) for zone, units in world.units.items()])
