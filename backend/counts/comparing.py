@@ -29,18 +29,15 @@ from backend.ledger.model import Slot
 TICK: Final = timedelta(microseconds=1)
 """The ledger's instants are this fine."""
 
-Cell = tuple[int, int]
-"""Zone and SKU: what a round counts anew, or not."""
-
 
 class Scope(NamedTuple):
-    """What a count is about. `rounds`: when each round opened, the first first. `anew`: the round that counts a cell
-    anew, 1 where none does. `real`: the zones of any site where goods can stand."""
+    """What a count is about. `rounds`: when each round opened, the first first. `anew`: the round that counts a zone's
+    SKU anew, 1 where none does. `real`: the zones of any site where goods can stand."""
 
     zones: frozenset[int]
     skus: frozenset[int] | None
     rounds: Sequence[datetime]
-    anew: Mapping[Cell, int]
+    anew: Mapping[tuple[int, int], int]
     real: frozenset[int]
 
     def holds(self, zone_id: int, sku_id: int) -> bool:

@@ -87,19 +87,25 @@ async def read_scope(connection: Connection, places: Places, count: Record) -> S
     )
 
 
-async def look(connection: Connection, places: Places, count: Record, scope: Scope) -> Look:
-    """Compare a count with the ledger as it stands. The caller holds the count's lock; things are locked here, so that
-    nothing is said of them between the look and what follows from it."""
+async def look(
+    connection: Connection, places: Places, count: Record, scope: Scope, *, lock_things: bool = False
+) -> Look:
+    """Compare a count with the ledger as it stands. The caller holds the count's lock. `lock_things`: nothing is said
+    of things between this look and what the caller does about it."""
     finds = await _finds(connection, places, count, scope)
     outcome = Outcome()
     things: dict[int, Thing] = {}
-    unlotted = {row["sku_id"]: row["lot_id"] for row in await connection.fetch(SQL["unlotted"])}
     since = min((span.started_at for spans in finds.spans.values() for span in spans.values()), default=None)
     if since is not None and "things" in SUBJECTS[count["subject"]]:
-        things = await _things(connection, places, count, finds, since)
+        ids = await _near(connection, count, finds, since)
+        if lock_things:
+            await lock(connection, places, ids)
+        things = await _things(connection, count, finds, since, ids)
         compare_things(scope, finds.spans["things"], finds.reads, things.values(), outcome)
     if since is not None and "units" in SUBJECTS[count["subject"]]:
         heaps = await _heaps(connection, count, since)
+        told = sorted({heap.slot.sku_id for heap in heaps} | {word.sku_id for word in finds.words})
+        unlotted = {row["sku_id"]: row["lot_id"] for row in await connection.fetch(SQL["unlotted"], told)}
         compare_units(scope, finds.spans["units"], finds.words, heaps, unlotted, outcome)
     skus = sorted({slot.sku_id for slot, _ in outcome.lines})
     values = {row["sku_id"]: row["unit_value_minor"] for row in await connection.fetch(SQL["values"], skus)}
@@ -184,13 +190,16 @@ async def _lot(connection: Connection, sku_id: int, code: str | None) -> int | N
     return (await lot_ids(connection, {(sku_id, code): None}))[sku_id, code]
 
 
-async def _things(
-    connection: Connection, places: Places, count: Record, finds: Finds, since: datetime
-) -> dict[int, Thing]:
-    """What the ledger says of the things that were read, and of all that could have been."""
+async def _near(connection: Connection, count: Record, finds: Finds, since: datetime) -> list[int]:
+    """The things that were read, and all that could have been."""
     near = await connection.fetch(SQL["things_near"], count["zone_ids"], count["sku_ids"], since)
-    ids = sorted({row["item_id"] for row in near} | {read.item_id for read in finds.reads})
-    await lock(connection, places, ids)
+    return sorted({row["item_id"] for row in near} | {read.item_id for read in finds.reads})
+
+
+async def _things(
+    connection: Connection, count: Record, finds: Finds, since: datetime, ids: Sequence[int]
+) -> dict[int, Thing]:
+    """What the ledger says of things."""
     # what is older than this is one sum: a thing that left then lingers no more when the count begins
     earliest = min([since, *(read.at for read in finds.reads)]) - LINGER
     paths = _paths(await connection.fetch(SQL["thing_paths"], ids, earliest))

@@ -139,8 +139,8 @@ FROM posting WHERE from_balance_id = ANY ($1) AND item_id IS NULL AND observed_a
 ORDER BY at
 
 -- name: unlotted
--- The lot of each SKU for stock whose lot nobody knows.
-SELECT sku_id, lot_id FROM lot WHERE code = ''
+-- The lot of SKUs for stock whose lot nobody knows.
+SELECT sku_id, lot_id FROM lot WHERE code = '' AND sku_id = ANY ($1::int[])
 
 -- name: values
 -- What one unit of SKUs is worth.

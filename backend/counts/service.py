@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
-from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from datetime import datetime
+from typing import NamedTuple
 
 from backend.alerts.service import Alert, AlertName, clear_alerts, raise_alerts
 from backend.api.permissions import Principal
@@ -19,14 +19,12 @@ from backend.counts.comparing import Found, Surplus
 from backend.counts.evidence import SQL, Look, look, read_scope
 from backend.counts.model import LIFE, LOOK_BACK, CountEvent, Rule, Subject, is_repeat
 from backend.documents.service import note_arrived
+from backend.ingest.batch import MAX_SKEW
 from backend.ingest.items import admit
 from backend.ingest.words import ThingWord, UnitsWord, say
 from backend.ledger.model import Cause
 from backend.store.database import Connection, Database, Record
 from wire.clock import Clock
-
-SKEW: Final = timedelta(seconds=300)
-"""How far a handheld's clock may run ahead: as far as a gateway's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +201,7 @@ async def record_pass(database: Database, clock: Clock, code: str, found: Pass, 
 def _require_times(found: Pass, opened_at: datetime, now: datetime) -> None:
     if found.started_at < opened_at:
         raise ProblemError("refused", f"it began before the round opened at {opened_at.isoformat()}")
-    if not found.started_at <= found.ended_at <= now + SKEW:
+    if not found.started_at <= found.ended_at <= now + MAX_SKEW:
         raise ProblemError("refused", "it ends before it began, or in the future: check the clock of the device")
     for at in (*(read.at for read in found.reads or ()), *(word.at for word in found.units or ())):
         if not found.started_at <= at <= found.ended_at:
@@ -299,7 +297,7 @@ async def _close(connection: Connection, count: Record, now: datetime, actor: st
 
 async def _approve(connection: Connection, count: Record, now: datetime, who: Principal) -> None:
     places = await read_places(connection)
-    found = await look(connection, places, count, await read_scope(connection, places, count))
+    found = await look(connection, places, count, await read_scope(connection, places, count), lock_things=True)
     within = found.difference.within(count["tolerance_units"], count["tolerance_value_minor"])
     if not within and who.actor in found.finds.operators:
         raise ProblemError(
