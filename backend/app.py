@@ -22,11 +22,13 @@ import backend.catalog.routes
 import backend.channels.routes
 import backend.counts.routes
 import backend.documents.routes
+import backend.ingest.commission_routes
 import backend.ingest.departure_routes
 import backend.ingest.reversal_routes
 import backend.ingest.routes
 import backend.orders.routes
 import backend.returns.routes
+import backend.stock.lot_routes
 import backend.stock.routes
 from backend.api.guard import Guard
 from backend.api.idempotency import KeyStore
@@ -43,6 +45,7 @@ from backend.metrics import BackendMetrics
 from backend.orders import service as orders
 from backend.orders.granter import Granter
 from backend.returns import service as returns
+from backend.stock import lots
 from backend.store.database import UNAVAILABLE, Database
 from backend.store.migrate import ensure_partitions, read_migrations
 from wire.clock import Clock
@@ -100,6 +103,7 @@ async def run_backend(
                 orders.keep_up(database, clock),
                 documents.keep_up(database, clock),
                 returns.keep_up(database, clock),
+                lots.keep_up(database, clock),
             )
             tasks = [group.create_task(one) for one in running]
             logger.info("serving url=%s", url)
@@ -117,12 +121,14 @@ def all_routes(
     return [
         *backend.catalog.routes.routes(replica),
         *backend.stock.routes.routes(replica),
+        *backend.stock.lot_routes.routes(replica, clock),
         *backend.ingest.routes.routes(database, service, clock),
         *backend.alerts.routes.routes(database),
         *backend.channels.routes.routes(database, clock),
         *backend.orders.routes.routes(database, replica, granter, clock),
         *backend.documents.routes.routes(database, replica, clock),
         *backend.ingest.departure_routes.routes(clock),
+        *backend.ingest.commission_routes.routes(database, clock),
         *backend.ingest.reversal_routes.routes(clock),
         *backend.returns.routes.routes(replica, clock),
         *backend.counts.routes.routes(database, replica, clock),

@@ -23,7 +23,7 @@ from readers.llrp.message import Message, Parameter
 from readers.llrp.report import ReportDecoder
 from readers.read import EpcTable
 
-BOUNDS = {1: 4.0, 50: 20.0, 500: 70.0}
+BOUNDS = {1: 3.5, 50: 18.0, 500: 70.0}
 """Tags a report → the least ratio to sllurp: below what a busy machine gives, above what a slip would leave."""
 
 TAGS = 5_000

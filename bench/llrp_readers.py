@@ -1,10 +1,10 @@
 """Two hundred LLRP readers into one gateway process on one core: 40,000 reads a second over TCP, none lost.
 
 The gateway is the program that is shipped, with its journal and without a broker, which it does not need to judge; the
-readers are another process on another core (llrp_load). Every reader sees 200 tags of its own, each once a second; ten
-readers stand at doors, the others watch eight zones. What the readers sent is counted against what the judgement took,
-to the last read. Lateness is from the instant of the oldest read of a delivery to the delivery: readers look every
-50 ms, and a report waits until it is full.
+readers are `tallyman simulate` on another core. Every reader sees 200 tags of its own, each once a second; ten readers
+stand at doors, the others watch eight zones. A steady reader's reads are numbered by their times, so what came in shows
+what was sent from the first read to the last; that is counted against what the judgement took. Lateness is from the
+instant of the oldest read of a delivery to the delivery: readers look every 50 ms, and a report waits until it is full.
 """
 
 from __future__ import annotations
@@ -16,10 +16,8 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from unittest.mock import patch
 
 import numpy as np
@@ -30,6 +28,7 @@ from gateway.config import GatewayConfig
 from gateway.stats import GatewayStats
 from gateway.supervisor import Supervisor
 from readers.read import ReadBatch, ReaderEvent
+from simulators.llrp.steady import SteadyTags
 from wire.clock import SystemClock
 
 READERS: Final = 200
@@ -42,26 +41,41 @@ SETTLE_S: Final = 12.0
 """Until every tag has arrived and its first window is learnt."""
 MEASURED_S: Final = 10.0
 START_S: Final = 60.0
+DRAIN_S: Final = 1.0
 
+NUMBERS: Final = SteadyTags(TAGS, RATE_HZ, len(PORTS))
+"""Says which number a read has."""
+
+PROGRAM: Final = "from tallyman.cli import main; main()"
 ALL: Final = 1.0
 NO_BROKER: Final = "mqtt://127.0.0.1:1"
 
 
 class WatchedSupervisor(Supervisor):
-    """The supervisor, and how late its deliveries were."""
+    """The supervisor, and what its deliveries say of the readers. There is one at a time."""
 
-    late_ms: list[float] = []  # noqa: RUF012  # of all: there is one
+    late_ms: ClassVar[list[float]] = []
+    numbers: ClassVar[dict[str, tuple[int, int]]] = {}
+    """Of each reader: the numbers of its first and its last read."""
 
     def deliver(self, event: ReaderEvent) -> None:
         if isinstance(event, ReadBatch):
-            self.late_ms.append((event.received_at_us - int(event.reads["at_us"][0])) / 1e3)
+            first_us, last_us = int(event.reads["at_us"][0]), int(event.reads["at_us"][-1])
+            self.late_ms.append((event.received_at_us - first_us) / 1e3)
+            first = self.numbers[event.reader][0] if event.reader in self.numbers else NUMBERS.number_at(first_us)
+            self.numbers[event.reader] = first, NUMBERS.number_at(last_us)
         super().deliver(event)
 
+    @classmethod
+    def sent(cls) -> int:
+        """How many reads the readers sent from their first to their last."""
+        return sum(last - first + 1 for first, last in cls.numbers.values())
 
-def config(ports: list[int], every_n: int, journal: Path) -> GatewayConfig:
+
+def config(addresses: list[str], every_n: int, journal: Path) -> GatewayConfig:
     """The gateway of all these readers."""
     readers: list[dict[str, Any]] = []
-    for number, port in enumerate(ports):
+    for number, address in enumerate(addresses):
         door = number if number < DOORS else None
         views = [
             {"port": each, "zone": f"Z{number % ZONES}"}
@@ -70,7 +84,7 @@ def config(ports: list[int], every_n: int, journal: Path) -> GatewayConfig:
             for each in PORTS
         ]
         options = {"report_every_n": every_n}
-        readers.append({"name": f"r{number}", "address": f"127.0.0.1:{port}", "antennas": views, "options": options})
+        readers.append({"name": f"r{number}", "address": address, "antennas": views, "options": options})
     return GatewayConfig.model_validate(
         {
             "site": "LOAD",
@@ -84,54 +98,41 @@ def config(ports: list[int], every_n: int, journal: Path) -> GatewayConfig:
     )
 
 
-@asynccontextmanager
-async def load(core: int, every_n: int) -> AsyncIterator[tuple[list[int], asyncio.subprocess.Process]]:
-    """The readers' process, and their ports."""
-    numbers = map(str, (core, READERS, TAGS, RATE_HZ, every_n))
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.llrp_load", *numbers, stdin=pipe, stdout=pipe
-    )
+async def load(core: int, every_n: int) -> tuple[list[str], asyncio.subprocess.Process]:
+    """The readers' addresses, and their process."""
+    settings = {"readers": READERS, "tags": TAGS, "rate-hz": RATE_HZ, "report-tags": every_n}
+    options = [text for name, value in settings.items() for text in (f"--{name}", str(value))]
+    command = [sys.executable, "-c", PROGRAM, "simulate", *options, "--json"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    os.sched_setaffinity(process.pid, {core})
     assert process.stdout is not None
-    try:
-        yield json.loads(await process.stdout.readline()), process
-    finally:
-        process.kill()
-        await process.wait()
-
-
-async def ended(process: asyncio.subprocess.Process) -> int:
-    """Have the readers send no more; how many reads they sent."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(b"\n")
-    return int(json.loads(await process.stdout.readline()))
+    return list(json.loads(await process.stdout.readline()).values()), process
 
 
 async def measured(cores: tuple[int, int], every_n: int) -> list[Case]:
     """One load, from the first connection to the last read."""
     stats, stop = GatewayStats(), asyncio.Event()
+    WatchedSupervisor.numbers.clear()
+    addresses, process = await load(cores[1], every_n)
     with tempfile.TemporaryDirectory(prefix="tm-bench-") as folder:
-        async with load(cores[1], every_n) as (ports, process):
-            settings = config(ports, every_n, Path(folder) / "journal.sqlite")
-            running = asyncio.create_task(gateway.app.run_gateway(settings, SystemClock(), stop=stop, stats=stats))
-            async with asyncio.timeout(START_S):
-                while sum(stats.readers.values()) < READERS:
-                    await asyncio.sleep(0.1)
-            await asyncio.sleep(SETTLE_S)
-            WatchedSupervisor.late_ms.clear()
-            began_s, cpu_s, reads, late = time.perf_counter(), time.process_time(), stats.reads, stats.late
-            await asyncio.sleep(MEASURED_S)
-            span_s, cpu_s = time.perf_counter() - began_s, time.process_time() - cpu_s
-            reads, late = stats.reads - reads, stats.late - late
-            waits_ms = np.percentile(WatchedSupervisor.late_ms, (50, 99, 100)).tolist()
-            sent = await ended(process)
-            async with asyncio.timeout(START_S):
-                while stats.reads < sent and stats.dropped_reads == 0:
-                    await asyncio.sleep(0.1)
-            received = stats.reads
-            stop.set()
-            await running
+        settings = config(addresses, every_n, Path(folder) / "journal.sqlite")
+        running = asyncio.create_task(gateway.app.run_gateway(settings, SystemClock(), stop=stop, stats=stats))
+        async with asyncio.timeout(START_S):
+            while sum(stats.readers.values()) < READERS:
+                await asyncio.sleep(0.1)
+        await asyncio.sleep(SETTLE_S)
+        WatchedSupervisor.late_ms.clear()
+        began_s, cpu_s, reads, late = time.perf_counter(), time.process_time(), stats.reads, stats.late
+        await asyncio.sleep(MEASURED_S)
+        span_s, cpu_s = time.perf_counter() - began_s, time.process_time() - cpu_s
+        reads, late = stats.reads - reads, stats.late - late
+        waits_ms = np.percentile(WatchedSupervisor.late_ms, (50, 99, 100)).tolist()
+        process.terminate()
+        await process.wait()
+        await asyncio.sleep(DRAIN_S)
+        stop.set()
+        await running
+    received, sent = stats.reads, WatchedSupervisor.sent()
     name = f"{every_n} tag{'s' * (every_n > 1)} a report"
     return [
         Case(f"{name}: reads judged of those sent", received, "reads", "sent", sent, ALL),

@@ -28,8 +28,8 @@ counted beside it as (sightings, looks) spent inside, (n, 2), older ones fading.
 
 The problem and the rim of falling read rates: Jeffery, Garofalakis, Franklin, "Adaptive Cleaning for RFID Data
 Streams", VLDB 2006. The filter: the forward algorithm (Rabiner 1989). The chances below were fitted once, on simulated
-movements at other speeds, read rates and seeds than those of bench/smoothing.py; those of `hidden` on static tags at a
-real dock door.
+movements at other pallet speeds, read rates and seeds than those of bench/smoothing.py; those of `hidden` were taken
+from static tags at a real dock door (docs/accuracy.md).
 """
 
 from __future__ import annotations
@@ -41,6 +41,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.grid import Floats, Ints
+from gateway.records import take
+
+Looks = NDArray[np.int16] | Ints
 
 LOOK_US: Final = 500_000
 """Antennas cycle: several reads within one visit say no more than one. Most cycles of four antennas end within this."""
@@ -49,10 +52,10 @@ HORIZON: Final = 240
 """Looks of silence that are told apart: two minutes, the default longest window. Longer silence counts as this much."""
 
 POSITIONS: Final = ("absent", "entering", "inside", "edge", "leaving", "hidden")
-SHARE: Final = (0.0, 0.72, 1.0, 0.17, 0.17, 0.03)
+SHARE: Final = (0.0, 0.22, 1.0, 0.35, 0.2, 0.03)
 """What part of its read rate a tag has in each position."""
 
-LEAVES: Final = (2e-6, 6.3e-3, 5e-2)
+LEAVES: Final = (5e-5, 6.8e-3, 4e-2)
 """Chance in a look that a tag inside, RESTING, SLOW or FAST, begins to leave."""
 
 HIDES: Final = (1.0, 1.0, 0.0)
@@ -67,25 +70,25 @@ REAPPEARS: Final = 2.5e-2
 """Chance in a look that a hidden tag is readable again: 20 s on average."""
 
 HIDDEN_LEAVES: Final = 0.2
-EDGE_PACE: Final = 62.0
-ENTER_PACE: Final = 2.3
-RETURN_PACE: Final = 3.7
+EDGE_PACE: Final = 48.0
+ENTER_PACE: Final = 0.95
+RETURN_PACE: Final = 1.5
 """Multiples of LEAVES: how much readier a tag changes its position while hidden, at the rim, entering and absent."""
 
-TURNS: Final = 0.065
+TURNS: Final = 0.028
 """Of the steps at the rim, those that go back."""
 
-APPEARS: Final = 0.44
+APPEARS: Final = 0.46
 """Of the returns, those that are inside at once."""
 
-CHANGES_PACE: Final = 2.6e-4
+CHANGES_PACE: Final = 5.8e-4
 """Chance in a look that a tag begins to rest, or to move."""
 
-FIRST_RATE: Final = 0.2
-FIRST_LOOKS: Final = 17.0
+FIRST_RATE: Final = 0.035
+FIRST_LOOKS: Final = 1.9
 """What is believed of a read rate before the first look, and how many looks that counts as."""
 
-MEMORY_SIGHTINGS: Final = 28.0
+MEMORY_SIGHTINGS: Final = 39.0
 """Older sightings fade from the rate: a tag put behind others must be able to change it."""
 
 FIRST_ABSENCE: Final = 20
@@ -127,29 +130,35 @@ def chain(pace: int, rate: float) -> NDArray[np.float64]:
 
 
 class Model:
-    """The chains through up to HORIZON looks, for each of RATES; shared by all tags and never changed."""
+    """The chains through up to HORIZON looks, for each of RATES; shared by all tags and never changed.
+
+    Tables have one entry for each step: a read rate and a number of looks (see `_steps`).
+    """
 
     def __init__(self) -> None:
         chains = np.array([[chain(pace, rate) for pace in range(PACES)] for rate in RATES])
         seen = np.clip(RATES[:, None] * np.array(SHARE), 0.0, MOST_CERTAIN)[:, None, None, :]
         missed, sighted = chains * (1.0 - seen), chains * seen
         shape = (len(RATES), HORIZON + 1)
-        self._through = np.zeros((*shape, PACES, PRESENT, PRESENT), np.float32)
-        self._stays = np.zeros((*shape, STATES), np.float32)
-        self._goes = np.zeros((*shape, STATES), np.float32)
-        self._first = np.zeros((len(RATES), PACES, PRESENT))
+        through = np.zeros((*shape, PACES, PRESENT, PRESENT), np.float32)
+        # Of each present position: the chance of silence after which the tag is absent (0), or still present (1).
+        silence = np.zeros((*shape, 2, STATES), np.float32)
+        first = np.zeros((len(RATES), PACES, PRESENT))
         silent = np.broadcast_to(np.eye(len(POSITIONS)), missed.shape)
         for looks in range(HORIZON + 1):
-            self._stays[:, looks] = silent[..., 1:, 1:].sum(axis=-1).reshape(len(RATES), STATES)
-            self._goes[:, looks] = silent[..., 1:, 0].reshape(len(RATES), STATES)
+            silence[:, looks, 0] = silent[..., 1:, 0].reshape(len(RATES), STATES)
+            silence[:, looks, 1] = silent[..., 1:, 1:].sum(axis=-1).reshape(len(RATES), STATES)
             then_seen = silent @ sighted
             if looks < HORIZON:
-                self._through[:, looks + 1] = then_seen[..., 1:, 1:]
+                through[:, looks + 1] = then_seen[..., 1:, 1:]
             if looks == FIRST_ABSENCE:
-                self._first[:] = then_seen[..., 0, 1:]
+                first[:] = then_seen[..., 0, 1:]
             silent = silent @ missed
-        self._first /= self._first.sum(axis=2, keepdims=True) * PACES
-        self._keeps_inside = chains[:, :, INSIDE + 1, INSIDE + 1]
+        self._through = through.reshape(-1, PACES, PRESENT, PRESENT)
+        self._silence = silence.reshape(-1, 2, STATES)
+        self._first = first / (first.sum(axis=2, keepdims=True) * PACES)
+        self._stays = _stays(chains[:, :, INSIDE + 1, INSIDE + 1]).reshape(-1, PACES)
+        self._changed = (1.0 - (1.0 - CHANGES_PACE) ** np.arange(HORIZON + 1)).astype(np.float32)
 
     def first(self) -> tuple[Floats, Floats]:
         """Belief and counts of a tag that was sighted for the first time: shapes (STATES,) and (2,)."""
@@ -159,44 +168,68 @@ class Model:
     def sighted(self, belief: Floats, counts: Floats, looks: Ints) -> tuple[Floats, Floats]:
         """The belief and counts of tags that were sighted again, `looks` (at least 1) after the sighting before."""
         looks = np.minimum(looks, HORIZON)
-        rates = _rate_bin(counts)
+        step = _steps(counts, looks)
         before = belief.reshape(-1, PACES, PRESENT)
-        after = np.einsum("nmi,nmij->nmj", before, self._through[rates, looks])
-        total = after.sum(axis=(1, 2))
-        counts = self._counted(before, counts, looks, rates, total)
-        after /= total[:, None, None]
-        changed = (1.0 - (1.0 - CHANGES_PACE) ** looks)[:, None, None]
-        mixed = (1.0 - changed) * after + changed * after.mean(axis=1, keepdims=True)
-        return mixed.reshape(-1, STATES).astype(np.float32), counts
+        after = np.einsum("nmi,nmij->nmj", before, self._through.take(step, axis=0))
+        total = np.einsum("nmj->n", after)
+        stayed = np.einsum("nm,nm->n", before[:, :, INSIDE], self._stays.take(step, axis=0))
+        changed = self._changed.take(looks)
+        of_all_paces = np.einsum("nmj->nj", after) * (changed / (total * np.float32(PACES)))[:, None]
+        after = after.reshape(-1, STATES) * ((np.float32(1.0) - changed) / total)[:, None]
+        after += np.concatenate((of_all_paces,) * PACES, axis=1)
+        return after, _counted(counts, looks, stayed / total)
 
-    def _counted(self, before: Floats, counts: Floats, looks: Ints, rates: Ints, total: Floats) -> Floats:
-        """Count the looks by the chance that the tag was inside all the time: misses elsewhere say nothing."""
-        stayed = (before[:, :, INSIDE] * self._keeps_inside[rates] ** looks[:, None]).sum(axis=1)
-        weight = stayed * (1.0 - RATES[rates]) ** (looks - 1) * RATES[rates] / total
-        kept = counts * (1.0 - weight / MEMORY_SIGHTINGS)[:, None]
-        added = weight[:, None] * np.stack((np.ones(len(looks)), looks), axis=1)
-        counted: Floats = (kept + added).astype(np.float32)
-        return counted
-
-    def absent(self, belief: Floats, counts: Floats, looks: Ints) -> NDArray[np.float64]:
+    def absent(self, belief: Floats, counts: Floats, looks: Ints) -> Floats:
         """The probability that tags are absent after `looks` without a sighting."""
-        at = _rate_bin(counts), np.minimum(looks, HORIZON)
-        goes = (belief * self._goes[at]).sum(axis=1, dtype=np.float64)
-        stays = (belief * self._stays[at]).sum(axis=1, dtype=np.float64)
-        absent: NDArray[np.float64] = goes / (goes + stays)
+        return self._absent(belief, _steps(counts, np.minimum(looks, HORIZON)))
+
+    def _absent(self, belief: Floats, step: Ints) -> Floats:
+        weights = np.einsum("ns,nks->nk", belief, self._silence.take(step, axis=0))
+        absent: Floats = weights[:, 0] / (weights[:, 0] + weights[:, 1])
         return absent
 
     def looks_until_absent(self, belief: Floats, counts: Floats, error: float) -> Ints:
         """After how many looks without a sighting the probability of absence reaches 1 - error; HORIZON + 1 where it
         does not within HORIZON."""
-        low = np.zeros(len(belief), np.int64)
-        high = np.full(len(belief), HORIZON + 1)
-        while (high - low > 1).any():
-            middle = np.maximum((low + high) // 2, 1)
-            reached = self.absent(belief, counts, middle) >= 1.0 - error
-            high = np.where(reached, middle, high)
-            low = np.where(reached, low, middle)
+        low, high = np.zeros(len(belief), np.int64), np.full(len(belief), HORIZON + 1)
+        step = _steps(counts, low)
+        while len(vague := np.flatnonzero(high - low > 1)):
+            self._halve(belief, step, error, low, high, vague)
         return high
+
+    def narrowed(
+        self, belief: Floats, counts: Floats, error: float, asked: Ints, low: Looks, high: Looks
+    ) -> tuple[Looks, Looks]:
+        """`looks_until_absent` only as far as it takes to know whether it is more than `asked`. It is more than `low`
+        and at most `high`; begin with 0 and HORIZON + 1, and go on with what was returned."""
+        low, high = low.copy(), high.copy()
+        step = _steps(counts, np.zeros_like(asked))
+        while len(vague := np.flatnonzero((low < asked) & (asked < high))):
+            self._halve(belief, step, error, low, high, vague)
+        return low, high
+
+    def _halve(self, belief: Floats, step: Ints, error: float, low: Looks, high: Looks, which: Ints) -> None:
+        """Look at the middle between `low` and `high`; `step` is that of no looks."""
+        middle = (low[which] + high[which]) // 2
+        reached = self._absent(take(belief, which), step[which] + middle) >= 1.0 - error
+        high[which[reached]] = middle[reached]
+        low[which[~reached]] = middle[~reached]
+
+
+def _stays(keeps_inside: NDArray[np.float64]) -> Floats:
+    """The chance, by read rate, looks and pace, of a tag inside to stay there all the time, missed until the last look
+    and sighted then."""
+    looks, rates = np.arange(HORIZON + 1)[:, None], RATES[:, None, None]
+    stays: Floats = (keeps_inside[:, None] ** looks * (1.0 - rates) ** (looks - 1) * rates).astype(np.float32)
+    return stays
+
+
+def _counted(counts: Floats, looks: Ints, stayed: Floats) -> Floats:
+    """Count the looks by the chance that the tag was inside all the time: misses elsewhere say nothing."""
+    counted = counts * (np.float32(1.0) - stayed / np.float32(MEMORY_SIGHTINGS))[:, None]
+    counted[:, 0] += stayed
+    counted[:, 1] += stayed * looks
+    return counted
 
 
 @lru_cache(maxsize=1)
@@ -218,8 +251,13 @@ def paces(belief: Floats) -> Floats:
     return weights
 
 
+def _steps(counts: Floats, looks: Ints) -> Ints:
+    """Where the tables have this read rate and number of looks."""
+    steps: Ints = _rate_bin(counts) * (HORIZON + 1) + looks
+    return steps
+
+
 def _rate_bin(counts: Floats) -> Ints:
-    rate = np.clip(counts[:, 0] / counts[:, 1], RATES[0], RATES[-1])
-    place = (np.log(rate / (1.0 - rate)) - LOGITS[0]) / (LOGITS[1] - LOGITS[0])
-    rates: Ints = np.clip(np.rint(place).astype(np.int64), 0, len(RATES) - 1)
-    return rates
+    rate = np.minimum(np.maximum(counts[:, 0] / counts[:, 1], np.float32(RATES[0])), np.float32(RATES[-1]))
+    place = (np.log(rate / (np.float32(1.0) - rate)) - np.float32(LOGITS[0])) / np.float32(LOGITS[1] - LOGITS[0])
+    return np.rint(place).astype(np.int64)

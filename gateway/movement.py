@@ -26,6 +26,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Literal
 
+from pydantic_core import to_json
+
 from gateway.belief import PACES
 from gateway.coverage import Coverage
 from gateway.tags import Tags
@@ -159,7 +161,7 @@ class StoredState:
 def pack_state(stored: StoredState) -> str:
     """A tag's journal row as compact JSON."""
     row = {"s": int(stored.state), "z": stored.zone, "t": stored.seen_us, "d": stored.decided_us, "h": stored.habit}
-    return json.dumps(row, separators=(",", ":"))
+    return to_json(row).decode()
 
 
 def unpack_state(text: str) -> StoredState:

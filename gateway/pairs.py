@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gateway.grid import Ints
 from gateway.tags import grown
@@ -23,25 +22,24 @@ class Pairs:
     """Rows of (tag, zone), by key = tag * zones + zone."""
 
     def __init__(self, zones: int) -> None:
-        self.zones = zones
         self.capacity = FIRST_CAPACITY
         """Rows that arrays need to have; grows by doubling, so a new pair costs amortised O(1)."""
-        self._row_of = np.zeros(0, np.int32)
+        self._row_of = np.zeros((0, zones), np.int32)
         self._next = NOBODY + 1
         self._free = np.zeros(0, np.int64)
 
     def grow(self, tags: int) -> None:
         """Make room for `tags` tags."""
-        self._row_of = grown(self._row_of, tags * self.zones, NOBODY)
+        self._row_of = grown(self._row_of, tags, NOBODY)
 
     def rows(self, keys: Ints) -> Ints:
         """The row of each pair, NOBODY where it has none. Any shape."""
-        rows: Ints = self._row_of[keys].astype(np.int64)
+        rows: Ints = self._row_of.ravel()[keys].astype(np.int64)
         return rows
 
     def of_tags(self, tags: Ints) -> Ints:
         """The rows of all zones of these tags, shape (tags, zones)."""
-        rows: Ints = self._table()[tags].astype(np.int64)
+        rows: Ints = self._row_of[tags].astype(np.int64)
         return rows
 
     def allot(self, keys: Ints) -> Ints:
@@ -53,7 +51,7 @@ class Pairs:
             self._free = self._free[len(reused) :]
             made = len(fresh) - len(reused)
             rows[fresh] = np.concatenate((reused, np.arange(self._next, self._next + made)))
-            self._row_of[keys[fresh]] = rows[fresh]
+            self._row_of.ravel()[keys[fresh]] = rows[fresh]
             self._next += made
             while self.capacity < self._next:
                 self.capacity *= 2
@@ -63,10 +61,6 @@ class Pairs:
         """Take the rows of these tags away and return them; they are given out again, so their values must be reset."""
         rows: Ints = self.of_tags(tags).ravel()
         rows = rows[rows != NOBODY]
-        self._table()[tags] = NOBODY
+        self._row_of[tags] = NOBODY
         self._free = np.concatenate((self._free, rows))
         return rows
-
-    def _table(self) -> NDArray[np.int32]:
-        """The rows as (tags, zones); a gateway with nothing but scanners has neither."""
-        return self._row_of.reshape(len(self._row_of) // max(self.zones, 1), self.zones)

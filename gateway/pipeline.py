@@ -30,7 +30,7 @@ from gateway.movement import Book, Decision, Finding, State, StoredState, pack_s
 from gateway.placing import Placing, View
 from gateway.portal import Doors
 from gateway.tags import NEVER_US, Tags
-from readers.read import EpcTable, ReadBatch, ReaderEvent, ReaderState, join_reads
+from readers.read import EpcTable, GpiChange, ReadBatch, ReaderEvent, ReaderState, join_reads
 from wire.events import Movement
 
 SWEEP_MS: Final = 250
@@ -42,6 +42,13 @@ read at most this old."""
 
 CHECKPOINT_ROWS: Final = 250
 """Rows of one sweep's checkpoint: 50,000 present tags take 50 s to go round, and the journal never sees a flood."""
+
+CHECKPOINT_PARTS: Final = 4
+"""A sweep looks at a part of the tags: each is looked at once a second, which is little beside CHECKPOINT_US. It must
+divide gateway.tags.FIRST_ROWS."""
+
+STATES: Final = tuple(State)
+"""By number: to call State costs as much as the rest of a row for the journal."""
 
 FORGET_US: Final = 24 * 3600 * 1_000_000
 """A tag neither present nor seen for a day needs no state: an arrival would be news."""
@@ -92,13 +99,16 @@ class Pipeline:
         self._coverage = Coverage(config)
         self._tags = Tags(epcs, config.own_prefixes, config.foreign_prefixes)
         self._placing = Placing(config.rules, self._tags, self._coverage)
-        self._doors = Doors(self._coverage, self._cells_per_sweep * self._tick_us)
+        self._doors = Doors(self._coverage, self._cells_per_sweep * self._tick_us, config.rules.portals)
         self._book = Book(self._tags, self._coverage, epcs)
         self._buffer = ReorderBuffer(self._tick_us, len(self._coverage.zone_of))
         self._states: list[ReaderState] = []
+        self._beams: list[GpiChange] = []
         self._next_cell: int | None = None
         self._idle_until_us = NEVER_US
         self._forget_at_us = NEVER_US
+        self._saw = False
+        """Were there reads since the last sweep? Then more are about to come, and resting is not worth a thought."""
 
     @property
     def watermark_us(self) -> int | None:
@@ -135,6 +145,7 @@ class Pipeline:
         step = _Step()
         batches = [event for event in events if isinstance(event, ReadBatch)]
         self._states += [event for event in events if isinstance(event, ReaderState)]
+        self._beams += [event for event in events if isinstance(event, GpiChange)]
         if batches:
             self._take(batches, step)
         end_cell = (now_us - self._reorder_us) // self._tick_us
@@ -216,6 +227,7 @@ class Pipeline:
         if reads is None:
             self._coverage.advance(end_us)
             return
+        self._saw = True
         self._coverage.heard(reads.antenna, reads.at_us)
         self._coverage.advance(end_us)
         self._idle_until_us = NEVER_US
@@ -229,13 +241,21 @@ class Pipeline:
             self._enter(self._placing.observe(reads.take(~at_door)), end_us, step)
 
     def _sweep(self, end_us: int, step: _Step) -> None:
+        for beam in self._beams:
+            if beam.at_us < end_us:
+                self._doors.beam(beam.reader, beam.port, beam.at_us)
+        self._beams = [beam for beam in self._beams if beam.at_us >= end_us]
         crossed = self._doors.sweep(end_us)
         self._enter(crossed, end_us, step)
         silent = self._placing.sweep()
         self._enter(silent, end_us, step)
-        stored = self._checkpoint(step)
+        part = end_us // (self._cells_per_sweep * self._tick_us) % CHECKPOINT_PARTS
+        size = self._tags.rows // CHECKPOINT_PARTS
+        stored = self._checkpoint(slice(part * size, (part + 1) * size), end_us, step)
         self._forget(end_us, step)
-        if not (crossed or silent or stored or self._doors.awake):
+        saw, self._saw = self._saw, False
+        busy = saw or crossed or silent or stored or self._doors.awake
+        if not busy and not self._checkpoint(slice(0, None), end_us, step):
             self._idle_until_us = end_us + max(0, self._placing.spare_us() - LINK_DOUBT_US)
 
     def _enter(self, decisions: list[Decision], decided_us: int, step: _Step) -> None:
@@ -243,16 +263,18 @@ class Pipeline:
             movement = self._book.enter(decision, decided_us)
             if movement is None:
                 continue
+            self._placing.moved(decision.tag)
             if decision.finding in (Finding.CROSSED_IN, Finding.CROSSED_OUT):
                 self._placing.put(decision)
             step.movements.append(movement)
             step.changed.add(decision.tag)
 
-    def _checkpoint(self, step: _Step) -> bool:
-        tags, seen_us = self._placing.present()
+    def _checkpoint(self, numbers: slice, end_us: int, step: _Step) -> bool:
+        """Store again what moved on, of tags of these numbers; whether there was any."""
+        tags, seen_us = self._placing.present(numbers, end_us - CHECKPOINT_US)
         stale = np.flatnonzero(seen_us - self._tags.stored_at_us[tags] >= CHECKPOINT_US)[:CHECKPOINT_ROWS]
         self._tags.stored_at_us[tags[stale]] = seen_us[stale]
-        step.changed.update(int(tag) for tag in tags[stale])
+        step.changed.update(tags[stale].tolist())
         return bool(len(stale))
 
     def _forget(self, end_us: int, step: _Step) -> None:
@@ -271,21 +293,29 @@ class Pipeline:
         changed = step.changed.difference(step.forgotten)
         return StepResult(
             movements=step.movements,
-            changed=[TagRow(self._epcs.epc(tag), self._row(tag)) for tag in sorted(changed)],
+            changed=self._rows(sorted(changed)) if changed else [],
             forgotten=[self._epcs.epc(tag) for tag in step.forgotten],
             reads=step.reads,
             foreign=step.foreign,
             late=step.late,
         )
 
-    def _row(self, tag: int) -> str:
-        tags, state = self._tags, State(int(self._tags.state[tag]))
-        zone = int(tags.place[tag]) if state is State.PRESENT else None
-        seen_us = self._placing.seen_us(tag, zone) if zone is not None else int(tags.decided_at_us[tag])
-        tags.stored_at_us[tag] = seen_us
-        code = self._coverage.zones[zone] if zone is not None else None
-        decided_us, habit = int(tags.decided_at_us[tag]), self._placing.habit(tag, zone)
-        return pack_state(StoredState(state, code, seen_us, decided_us, habit))
+    def _rows(self, changed: list[int]) -> list[TagRow]:
+        """What the journal keeps of these tags from now on."""
+        tags, known = np.array(changed), self._tags
+        state, decided_us = known.state[tags], known.decided_at_us[tags]
+        placed = state == State.PRESENT
+        places = np.where(placed, known.place[tags], 0)
+        last_us, habits = self._placing.kept(tags, places)
+        known.stored_at_us[tags] = seen_us = np.where(placed, last_us, decided_us)
+        states = [STATES[number] for number in state.tolist()]
+        columns = (changed, states, placed.tolist(), places.tolist(), seen_us.tolist(), decided_us.tolist(), habits)
+        rows = []
+        for tag, decided_state, here, place, seen, decided, habit in zip(*columns, strict=True):
+            zone, learnt = (self._coverage.zones[place], habit) if here else (None, None)
+            text = pack_state(StoredState(decided_state, zone, seen, decided, learnt))
+            rows.append(TagRow(self._epcs.epc(tag), text))
+        return rows
 
     def _grow(self) -> None:
         if self._tags.grow():

@@ -22,9 +22,9 @@ from gateway.coverage import Coverage
 from gateway.grid import Floats, GridReads, Ints
 from gateway.location import LEAD, MIN_SIGHTINGS, SETTLE_US, AntennaLevels, Location, leaders
 from gateway.movement import Decision, Finding, Habit, State
-from gateway.pairs import Pairs
+from gateway.pairs import NOBODY, Pairs
 from gateway.presence import Flags, Presence, ZoneSightings
-from gateway.tags import Tags
+from gateway.tags import NEVER_US, Tags, grown
 
 METHOD: Final = "zone-belief/2"
 LINGER_SIGHTINGS: Final = 3
@@ -37,9 +37,9 @@ YOUNG_STAY: Final = 16
 
 def gather(reads: GridReads, coverage: Coverage, bias_db: Floats) -> ZoneSightings:
     """Zone reads by (tag, zone), levels less each antenna's `bias_db`. `reads` must all be of antennas that look at
-    zones, in order of time."""
+    zones."""
     key = reads.tag * len(coverage.zones) + coverage.zone_of[reads.antenna]
-    order = np.argsort(key, kind="stable")
+    order = np.argsort(key)
     key, antenna = key[order], reads.antenna[order]
     starts = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
     at_us = reads.at_us[order]
@@ -63,7 +63,7 @@ class View:
     silent_us: Ints
     """Time on the zone's clock since the last read."""
     window_us: Ints
-    absence: NDArray[np.float64]
+    absence: Floats
     """Probability that it is absent, of zones where it was sighted; else 1."""
     evidence: Floats
 
@@ -81,28 +81,35 @@ class Placing:
         self.presence = Presence(rules)
         self.levels = AntennaLevels(len(coverage.zone_of))
         self._location = Location()
+        self._silent_from_us = np.zeros(0, np.int64)
+        """By tag: until its zone's clock is past this, it cannot be silent beyond its window."""
         self._make_room()
 
     def grow(self, tags: int) -> None:
         """Make room for `tags` tags."""
         self.pairs.grow(tags)
+        self._silent_from_us = grown(self._silent_from_us, tags, NEVER_US)
 
     def observe(self, reads: GridReads) -> list[Decision]:
         """Take zone reads of one cell (or late ones, see `sound`) and say which tags settled."""
         seen = gather(reads, self._coverage, self.levels.bias_db)
-        rows, zones = self._rows_for(seen.key), seen.key % self._zones
-        clock_us = self._coverage.clock_at(zones, seen.at_us)
-        lingering = self._tags.state[seen.key // self._zones] == State.OUT
-        stays = self.presence.observe(rows, seen, clock_us, np.where(lingering, self._pause_us, NO_LIMIT_US))
+        tag, zone = np.divmod(seen.key, self._zones)
+        rows = self._rows_for(seen.key)
+        clock_us = self._coverage.clock_at(zone, seen.at_us)
+        state = self._tags.state[tag]
+        longest_gap_us = np.where(state == State.OUT, self._pause_us, NO_LIMIT_US)
+        stays = self.presence.observe(rows, seen, clock_us, longest_gap_us)
         self._location.observe(rows, seen.rssi_dbm, stays)
-        self._learn_levels(reads)
-        tags = np.unique(seen.key // self._zones)
-        return self._settled(tags, self._newest(seen, tags))
+        home = (state == State.PRESENT) & (self._tags.place[tag] == zone)
+        self._silent_from_us[tag[home]] = clock_us[home] + self.presence.least_us
+        self._learn_levels(reads, seen.key[home & (stays.sightings <= YOUNG_STAY)])
+        starts = np.flatnonzero(np.concatenate(([True], tag[1:] != tag[:-1])))
+        return self._settled(tag[starts], np.maximum.reduceat(seen.at_us, starts))
 
     def sound(self, late: GridReads) -> Flags:
         """Which late reads may still be used: those newer than all that was seen and decided of their tag."""
         row = self.pairs.rows(late.tag * self._zones + self._coverage.zone_of[late.antenna])
-        newest = np.maximum(self.presence.last_at_us[row], self._tags.decided_at_us[late.tag])
+        newest = np.maximum(self.presence.known["last_at_us"][row], self._tags.decided_at_us[late.tag])
         sound: Flags = late.at_us > newest
         return sound
 
@@ -127,19 +134,27 @@ class Placing:
         row = self._rows_for(np.array([tag * self._zones + zone]))
         self._location.put(int(row[0]))
         self.presence.refresh(row, self._coverage.clock_us[[zone]], np.array([at_us]))
-        self.presence.first_at_us[row] = at_us
+        self.presence.known["first_at_us"][row] = at_us
+
+    def moved(self, tag: int) -> None:
+        """A tag came to a place: whatever was known of when it may be silent says nothing of that one."""
+        self._silent_from_us[tag] = NEVER_US
 
     def sweep(self) -> list[Decision]:
         """Which present tags have been silent beyond their windows, in zones watched by all their antennas."""
-        tags, zones, rows = self._placed()
-        beyond = self.presence.silent_us(rows, self._coverage.clock_us[zones])
-        silent = tags[(beyond > 0) & self._coverage.watched[zones]]
-        return [self._silent(int(tag)) for tag in silent]
+        nowhere = [NEVER_US]
+        clock_us = np.concatenate((np.where(self._coverage.watched, self._coverage.clock_us, NEVER_US), nowhere))
+        tags = np.flatnonzero(clock_us[self._tags.place] > self._silent_from_us)
+        if not len(tags):
+            return []
+        zones, rows = self._placed(tags)
+        beyond, self._silent_from_us[tags] = self.presence.beyond(rows, clock_us[zones])
+        return [self._silent(tag) for tag in tags[beyond].tolist()]
 
     def forget(self, tags: Ints) -> None:
         """Give the memory of these tags back: none of them is present."""
         rows = self.pairs.release(tags)
-        self.presence.reset(rows)
+        self.presence.known.reset(rows)
         self._location.clear(rows)
 
     def _rows_for(self, keys: Ints) -> Ints:
@@ -148,32 +163,31 @@ class Placing:
         return rows
 
     def _make_room(self) -> None:
-        if self.pairs.capacity > len(self.presence.sightings):
-            self.presence.grow(self.pairs.capacity)
+        if self.pairs.capacity > len(self.presence.known):
+            self.presence.known.grow(self.pairs.capacity)
             self._location.grow(self.pairs.capacity)
 
-    def _placed(self) -> tuple[Ints, Ints, Ints]:
-        """The present tags, where each is, and the row of both."""
-        tags = np.flatnonzero(self._tags.state == State.PRESENT)
+    def _placed(self, tags: Ints) -> tuple[Ints, Ints]:
+        """Where each of these present tags is, and the row of both."""
         zones = self._tags.place[tags].astype(np.int64)
-        return tags, zones, self.pairs.rows(tags * self._zones + zones)
+        return zones, self.pairs.rows(tags * self._zones + zones)
 
-    def _learn_levels(self, reads: GridReads) -> None:
-        zones = self._coverage.zone_of[reads.antenna]
-        home = (self._tags.state[reads.tag] == State.PRESENT) & (self._tags.place[reads.tag] == zones)
-        rows = self.pairs.rows(reads.tag[home] * self._zones + zones[home])
-        young = self.presence.sightings[rows] <= YOUNG_STAY
-        self.levels.learn(reads.antenna[home][young], reads.rssi_dbm[home][young])
-
-    def _newest(self, seen: ZoneSightings, tags: Ints) -> Ints:
-        """Time of the last read of each of `tags` in this cell."""
-        starts = np.searchsorted(seen.key // self._zones, tags)
-        return np.maximum.reduceat(seen.at_us, starts)
+    def _learn_levels(self, reads: GridReads, keys: Ints) -> None:
+        """Learn of the reads of these pairs (sorted)."""
+        if not len(keys):
+            return
+        key = reads.tag * self._zones + self._coverage.zone_of[reads.antenna]
+        taught = keys[np.minimum(np.searchsorted(keys, key), len(keys) - 1)] == key
+        self.levels.learn(reads.antenna[taught], reads.rssi_dbm[taught])
 
     def _settled(self, tags: Ints, at_us: Ints) -> list[Decision]:
+        open_ = self._contested(tags)
+        tags, at_us = tags[open_], at_us[open_]
+        if not len(tags):
+            return []
         rows = self.pairs.of_tags(tags)
-        evidence = self._location.evidence(rows, self._coverage.clock_us, self.presence.seen_clock_us)
-        best, share = leaders(evidence, self.presence.sightings[rows])
+        evidence = self._location.evidence(rows, self._coverage.clock_us, self.presence.known["seen_clock_us"])
+        best, share = leaders(evidence, self.presence.known["sightings"][rows])
         state, place = self._tags.state[tags], self._tags.place[tags].astype(np.int64)
         some = best >= 0
         settled = some & (state == State.ABSENT)
@@ -184,10 +198,26 @@ class Placing:
             for row in np.flatnonzero(settled)
         ]
 
+    def _contested(self, tags: Ints) -> Ints:
+        """Which of these have no place, or have had or may have another zone in the lead: few of many, found by looking
+        at pairs that exist only. Each tag has one at least."""
+        rows = self.pairs.of_tags(tags)
+        number, zone = np.nonzero(rows != NOBODY)
+        rows = rows[number, zone]
+        seen_clock_us = self.presence.known["seen_clock_us"]
+        evidence = self._location.evidence(rows, self._coverage.clock_us[zone], seen_clock_us)
+        place = self._tags.place[tags]
+        home = np.flatnonzero(place[number] == zone)
+        at_home = np.zeros(len(tags), np.float32)
+        at_home[number[home]] = evidence[home]
+        most = np.maximum.reduceat(evidence, np.flatnonzero(np.concatenate(([True], number[1:] != number[:-1]))))
+        unled = (place >= 0) & (most <= LEAD * at_home) & (self._tags.lead_zone[tags] < 0)
+        return np.flatnonzero(~unled)
+
     def _persists(self, tags: Ints, best: Ints) -> Flags:
         rows = self.pairs.rows(tags * self._zones + np.maximum(best, 0))
-        lasted = self.presence.last_at_us[rows] - self.presence.first_at_us[rows] >= self._linger_us
-        return lasted & (self.presence.sightings[rows] >= LINGER_SIGHTINGS)
+        lasted = self.presence.known["last_at_us"][rows] - self.presence.known["first_at_us"][rows] >= self._linger_us
+        return lasted & (self.presence.known["sightings"][rows] >= LINGER_SIGHTINGS)
 
     def _keeps_lead(self, tags: Ints, at_us: Ints, evidence: Floats, best: Ints, place: Ints) -> Flags:
         """Does another zone lead clearly, and has it since a read SETTLE_US ago? Remembers who leads since when."""
@@ -201,16 +231,16 @@ class Placing:
 
     def _in_zone(self, tag: int, zone: int, share: float, at_us: int) -> Decision:
         row, presence = self._row(tag, zone), self.presence
-        doubt = 0.5 ** int(presence.sightings[row])
+        doubt = 0.5 ** int(presence.known["sightings"][row])
         return Decision(
             tag=tag,
             finding=Finding.SETTLED,
             where=zone,
             observed_us=at_us,
             confidence=share * (1.0 - doubt),
-            reads=int(presence.reads[row]),
-            antennas=int(presence.antennas[row]),
-            first_us=int(presence.first_at_us[row]),
+            reads=int(presence.known["reads"][row]),
+            antennas=int(presence.known["antennas"][row]),
+            first_us=int(presence.known["first_at_us"][row]),
             method=METHOD,
         )
 
@@ -222,38 +252,43 @@ class Placing:
         place, presence, clock_us = int(self._tags.place[tag]), self.presence, self._coverage.clock_us
         rows = self.pairs.of_tags(np.array([tag]))
         each = rows[0]
-        alive = (presence.sightings[each] >= MIN_SIGHTINGS) & (np.arange(self._zones) != place)
+        alive = (presence.known["sightings"][each] >= MIN_SIGHTINGS) & (np.arange(self._zones) != place)
         alive &= presence.silent_us(each, clock_us) <= 0
-        alive &= presence.last_at_us[each] > self._tags.decided_at_us[tag]
+        alive &= presence.known["last_at_us"][each] > self._tags.decided_at_us[tag]
+        absence = presence.absence(each[[place]], clock_us[[place]])[0]
         if alive.any():
-            evidence = self._location.evidence(rows, clock_us, presence.seen_clock_us)[0]
+            evidence = self._location.evidence(rows, clock_us, presence.known["seen_clock_us"])[0]
+            evidence[place] *= 1.0 - absence
             zone = int(np.where(alive, evidence, -1.0).argmax())
             share = float(evidence[zone] / max(float(evidence.sum()), 1e-9))
-            return self._in_zone(tag, zone, share, int(presence.last_at_us[each[zone]]))
+            return self._in_zone(tag, zone, share, int(presence.known["last_at_us"][each[zone]]))
         row = int(each[place])
         decision = Decision(
             tag=tag,
             finding=Finding.SILENT,
             where=place,
-            observed_us=int(presence.last_at_us[row]),
-            confidence=float(presence.absence(each[[place]], clock_us[[place]])[0]),
-            reads=int(presence.reads[row]),
-            antennas=int(presence.antennas[row]),
-            first_us=int(presence.first_at_us[row]),
+            observed_us=int(presence.known["last_at_us"][row]),
+            confidence=float(absence),
+            reads=int(presence.known["reads"][row]),
+            antennas=int(presence.known["antennas"][row]),
+            first_us=int(presence.known["first_at_us"][row]),
             method=METHOD,
         )
         presence.end_stays(each)
         self._location.clear(each)
         return decision
 
-    def present(self) -> tuple[Ints, Ints]:
-        """The present tags, and when each was last seen where it is."""
-        tags, _, rows = self._placed()
-        return tags, self.presence.last_at_us[rows]
+    def present(self, numbers: slice, stored_until_us: int) -> tuple[Ints, Ints]:
+        """The present tags among those of these numbers that were stored until then, and when each was last seen where
+        it is."""
+        stored = self._tags.stored_at_us[numbers] <= stored_until_us
+        tags = np.flatnonzero(stored & (self._tags.state[numbers] == State.PRESENT)) + numbers.start
+        _, rows = self._placed(tags)
+        return tags, self.presence.known["last_at_us"][rows]
 
     def spare_us(self) -> int:
         """For how long no tag can be silent beyond its window, if nothing is read."""
-        _, zones, rows = self._placed()
+        zones, rows = self._placed(np.flatnonzero(self._tags.state == State.PRESENT))
         beyond = self.presence.silent_us(rows, self._coverage.clock_us[zones])
         return int(-beyond[self._coverage.watched[zones]].max(initial=-NO_LIMIT_US))
 
@@ -261,27 +296,23 @@ class Placing:
         """What is known of a tag now."""
         presence, clock_us, rows = self.presence, self._coverage.clock_us, self.pairs.of_tags(np.array([tag]))
         each = rows[0]
-        sightings = presence.sightings[each]
+        sightings = presence.known["sightings"][each]
         return View(
             place=int(self._tags.place[tag]),
             sightings=sightings,
-            silent_us=clock_us - presence.seen_clock_us[each],
+            silent_us=clock_us - presence.known["seen_clock_us"][each],
             window_us=presence.windows_us(each),
             absence=np.where(sightings > 0, presence.absence(each, clock_us), 1.0),
-            evidence=self._location.evidence(rows, clock_us, presence.seen_clock_us)[0],
+            evidence=self._location.evidence(rows, clock_us, presence.known["seen_clock_us"])[0],
         )
 
-    def seen_us(self, tag: int, zone: int) -> int:
-        """When the tag was last seen in the zone."""
-        return int(self.presence.last_at_us[self._row(tag, zone)])
-
-    def habit(self, tag: int, zone: int | None) -> Habit | None:
-        """What was learnt of the tag in the zone, for the journal; nothing for no zone."""
-        if zone is None:
-            return None
-        row = self._row(tag, zone)
-        learnt = (*self.presence.counts[row], *paces(self.presence.belief[[row]])[0])
-        return tuple(round(float(each), 4) for each in learnt)
+    def kept(self, tags: Ints, zones: Ints) -> tuple[list[int], list[Habit]]:
+        """What the journal keeps of tags in zones: when they were last seen there, and what was learnt of them."""
+        rows = self.pairs.rows(tags * self._zones + zones)
+        pairs = self.presence.known.take(rows)
+        learnt = np.concatenate((pairs["counts"], paces(pairs["belief"])), axis=1)
+        habits = [tuple(habit) for habit in learnt.astype(np.float64).round(4).tolist()]
+        return pairs["last_at_us"].tolist(), habits
 
     def resume(self, tag: int, zone: int, seen_us: int, habit: Habit | None) -> None:
         """Put a tag where the journal says it is, with what was learnt of it there."""

@@ -134,5 +134,6 @@ def as_event(device: str, request: ScanRequest) -> Scan:
         quantity=request.quantity,
         lot=request.lot,
         document=request.document,
+        pallet=request.pallet,
         observed_at=request.scanned_at,
     )

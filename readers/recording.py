@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import heapq
 import logging
 import math
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -34,6 +35,9 @@ logger = logging.getLogger(__name__)
 
 BATCH_US: Final = 50_000
 """Reads of this span travel in one batch, as a reader's report would carry them."""
+
+BLOCK_SPAN_US: Final = 3_000_000
+"""A block holds what one reader delivered between two flushes, a second apart on a machine that keeps up."""
 
 CHUNK_BYTES: Final = 1 << 20
 """Read at once from a tape."""
@@ -69,7 +73,42 @@ def read_recording(path: Path, epcs: EpcTable) -> Iterator[ReadBatch]:
 
 
 def _tape_events(path: Path, epcs: EpcTable) -> Iterator[ReaderEvent | TapeOpened]:
-    return _decoded(path, TapeDecoder(epcs))
+    return in_delivery_order(_decoded(path, TapeDecoder(epcs)))
+
+
+def in_delivery_order(events: Iterable[ReaderEvent | TapeOpened]) -> Iterator[ReaderEvent | TapeOpened]:
+    """A tape holds each reader's batches block by block; here are those of all readers as they were delivered, and what
+    else a reader said in its place among its own.
+
+    One that was delivered more than BLOCK_SPAN_US before others that stand in front of it keeps its place behind them.
+    Raises what `events` raises, when everything before it has been given.
+    """
+    waiting: list[tuple[int, int, ReaderEvent]] = []
+    delivered_us: dict[str, int] = {}
+    newest_us = 0
+    broken: RecordingError | None = None
+    try:
+        for number, event in enumerate(events):
+            if isinstance(event, TapeOpened):
+                yield from _ripe(waiting, None)
+                yield event
+                continue
+            at_us = event.received_at_us if isinstance(event, ReadBatch) else event.at_us
+            at_us = delivered_us[event.reader] = max(at_us, delivered_us.get(event.reader, at_us))
+            newest_us = max(newest_us, at_us)
+            heapq.heappush(waiting, (at_us, number, event))
+            yield from _ripe(waiting, newest_us - BLOCK_SPAN_US)
+    except RecordingError as error:
+        broken = error
+    yield from _ripe(waiting, None)
+    if broken is not None:
+        raise broken
+
+
+def _ripe(waiting: list[tuple[int, int, ReaderEvent]], until_us: int | None) -> Iterator[ReaderEvent]:
+    """What was delivered up to a time; all of it without one."""
+    while waiting and (until_us is None or waiting[0][0] <= until_us):
+        yield heapq.heappop(waiting)[2]
 
 
 def _decoded(path: Path, decoder: TapeDecoder) -> Iterator[ReaderEvent | TapeOpened]:

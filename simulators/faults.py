@@ -15,20 +15,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from typing import Final
 
 logger = logging.getLogger(__name__)
 
 CHUNK_BYTES: Final = 65_536
+Tap = Callable[[bool, bytes], None]
+"""Hears every chunk as it arrives: whether it comes from the client, and its bytes."""
+
 HELD_CHUNKS: Final = 64
 """Chunks that may wait in one direction before the proxy stops reading, as a full socket buffer would."""
 
 
 class FaultProxy:
-    """Passes every connection on to `host:port` until it is told to do otherwise. For one event loop."""
+    """Passes every connection on to `host:port` until it is told to do otherwise. For one event loop.
 
-    def __init__(self, host: str, port: int) -> None:
+    A `tap` hears what passes, to keep or to judge it.
+    """
+
+    def __init__(self, host: str, port: int, tap: Tap | None = None) -> None:
         self._target = host, port
+        self._tap = tap
         self._server: asyncio.Server | None = None
         self._sessions: set[asyncio.Task[None]] = set()
         self._open: set[asyncio.StreamWriter] = set()
@@ -116,15 +124,15 @@ class FaultProxy:
         self._open.add(there_writer)
         try:
             async with asyncio.TaskGroup() as both:
-                both.create_task(self._pump(reader, there_writer))
-                both.create_task(self._pump(there_reader, writer))
+                both.create_task(self._pump(reader, there_writer, from_client=True))
+                both.create_task(self._pump(there_reader, writer, from_client=False))
         except* OSError as errors:
             logger.debug("proxied connection ended: %s", errors.exceptions[0])
         finally:
             self._open.discard(there_writer)
             there_writer.transport.abort()
 
-    async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, from_client: bool) -> None:
         """One direction: read on while earlier chunks still wait for their time."""
         held: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(HELD_CHUNKS)
         async with asyncio.TaskGroup() as group:
@@ -132,6 +140,8 @@ class FaultProxy:
             loop = asyncio.get_running_loop()
             chunk = await source.read(CHUNK_BYTES)
             while chunk:
+                if self._tap is not None:
+                    self._tap(from_client, chunk)
                 await held.put((loop.time() + self._delay_s, chunk))
                 chunk = await source.read(CHUNK_BYTES)
             await held.put((loop.time() + self._delay_s, b""))

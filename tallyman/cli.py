@@ -178,13 +178,43 @@ def verify(database_url: DatabaseOption = None) -> None:
 
 @app.command("import")
 def import_csv(
-    kind: Annotated[str, typer.Argument(help="sites, zones, portals, skus, receipts or opening-stock.")],
+    kind: Annotated[str, typer.Argument(help="sites, zones, portals, skus, lots, receipts or opening-stock.")],
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
     database_url: DatabaseOption = None,
 ) -> None:
     """Import a CSV file: all of it, or none of it and a list of what is wrong in which line."""
     module = room("tallyman.database")
     run(lambda _stop: module.import_file(_required(database_url), kind, file))
+
+
+@app.command("export")
+def export_csv(
+    kind: Annotated[str, typer.Argument(help="sites, zones, portals, skus or lots.")],
+    file: Annotated[Path | None, typer.Argument(dir_okay=False, help="Where to; the terminal without.")] = None,
+    database_url: DatabaseOption = None,
+) -> None:
+    """Write the catalog as a CSV file that can be imported again."""
+    module = room("tallyman.database")
+    run(lambda _stop: module.export_file(_required(database_url), kind, file))
+
+
+@app.command()
+def labels(
+    gtin: Annotated[str, typer.Argument(help="Of the things to be labelled.")],
+    site: Annotated[str, typer.Option(help="Where they are.")],
+    count: Annotated[int, typer.Option(min=1)],
+    company_prefix_digits: Annotated[int, typer.Option(min=6, max=12, help="Of the GTIN's company prefix.")],
+    out: Annotated[Path | None, typer.Option("--out", help="A CSV file; the terminal without.")] = None,
+    *,
+    lot: Annotated[str, typer.Option(help="What they are bound to.")] = "",
+    expires_on: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Of the lot.")] = None,
+    database_url: DatabaseOption = None,
+) -> None:
+    """Hand out serial numbers for labels to print and encode, each once, bound to SKU and lot beforehand."""
+    module = room("tallyman.labels")
+    day = None if expires_on is None else expires_on.date()
+    order = (site, gtin, count, company_prefix_digits, lot, day, out)
+    run(lambda _stop: module.run_labels(_required(database_url), *order))
 
 
 @app.command()
@@ -197,7 +227,9 @@ def simulate(
     report_tags: Annotated[
         int | None, typer.Option(min=1, help="With --readers: tags a report; else as the client asks.")
     ] = None,
-    model: Annotated[str, typer.Option(help="Make of the readers: a name, or a TOML file.")] = "speedway-r420",
+    interface: Annotated[str, typer.Option(help="llrp, or the readers' own: r700 or zebra.")] = "llrp",
+    mqtt_url: Annotated[str | None, typer.Option(envvar="TALLYMAN_MQTT_URL", help="Zebra readers' broker.")] = None,
+    model: Annotated[str, typer.Option(help="Make of the LLRP readers: a name, or a TOML file.")] = "speedway-r420",
     tls: Annotated[Path | None, typer.Option(help="Serve LLRP over TLS: PEM file with certificate and key.")] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     first_port: Annotated[int, typer.Option(min=0, help="With --readers: ports from here on; 0: free ones.")] = 0,
@@ -208,11 +240,13 @@ def simulate(
         Path | None, typer.Option(help="Also write a gateway.toml for each site into this folder.")
     ] = None,
 ) -> None:
-    """Serve a scenario's LLRP readers, or many with a steady load, on printed ports."""
+    """Serve a scenario's readers, or many with a steady load, on printed addresses."""
     if (scenario is None) == (readers is None):
         raise typer.BadParameter("name a scenario, or give --readers")
+    if interface not in ("llrp", "r700", "zebra"):
+        raise typer.BadParameter("llrp, r700 or zebra", param_hint="--interface")
     module = room("tallyman.simulate")
-    serving = module.Serving(host=host, first_port=first_port, model=model, tls=tls, as_json=as_json)
+    serving = module.Serving(interface, mqtt_url, host, first_port, model, tls, as_json)
     if scenario is not None:
         run(lambda stop: module.run_simulation(scenario, speed, seed, gateway_files, serving, stop))
     run(lambda stop: module.run_load(module.Load(readers, tags, rate_hz, report_tags), serving, stop))
@@ -250,6 +284,7 @@ def replay(
         bool, typer.Option("--serve", help="Instead: serve the readers over LLRP on printed ports.")
     ] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="With --serve: the first port; 0 takes free ones.")] = 0,
+    model: Annotated[str | None, typer.Option(help="Judge doors by this portal model, not the configured one.")] = None,
 ) -> None:
     """Send a recording through a gateway's pipeline without a network, or serve its readers again."""
     if serve:
@@ -261,7 +296,10 @@ def replay(
         raise typer.BadParameter("give --config and --out, or --serve")
     module, files = room("tallyman.replay"), room("gateway.config")
     pace = module.at_once if speed is None else module.real_time(speed, time.monotonic, time.sleep)
-    typer.echo(module.replay(reads, files.load(config), out, pace))
+    settings = files.load(config)
+    if model is not None:
+        settings = module.with_portal_rules(settings, model=model)
+    typer.echo(module.replay(reads, settings, out, pace))
 
 
 @app.command()
@@ -316,6 +354,25 @@ def explain(
         typer.echo(f"{len(story.decisions)} decisions from {len(story.reads)} reads: {out}")
     else:
         room("tallyman.explain").print_story(story, room("rich.console").Console())
+
+
+@app.command()
+def tune(
+    recording: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A recording of reads.")],
+    truth: Annotated[Path, typer.Option("--truth", exists=True, help="What crossed: a CSV of epc, direction, at.")],
+    config: ConfigOption,
+    *,
+    moving: Annotated[
+        Path | None, typer.Option(exists=True, help="EPCs that cross every time, for a truth without epc.")
+    ] = None,
+    write: Annotated[bool, typer.Option(help="Write what was found into the configuration.")] = False,
+) -> None:
+    """Find the doors' caution on a recording of your own; print the confusion before and after."""
+    module, files = room("tallyman.tune"), room("gateway.config")
+    result = module.tune(recording, truth, files.load(config), moving)
+    typer.echo(result)
+    if write:
+        module.write_rules(config, result.after.rules)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Commands on the backend's database: migrate, verify, import."""
+"""Commands on the backend's database: migrate, verify, import, export."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from backend.catalog.exporting import export_csv
 from backend.ingest.importing import import_csv
 from backend.ingest.verify import verify as find_differences
 from backend.store.database import Database, renew_store
@@ -41,4 +42,15 @@ async def import_file(database_url: str, kind: str, file: Path) -> int:
         text = await asyncio.to_thread(file.read_text, encoding="utf-8-sig")
         result = await import_csv(database, SystemClock(), kind, text)
     typer.echo(f"{file}: {result}")
+    return 0
+
+
+async def export_file(database_url: str, kind: str, file: Path | None) -> int:
+    """Write one kind of the catalog as a CSV file, or to the terminal."""
+    async with Database.open(database_url) as database:
+        text = await export_csv(database, kind)
+    if file is None:
+        typer.echo(text, nl=False)
+    else:
+        await asyncio.to_thread(file.write_text, text, encoding="utf-8")
     return 0

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.padding import Padding
 
 from gateway.config import GatewayConfig
+from gateway.location import LEAD
 from gateway.pipeline import Pipeline
 from gateway.placing import View
 from readers.read import EpcTable, ReadBatch, ReaderEvent, to_us
@@ -115,12 +116,20 @@ def tell(events: Path, epc: str, recording: Path, config: GatewayConfig) -> Stor
 
 
 def _told(events: Path) -> list[dict[str, Any]]:
+    """The events of the file, each with the fields that are used here."""
     try:
-        return [json.loads(text) for text in events.read_text(encoding="utf-8").splitlines() if text.strip()]
+        lines = events.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise ExplainError(f"{events}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise ExplainError(f"{events}: not one JSON object a line: {error}") from error
+    told = []
+    for number, text in enumerate(lines, start=1):
+        try:
+            event = json.loads(text)
+            _us(event["decided_at"]), _us(event["at"]), _key(event), event["epc"], event["confidence"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ExplainError(f"{events}, line {number}: not a movement that `tallyman replay` wrote") from error
+        told.append(event)
+    return told
 
 
 def _us(text: str) -> int:
@@ -128,7 +137,7 @@ def _us(text: str) -> int:
 
 
 def _key(event: dict[str, Any]) -> tuple[object, ...]:
-    return tuple(event.get(name) for name in ("kind", "zone", "portal", "direction", "at"))
+    return tuple(event.get(name) for name in ("kind", "zone", "portal", "direction", "at", "decided_at"))
 
 
 def _relive(story: Story, epc: bytes, recording: Path) -> list[dict[str, Any]]:
@@ -174,23 +183,26 @@ def _why(event: dict[str, Any], story: Story, told: list[dict[str, Any]], at_us:
         return "decided before the recording begins"
     zone = story.zone_number(event["zone"])
     if event["kind"] == "departed":
-        return _why_departed(view, zone, story)
+        return _why_departed(event, int(view.window_us[zone]), story)
     total = max(float(view.evidence.sum()), 1e-9)
     sure = f"{event['zone']} has {100 * float(view.evidence[zone]) / total:.0f} % of the evidence"
     reads = (event.get("evidence") or {}).get("reads", 0)
     if event["kind"] == "arrived":
         return f"sighted again after a first time, {_count(reads, 'read')} in all; {sure}"
-    held = float(view.evidence[story.zone_number(event["from_zone"])])
-    lead = f"{float(view.evidence[zone]) / held:.1f} times that of" if held > 1e-3 else "and nothing is left of"
+    old = story.zone_number(event["from_zone"])
+    led, held = float(view.evidence[zone]), float(view.evidence[old])
+    if led <= LEAD * held:
+        window_s = view.window_us[old] / 1e6
+        return f"the window of {window_s:.1f} s in {event['from_zone']} is over, and {event['zone']} still sees it"
+    lead = f"{led / held:.1f} times that of" if held > 1e-3 else "and nothing is left of"
     return f"{sure}, {lead} {event['from_zone']}, and has led long enough; {_count(reads, 'read')} there"
 
 
-def _why_departed(view: View, zone: int, story: Story) -> str:
-    silent_s, window_s = view.silent_us[zone] / 1e6, view.window_us[zone] / 1e6
-    doubt = f"the chance that it is still there is {100 * (1 - float(view.absence[zone])):.1f} %"
-    longest = window_s * 1000 >= story.config.rules.window_max_ms
-    bound = ", the longest allowed" if longest else ""
-    return f"silent for {silent_s:.1f} s of watched time, window {window_s:.1f} s{bound}; {doubt}"
+def _why_departed(event: dict[str, Any], window_us: int, story: Story) -> str:
+    silent_s = (_us(event["decided_at"]) - _us(event["at"])) / 1e6
+    longest = ", the longest allowed" if window_us >= story.config.rules.window_max_ms * 1000 else ""
+    doubt = f"the chance that it is still there is {100 * (1 - float(event['confidence'])):.1f} %"
+    return f"not seen for {silent_s:.1f} s, its window was {window_us / 1e6:.1f} s{longest}; {doubt}"
 
 
 def _why_crossed(event: dict[str, Any], story: Story, told: list[dict[str, Any]], at_us: int) -> str:
@@ -201,9 +213,8 @@ def _why_crossed(event: dict[str, Any], story: Story, told: list[dict[str, Any]]
         used = [read for read in story.reads if first_us <= read.at_us <= last_us]
         for side in ("in", "out") if event["direction"] == "out" else ("out", "in"):
             levels = [read.rssi_dbm for read in used if read.where == f"{event['portal']} {side}"]
-            sides.append(
-                f"{len(levels)} reads on the {side} side" + (f" (up to {max(levels):.0f} dBm)" if levels else "")
-            )
+            loudest = f" (up to {max(levels):.0f} dBm)" if levels else ", yet"
+            sides.append(f"{_count(len(levels), 'read') if levels else 'none'} on the {side} side{loudest}")
     same = [
         other
         for other in told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from readers.read import to_us
 from tallyman.errors import ExplainError
 from tallyman.explain import Decision, Story
 
@@ -16,39 +18,78 @@ COLOURS: Final = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa337
 """Told apart by most who see colours differently (Paul Tol's bright scheme)."""
 
 KIND_COLOURS: Final = {"arrived": "#228833", "moved": "#4477aa", "departed": "#cc3311", "crossed": "#aa3377"}
-MARGIN_S: Final = 2.0
+
+CLOSE_US: Final = 4_000_000
+CLOSE_COLUMNS: Final = 6
+MOST_CLOSE: Final = 24
+"""Crossings take seconds of a recording of hours: each is drawn again close up, the first two dozen."""
 
 
 def draw(story: Story, out: Path) -> None:
     """Write the picture to `out`; the ending says in which format. Raises ExplainError where it cannot be written."""
-    mpl.rcParams["svg.hashsalt"] = "tallyman"
-    zones = story.zones
-    heights = [3, 1.6, 1.6] if zones else [3]
-    notes = max(1, len(story.decisions))
-    figure = Figure(figsize=(13, 1.3 + 1.25 * sum(heights) + 0.24 * notes), layout="constrained")
-    grid = figure.subplots(len(heights) + 1, 1, gridspec_kw={"height_ratios": [*heights, 0.16 * notes + 0.1]})
-    panels, legend = list(grid[:-1]), grid[-1]
+    # Text stays text in SVG: it can be searched and copied.
+    mpl.rcParams["svg.fonttype"] = "none"
     begin_us = story.reads[0].at_us if story.reads else story.decisions[0].at_us
+    zones, crossings = story.zones, _crossings(story)
+    close_rows = -(-len(crossings) // CLOSE_COLUMNS)
+    heights = [3.0, *([1.6, 1.6] if zones else []), *([1.5] * close_rows), 0.2 * max(1, len(story.decisions)) + 0.1]
+    figure = Figure(figsize=(13, 1.3 + 1.25 * sum(heights)), layout="constrained")
+    grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
+    panels = [figure.add_subplot(grid[0])]
+    panels += [figure.add_subplot(grid[row], sharex=panels[0]) for row in ((1, 2) if zones else ())]
     _draw_reads(panels[0], story, begin_us)
     if zones:
         _draw_absence(panels[1], story, zones, begin_us)
         _draw_evidence(panels[2], story, zones, begin_us)
-    for panel in panels:
-        panel.sharex(panels[0])
-        panel.grid(alpha=0.25)
     for number, decision in enumerate(story.decisions, start=1):
         _mark(panels, decision, number, begin_us)
     panels[-1].set_xlabel(f"seconds since {np.datetime64(begin_us, 'us').item():%Y-%m-%d %H:%M:%S} UTC")
-    _tell(legend, story)
-    title = f"{story.epc}: {len(story.reads)} reads, {len(story.decisions)} decisions"
-    warning = "\n(this configuration and version now decide otherwise)" if story.differs else ""
-    figure.suptitle(title + warning, fontsize=12)
+    for row in range(close_rows):
+        cells = grid[len(panels) + row].subgridspec(1, CLOSE_COLUMNS)
+        for column, number in enumerate(crossings[row * CLOSE_COLUMNS : (row + 1) * CLOSE_COLUMNS]):
+            _draw_close(figure.add_subplot(cells[column]), story, number)
+    _tell(figure.add_subplot(grid[-1]), story)
+    _finish(figure, story)
     try:
         figure.savefig(out, dpi=110)
     except OSError as error:
         raise ExplainError(f"{out}: cannot be written: {error.strerror}") from error
     except ValueError as error:
         raise ExplainError(f"{out}: {error}") from error
+
+
+def _finish(figure: Figure, story: Story) -> None:
+    for panel in figure.axes:
+        panel.grid(alpha=0.25)
+    title = f"{story.epc}: {len(story.reads)} reads, {len(story.decisions)} decisions"
+    warning = "\n(this configuration and version now decide otherwise)" if story.differs else ""
+    figure.suptitle(title + warning, fontsize=12)
+
+
+def _crossings(story: Story) -> list[int]:
+    """Numbers of the crossings that are drawn close up, from 1."""
+    crossed = [n for n, decision in enumerate(story.decisions, start=1) if decision.event["kind"] == "crossed"]
+    return crossed[:MOST_CLOSE]
+
+
+def _draw_close(panel: Any, story: Story, number: int) -> None:
+    """The seconds around one crossing: which side read the tag when, what the decision rests on, and when it fell."""
+    decision = story.decisions[number - 1]
+    portal, centre_us = decision.event["portal"], decision.at_us
+    places = sorted({read.where for read in story.reads})
+    for side in ("in", "out"):
+        near = [
+            read for read in story.reads if read.where == f"{portal} {side}" and abs(read.at_us - centre_us) <= CLOSE_US
+        ]
+        if near:
+            colour = COLOURS[places.index(near[0].where) % 7]
+            seconds = [(read.at_us - centre_us) / 1e6 for read in near]
+            panel.plot(seconds, [read.rssi_dbm for read in near], "o", ms=4, color=colour)
+    _band(panel, decision, centre_us)
+    panel.axvline((decision.decided_us - centre_us) / 1e6, color=KIND_COLOURS["crossed"], lw=1.2)
+    panel.set_xlim(-CLOSE_US / 1e6, CLOSE_US / 1e6)
+    panel.set_title(f"{number}  {decision.event['direction']}", fontsize=9, color=KIND_COLOURS["crossed"], loc="left")
+    panel.tick_params(labelsize=7)
 
 
 def _draw_reads(panel: Any, story: Story, begin_us: int) -> None:
@@ -103,12 +144,11 @@ def _zone_colour(story: Story, code: str) -> str:
 def _mark(panels: list[Any], decision: Decision, number: int, begin_us: int) -> None:
     """A line where the decision was made, a band from the first to the last read it rests on."""
     colour = KIND_COLOURS[decision.event["kind"]]
-    decided_s, at_s = (decision.decided_us - begin_us) / 1e6, (decision.at_us - begin_us) / 1e6
+    decided_s = (decision.decided_us - begin_us) / 1e6
     for panel in panels:
         panel.axvline(decided_s, color=colour, lw=1.2)
-    if decision.event["kind"] == "crossed" and "evidence" in decision.event:
-        first_us = np.datetime64(decision.event["evidence"]["first_at"].replace("Z", ""), "us").astype(np.int64)
-        panels[0].axvspan((int(first_us) - begin_us) / 1e6, at_s, color=colour, alpha=0.12)
+    if decision.event["kind"] == "crossed":
+        _band(panels[0], decision, begin_us)
     panels[0].annotate(
         str(number),
         (decided_s, 1.0),
@@ -120,6 +160,14 @@ def _mark(panels: list[Any], decision: Decision, number: int, begin_us: int) -> 
         bbox={"boxstyle": "circle,pad=0.25", "fc": colour, "ec": "none"},
         annotation_clip=False,
     )
+
+
+def _band(panel: Any, decision: Decision, begin_us: int) -> None:
+    """From the first to the last read that a decision rests on."""
+    if "evidence" in decision.event:
+        first_us = to_us(datetime.fromisoformat(decision.event["evidence"]["first_at"]))
+        ends_s = [(each - begin_us) / 1e6 for each in (first_us, decision.at_us)]
+        panel.axvspan(*ends_s, color=KIND_COLOURS[decision.event["kind"]], alpha=0.12)
 
 
 def _tell(legend: Any, story: Story) -> None:

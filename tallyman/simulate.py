@@ -1,5 +1,5 @@
-"""`tallyman simulate`: LLRP readers on printed ports, for a gateway or a client of the engineer's own: those of a
-scenario, or many without one, each with a steady stream of tags.
+"""`tallyman simulate`: readers on printed addresses, for a gateway or a client of the engineer's own: those of a
+scenario, or many without one, each with a steady stream of tags. They speak LLRP, or publish as an R700 or Zebra does.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -23,13 +23,18 @@ from simulators.gateway_files import gateway_settings, to_toml
 from simulators.llrp.models import DEFAULT_MODEL, load_model
 from simulators.llrp.reader import SimulatedReader
 from simulators.llrp.steady import SteadyTags
+from simulators.r700 import SimulatedR700
 from simulators.scenario import Scenario, load
+from simulators.sighting import TagSource
+from simulators.tag_memory import TagMemories
 from simulators.ticker import Ticker
 from simulators.world import World
+from simulators.zebra import SimulatedZebra
 from tallyman.demo.evidence import EvidenceLog
 from tallyman.demo.stage import LiveStage, opened
 from tallyman.errors import SimulateError
 from wire.clock import Clock, ScaledClock, SystemClock
+from wire.mqtt import MqttLink
 
 DEFAULT_BROKER = "mqtt://127.0.0.1:1883"
 """Written into the gateway files; an engineer puts in the broker's real address."""
@@ -38,12 +43,17 @@ PARTS: Final = 5
 """Many readers take turns within a slice, so that their reports do not come all at once."""
 
 
+Interface = Literal["llrp", "r700", "zebra"]
+
+
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """How readers are served: on which address, as which model, with TLS if there is a certificate, and how the list
-    of their addresses is printed.
+    """How readers are served: through which interface, on which address, as which model of LLRP reader, with TLS if
+    there is a certificate; the broker that Zebra readers publish to; and how the list of addresses is printed.
     """
 
+    interface: Interface = "llrp"
+    mqtt_url: str | None = None
     host: str = "127.0.0.1"
     first_port: int = 0
     model: str = DEFAULT_MODEL
@@ -72,8 +82,14 @@ async def run_simulation(
     scenario = load(scenario_name)
     clock = ScaledClock(datetime.now(UTC), speed)
     stage = LiveStage(World(scenario, seed, to_us(clock.now())))
-    model, tls = load_model(serving.model), tls_context(serving.tls)
-    async with opened(stage, clock, EvidenceLog(), model, serving.host, tls) as addresses:
+    async with AsyncExitStack() as stack:
+        if serving.interface == "llrp":
+            model, tls = load_model(serving.model), tls_context(serving.tls)
+            served = opened(stage, clock, EvidenceLog(), model, serving.host, tls)
+            addresses = await stack.enter_async_context(served)
+        else:
+            readers = {name: (stage.source, max(antennas)) for name, antennas in stage.antennas.items()}
+            addresses = await open_publishers(readers, serving, clock, stack)
         if files is not None:
             await asyncio.to_thread(write_files, stage.world, scenario, addresses, files)
         if serving.as_json:
@@ -85,30 +101,66 @@ async def run_simulation(
 
 
 async def run_load(load: Load, serving: Serving, stop: asyncio.Event) -> int:
-    """Serve many readers with steady tags until stopped."""
+    """Serve many readers with steady tags until stopped; LLRP readers then say how many reads they reported."""
+    readers: list[SimulatedReader] = []
     async with AsyncExitStack() as stack:
-        addresses = await open_load(load, serving, SystemClock(), stack)
+        addresses = await open_load(load, serving, SystemClock(), stack, readers)
         if serving.as_json:
             _print_json(addresses)
         else:
             for name, address in addresses.items():
                 print(f"{address}  {name}", flush=True)
         await stop.wait()
+    if readers and serving.as_json:
+        print(json.dumps({"reported": sum(reader.reported for reader in readers)}), flush=True)
     return 0
 
 
-async def open_load(load: Load, serving: Serving, clock: Clock, stack: AsyncExitStack) -> dict[str, str]:
-    """Start the readers of a load; reader name → address. The stack ends them."""
+async def open_load(
+    load: Load, serving: Serving, clock: Clock, stack: AsyncExitStack, started: list[SimulatedReader]
+) -> dict[str, str]:
+    """Start the readers of a load, LLRP readers also into `started`; reader name → address. The stack ends them."""
     model, tls, ticker = load_model(serving.model), tls_context(serving.tls), Ticker(clock, PARTS)
+    sources = {
+        f"reader-{number + 1:03}": SteadyTags(load.tags, load.rate_hz, model.antennas, number * load.tags)
+        for number in range(load.readers)
+    }
+    if serving.interface != "llrp":
+        readers: dict[str, tuple[TagSource, int]] = {name: (tags, tags.antennas) for name, tags in sources.items()}
+        return await open_publishers(readers, serving, clock, stack)
     addresses = {}
-    for number in range(load.readers):
-        name = f"reader-{number + 1:03}"
-        tags = SteadyTags(load.tags, load.rate_hz, model.antennas, number * load.tags)
+    for number, (name, tags) in enumerate(sources.items()):
         every_n = load.report_every_n
         reader = SimulatedReader(name, tags, clock, model.antennas, model, ticker=ticker, report_every_n=every_n)
         port = await reader.start(serving.host, serving.first_port and serving.first_port + number, tls)
         stack.push_async_callback(reader.stop)
+        started.append(reader)
         addresses[name] = f"{serving.host}:{port}"
+    return addresses
+
+
+async def open_publishers(
+    readers: Mapping[str, tuple[TagSource, int]], serving: Serving, clock: Clock, stack: AsyncExitStack
+) -> dict[str, str]:
+    """Start readers that publish by themselves; reader name → where its events are. Zebra readers inventory at once,
+    an R700 when its preset is started. Raises SimulateError for Zebra readers without a broker.
+    """
+    ticker, memories, addresses = Ticker(clock, PARTS), TagMemories(), {}
+    for name, (source, antennas) in readers.items():
+        if serving.interface == "r700":
+            reader = SimulatedR700(name, source, clock, antennas, ticker=ticker, memories=memories)
+            port = await reader.start(serving.host)
+            stack.push_async_callback(reader.stop)
+            addresses[name] = f"http://{serving.host}:{port}"
+        else:
+            if serving.mqtt_url is None:
+                raise SimulateError("Zebra readers publish to a broker: give --mqtt-url")
+            link = MqttLink(serving.mqtt_url, f"simulated-{name}")
+            zebra = SimulatedZebra(name, source, clock, link, antennas, ticker=ticker, memories=memories)
+            await stack.enter_async_context(link)
+            await stack.enter_async_context(zebra)
+            zebra.switch(True)
+            addresses[name] = f"{link.broker} zebra/{name}/data"
     return addresses
 
 
@@ -138,7 +190,7 @@ def write_files(world: World, scenario: Scenario, addresses: Mapping[str, str], 
 
 
 def _print(world: World, addresses: Mapping[str, str]) -> None:
-    table = Table("site", "reader", "kind", "antennas", "LLRP address", title=f"Readers of {world.scenario.name}")
+    table = Table("site", "reader", "kind", "antennas", "address", title=f"Readers of {world.scenario.name}")
     for reader in world.readers:
         ports = ", ".join(str(port) for port in sorted(reader.antennas))
         table.add_row(reader.site, reader.name, reader.kind, ports, addresses[reader.name])

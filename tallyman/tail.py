@@ -45,6 +45,12 @@ REFRESH_S: Final = 0.25
 MAX_TAGS: Final = 20_000
 """Tags remembered; the one seen longest ago is forgotten first."""
 
+TAG_CHARS: Final = 24
+"""A tag's column is never narrower: the hex of an EPC of 96 bits."""
+
+WIDE_CHARS: Final = 110
+"""Screens narrower than this show no times of the first read and no count: the tag itself matters more."""
+
 _MARKS: Final = "▁▂▃▄▅▆▇█"
 _FRAME_LINES: Final = 7
 """Lines of the screen that are not rows: titles, borders, totals."""
@@ -176,7 +182,8 @@ class View:
     def __rich_console__(self, console: Console, options: Any) -> Iterator[Any]:
         """A table as high as the screen, what it is of above it."""
         height, notices = options.height or console.height, self._notices()
-        yield Group(self._head(), self._table(max(3, height - _FRAME_LINES - len(notices))), *notices)
+        wide = options.max_width >= WIDE_CHARS
+        yield Group(self._head(), self._table(max(3, height - _FRAME_LINES - len(notices)), wide=wide), *notices)
 
     def _head(self) -> Text:
         board = self.board
@@ -190,33 +197,35 @@ class View:
         text.append(f"{board.tags:,}", "bold").append(" tags  ").append(f"{board.reads:,}", "bold").append(" reads  ")
         return text.append(f"{rate:,.0f}", "bold").append(" reads/s")
 
-    def _table(self, rows: int) -> Table:
+    def _table(self, rows: int, *, wide: bool) -> Table:
         now_us = self.now_us()
         table = Table(expand=True, box=None, padding=(0, 1), header_style="bold cyan")
-        table.add_column("tag", ratio=1, no_wrap=True, overflow="ellipsis")
+        table.add_column("tag", ratio=1, no_wrap=True, overflow="ellipsis", min_width=TAG_CHARS)
         table.add_column("reader", no_wrap=True)
         table.add_column("ant", justify="right")
         table.add_column("reads/s", justify="right")
-        table.add_column("reads", justify="right")
+        if wide:
+            table.add_column("reads", justify="right")
         table.add_column("dBm", justify="right")
         table.add_column(f"last {SPARK_S} s", width=SPARK_S)
-        table.add_column("first seen", no_wrap=True)
+        if wide:
+            table.add_column("first seen", no_wrap=True)
         table.add_column("last seen", no_wrap=True)
         for line in self.board.newest(rows):
             gone = now_us - line.last_us > GONE_S * 1_000_000
             rssi = "" if np.isnan(line.rssi_dbm) else f"{line.rssi_dbm:.1f}"
-            table.add_row(
+            cells = [
                 Text(named(self.epcs.epc(line.epc))),
                 Text(line.reader),
                 str(line.antenna),
                 f"{line.rate(now_us):.1f}",
-                f"{line.reads:,}",
+                *([f"{line.reads:,}"] if wide else ()),
                 rssi,
                 Text(line.spark(now_us), style="green"),
-                _clock(line.first_us),
+                *([_clock(line.first_us)] if wide else ()),
                 _clock(line.last_us),
-                style="dim" if gone else "",
-            )
+            ]
+            table.add_row(*cells, style="dim" if gone else "")
         return table
 
     def _notices(self) -> list[Text]:

@@ -97,6 +97,7 @@ def capabilities_of(vendor: int, antennas: int, gpis: int, gpos: int, holds: boo
 
 
 NEGOTIATED = {"GET_SUPPORTED_VERSION_RESPONSE", "SET_PROTOCOL_VERSION_RESPONSE"}
+"""Answers that exist in LLRP 1.1 only, and come in header version 2 whatever was agreed before (1.1 §9.1)."""
 
 
 class ScriptedReader:
@@ -170,7 +171,6 @@ class ScriptedReader:
         return self._say(Message(f"{name}_RESPONSE", request.id, fields, [status(code), *parts]))
 
     def _say(self, message: Message) -> bytes:
-        # The answers of the negotiation exist in LLRP 1.1 only, whatever was agreed before (1.1 §9.1).
         message.version = 2 if message.name in NEGOTIATED else self._version
         return encode(message)
 
@@ -297,7 +297,9 @@ class Talk:
             )
             return
         fields = {"CurrentVersion": 1, "SupportedVersion": 1} if request.name == "GET_SUPPORTED_VERSION" else {}
-        self.say(Message(f"{request.name}_RESPONSE", request.id, fields, [status(code), *parts]))
+        name = f"{request.name}_RESPONSE"
+        version = 2 if name in NEGOTIATED else 1
+        self.say(Message(name, request.id, fields, [status(code), *parts], version))
 
     def greet(self, vendor: int = IMPINJ, gpis: int = 0) -> None:
         self.event("ConnectionAttemptEvent", Status=0)

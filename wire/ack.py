@@ -21,6 +21,7 @@ from wire.events import (
     Lot,
     Name,
     Operator,
+    Pallet,
     Quantity,
     Utc,
     explain,
@@ -62,6 +63,7 @@ class ScanRequest(Frozen):
     quantity: Quantity = 1
     lot: Lot | None = None
     document: Document | None = None
+    pallet: Pallet | None = None
     scanned_at: Utc
 
 

@@ -102,7 +102,11 @@ class Movement(Frozen):
             raise ValueError("decided_at lies before observed_at")
 
 
-Intent = Literal["receive", "put_away", "pick", "pack", "ship", "count", "damage", "move"]
+Intent = Literal[
+    "receive", "put_away", "pick", "pack", "ship", "count", "damage", "move", "aggregate", "disaggregate"
+]
+Pallet = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+"""A code as scanned, of the pallet or case that a thing is put on; only `aggregate` has it."""
 Operator = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Quantity = Annotated[int, Field(ge=1, le=1_000_000)]
 Lot = Annotated[str, StringConstraints(max_length=20)]
@@ -123,6 +127,7 @@ class Scan(Frozen):
     quantity: Quantity = 1
     lot: Lot | None = None
     document: Document | None = None
+    pallet: Pallet | None = None
     observed_at: Utc
 
 

@@ -27,6 +27,8 @@ AlertKind = Literal[
     "inspection_overdue",
     "count_variance",
     "count_repeat",
+    "left_pallet",
+    "lot_promised",
 ]
 """Why somebody should look, and what the key names:
 
@@ -47,6 +49,8 @@ AlertKind = Literal[
 | inspection_overdue   | returned goods wait longer than their site allows               | site                   |
 | count_variance       | a closed count differs beyond its tolerance: until approved     | count                  |
 | count_repeat         | a SKU in a zone differed in several of its last counts          | zone/SKU, by number    |
+| left_pallet          | things were read elsewhere than the pallet they were put on     | pallet's number        |
+| lot_promised         | a held or recalled lot is promised to somebody at a site        | lot's number/site's    |
 """
 
 AlertName = tuple[AlertKind, str]

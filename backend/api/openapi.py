@@ -50,7 +50,7 @@ def document(routes: Iterable[Route], title: str, version: str) -> dict[str, Any
 
 def _schemas(routes: Sequence[Route]) -> tuple[Schemas, dict[str, Any]]:
     """Where each model is to be found, and the component schemas themselves."""
-    answers = {route.answer for route in routes} | {Problem}
+    answers = {route.answer for route in routes if route.answer is not str} | {Problem}
     bodies = {route.body for route in routes if isinstance(route.body, type) and issubclass(route.body, BaseModel)}
     wanted = [(model, "serialization") for model in sorted(answers, key=lambda model: model.__name__)]
     wanted += [(model, "validation") for model in sorted(bodies - answers, key=lambda model: model.__name__)]
@@ -115,9 +115,8 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _responses(route: Route, names: Schemas) -> dict[str, Any]:
-    responses: dict[str, Any] = {
-        "200": {"description": "Done", "content": {JSON: {"schema": names[route.answer]}}},
-    }
+    content = {CSV: {"schema": {"type": "string"}}} if route.answer is str else {JSON: {"schema": names[route.answer]}}
+    responses: dict[str, Any] = {"200": {"description": "Done", "content": content}}
     if route.method == "GET":
         responses["200"]["headers"] = {"ETag": {"schema": {"type": "string"}}}
         responses["304"] = {"description": "Unchanged since the answer whose tag If-None-Match holds"}

@@ -15,6 +15,8 @@ class Permission(StrEnum):
 
     CATALOG_READ = "catalog.read"
     CATALOG_IMPORT = "catalog.import"
+    CATALOG_WRITE = "catalog.write"
+    LOTS_CHANGE = "lots.change"
     STOCK_READ = "stock.read"
     STOCK_IMPORT = "stock.import"
     STOCK_REVERSE = "stock.reverse"
@@ -41,8 +43,10 @@ class Permission(StrEnum):
 
 
 MEANING: dict[Permission, str] = {
-    Permission.CATALOG_READ: "See sites, zones and SKUs",
+    Permission.CATALOG_READ: "See sites, zones, portals, SKUs and lots, and export them",
     Permission.CATALOG_IMPORT: "Add and change sites, zones, portals and SKUs by file",
+    Permission.CATALOG_WRITE: "Add and change sites, zones, portals, SKUs and lots",
+    Permission.LOTS_CHANGE: "Hold, recall and release lots",
     Permission.STOCK_READ: "See quantities and where they are, now and at any past instant",
     Permission.STOCK_IMPORT: "Announce receipts and write opening stock by file",
     Permission.STOCK_REVERSE: "Take back scans and postings that were wrong",
@@ -59,7 +63,7 @@ MEANING: dict[Permission, str] = {
     Permission.DOCUMENTS_READ: "See receipts, shipments, transfers, returns, and what left without one",
     Permission.DOCUMENTS_CHANGE: "Make documents, open doors for them, settle what left without one",
     Permission.COUNTS_READ: "See counts, what is due, and how well the ledger agreed with them",
-    Permission.COUNTS_PLAN: "Make counts, say how a site counts and what SKUs are worth",
+    Permission.COUNTS_PLAN: "Make counts, and say how a site counts",
     Permission.COUNTS_COUNT: "Send what was found",
     Permission.COUNTS_CHANGE: "Close, recount, approve and cancel counts",
     Permission.GATEWAYS_READ: "See gateways, their state and configuration",

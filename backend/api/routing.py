@@ -53,7 +53,7 @@ class Call:
     if_match: str | None = None
 
 
-Handler = Callable[[Call], Awaitable[BaseModel | Answer]]
+Handler = Callable[[Call], Awaitable[BaseModel | Answer | str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,9 @@ class Route:
 
     `params` holds path and query parameters alike: a field named in the path comes from there. `body` is a model for
     JSON, or `str` for a CSV file handed to the handler as text. A route that changes anything is a POST, and every POST
-    needs an Idempotency-Key. `problems` are the kinds (problems.KINDS) it may answer beyond those that any route may.
-    A `grouped` POST shares its transaction with other requests and keeps its answer under its key itself.
+    needs an Idempotency-Key. A GET that answers `str` answers a CSV file. `problems` are the kinds (problems.KINDS) it
+    may answer beyond those that any route may. A `grouped` POST shares its transaction with other requests and keeps
+    its answer under its key itself.
     """
 
     method: Literal["GET", "POST"]
@@ -71,7 +72,7 @@ class Route:
     operation: str
     summary: str
     permission: Permission
-    answer: type[BaseModel]
+    answer: type[BaseModel | str]
     handler: Handler
     params: type[BaseModel] | None = None
     body: type[BaseModel | str] | None = None
@@ -97,6 +98,8 @@ def _serve(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
         params = _params(route, request)
         if route.method == "GET":
             model = await route.handler(Call(principal, params))
+            if isinstance(model, str):
+                return etag.respond(request, model.encode(), CSV)
             assert isinstance(model, BaseModel)
             return etag.respond(request, model.model_dump_json().encode())
         raw = await request.read()
@@ -108,6 +111,7 @@ def _serve(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
 
         async def work(database: Database | None) -> Answer:
             answer = await route.handler(Call(principal, params, body, database, key or "", digest, if_match))
+            assert not isinstance(answer, str)
             return answer if isinstance(answer, Answer) else Answer(200, answer.model_dump_json())
 
         if route.grouped:

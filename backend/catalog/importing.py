@@ -6,27 +6,43 @@ again therefore changes nothing.
     sites      code, name [, region, time_zone]
     zones      site, code, kind [, name, parent]         a parent is a zone of the same site
     portals    site, code, inside_zone [, name]
-    skus       code, name [, unit, gtin, gtin_quantity]  a line for each GTIN of a SKU; units in one thing with it
+    skus       code, name [, unit, value, currency, length_mm, width_mm, height_mm, weight_g, abc_class,
+               shelf_life_days, gtin, gtin_quantity, pack]   a line for each GTIN; units in one thing with it
+    lots       sku, code [, expires_on]
+
+Rows come from a file or from the API (sheet.sheet_of): both are checked here and nowhere else. Of a SKU, a column that
+is left out stays as it is, an empty cell clears it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from backend.catalog.model import REAL_KINDS, VIRTUAL_KINDS, gtin14, require_code, require_sku_code
+from backend.catalog.model import (
+    ABC_CLASSES,
+    MAX_LOT_CHARS,
+    PACKS,
+    REAL_KINDS,
+    VIRTUAL_KINDS,
+    gtin14,
+    pack_of,
+    require_code,
+    require_sku_code,
+)
 from backend.catalog.service import SQL as CATALOG_SQL
-from backend.catalog.sheet import Row, read_sheet
+from backend.catalog.service import lot_ids, sku_ids
+from backend.catalog.sheet import Faults, Row, read_sheet
 from backend.errors import CatalogError
 from backend.store.database import Connection, Queries
 
 SQL: Final = Queries(Path(__file__).with_name("importing.sql"))
 
 
-async def import_sites(connection: Connection, text: str) -> int:
+async def define_sites(connection: Connection, rows: Sequence[Row], faults: Faults) -> int:
     """Define sites inside the caller's transaction; returns how many. Raises ImportRefusedError."""
-    rows, faults = read_sheet(text, ("code", "name"), ("region", "time_zone"))
     for row in rows:
         _check(row, "code", lambda code: require_code(code, "site"))
     _refuse_repeats(rows, ("code",))
@@ -48,9 +64,8 @@ async def import_sites(connection: Connection, text: str) -> int:
     return len(rows)
 
 
-async def import_zones(connection: Connection, text: str) -> int:
+async def define_zones(connection: Connection, rows: Sequence[Row], faults: Faults) -> int:
     """Define zones inside the caller's transaction; returns how many. Raises ImportRefusedError."""
-    rows, faults = read_sheet(text, ("site", "code", "kind"), ("name", "parent"))
     for row in rows:
         _check(row, "code", lambda code: require_code(code, "zone"))
         if row.text("code") in VIRTUAL_KINDS:
@@ -69,9 +84,8 @@ async def import_zones(connection: Connection, text: str) -> int:
     return len(rows)
 
 
-async def import_portals(connection: Connection, text: str) -> int:
+async def define_portals(connection: Connection, rows: Sequence[Row], faults: Faults) -> int:
     """Define portals inside the caller's transaction; returns how many. Raises ImportRefusedError."""
-    rows, faults = read_sheet(text, ("site", "code", "inside_zone"), ("name",))
     for row in rows:
         _check(row, "code", lambda code: require_code(code, "portal"))
     _refuse_repeats(rows, ("site", "code"))
@@ -93,33 +107,130 @@ async def import_portals(connection: Connection, text: str) -> int:
     return len(rows)
 
 
-async def import_skus(connection: Connection, text: str) -> int:
+async def define_skus(connection: Connection, rows: Sequence[Row], faults: Faults) -> int:
     """Define SKUs inside the caller's transaction; returns how many. Raises ImportRefusedError."""
-    rows, faults = read_sheet(text, ("code", "name"), ("unit", "gtin", "gtin_quantity"))
     first: dict[str, Row] = {}
-    gtins: dict[str, tuple[Row, int]] = {}
+    gtins: dict[str, tuple[Row, int, str]] = {}
     for row in rows:
         _check(row, "code", require_sku_code)
         _refuse_another_meaning(row, first.setdefault(row.text("code"), row))
         quantity = row.whole("gtin_quantity") or 1
+        pack = row.choice("pack", PACKS) or pack_of(quantity)
         if row.text("gtin"):
             gtin = _check(row, "gtin", gtin14)
-            other, _ = gtins.setdefault(gtin, (row, quantity))
+            other, *_ = gtins.setdefault(gtin, (row, quantity, pack))
             if other is not row:
                 row.refuse("gtin", f"{row.text('gtin')} stands in line {other.line} already")
-        elif row.text("gtin_quantity"):
-            row.refuse("gtin_quantity", "needs a gtin beside it")
+        for column in ("gtin_quantity", "pack"):
+            if row.text(column) and not row.text("gtin"):
+                row.refuse(column, "needs a gtin beside it")
+    described = await _described(connection, first)
     faults.settle()
     codes = list(first)
     units = [row.text("unit", "each") for row in first.values()]
     await connection.execute(CATALOG_SQL["put_skus"], codes, [row.text("name") for row in first.values()], units)
     await connection.execute(CATALOG_SQL["put_unlotted"], codes)
-    owners = [row.text("code") for row, _ in gtins.values()]
-    quantities = [quantity for _, quantity in gtins.values()]
-    for taken in await connection.fetch(CATALOG_SQL["put_gtins"], list(gtins), owners, quantities):
+    await connection.execute(
+        CATALOG_SQL["describe_skus"], codes, *([one[name] for one in described] for name in DESCRIPTION)
+    )
+    owners = [row.text("code") for row, *_ in gtins.values()]
+    quantities, packs = ([told[place] for told in gtins.values()] for place in (1, 2))
+    for taken in await connection.fetch(CATALOG_SQL["put_gtins"], list(gtins), owners, quantities, packs):
         gtins[taken["gtin"]][0].refuse("gtin", f"{taken['gtin']} belongs to SKU {taken['owner']} already")
     faults.settle()
     return len(codes)
+
+
+async def _described(connection: Connection, first: Mapping[str, Row]) -> list[dict[str, Any]]:
+    """What describes each SKU after its row: what the row says, and what is known where it has no such column."""
+    known = {row["code"]: row for row in await connection.fetch(CATALOG_SQL["lock_skus"], sorted(first))}
+    described = []
+    for code, row in first.items():
+        before = known.get(code)
+        told: dict[str, Any] = {}
+        for name, read in DESCRIPTION.items():
+            if name in row.cells:
+                told[name] = read(row, name)
+            else:
+                told[name] = None if before is None else before[name]
+        if (told["value"] is None) != (told["currency"] is None):
+            row.refuse("currency", "value and currency go together: give both, or clear both")
+        described.append(told)
+    return described
+
+
+def _currency(row: Row, column: str) -> str | None:
+    text = row.text(column)
+    if text and not _CURRENCY.match(text):
+        row.refuse(column, f"{text!r} is no currency; write its three capital letters, as EUR")
+        return None
+    return text or None
+
+
+DESCRIPTION: Final[dict[str, Callable[[Row, str], Any]]] = {
+    "value": Row.money,
+    "currency": _currency,
+    "length_mm": Row.whole,
+    "width_mm": Row.whole,
+    "height_mm": Row.whole,
+    "weight_g": Row.whole,
+    "abc_class": lambda row, column: row.choice(column, ABC_CLASSES),
+    "shelf_life_days": Row.whole,
+}
+"""What describes a SKU, and how each cell of it is read."""
+
+_CURRENCY: Final = re.compile(r"^[A-Z]{3}$")
+
+
+async def define_lots(connection: Connection, rows: Sequence[Row], faults: Faults) -> int:
+    """Define lots inside the caller's transaction; returns how many. Raises ImportRefusedError, also for a lot that is
+    known to expire on another day: stock was promised by it."""
+    skus = await sku_ids(connection, (row.text("sku") for row in rows))
+    for row in rows:
+        if row.needed("sku") and row.text("sku") not in skus:
+            row.refuse("sku", f"no SKU {row.text('sku')!r}; import it first, with `tallyman import skus`")
+        if len(row.needed("code")) > MAX_LOT_CHARS:
+            row.refuse("code", f"is longer than {MAX_LOT_CHARS} characters")
+    _refuse_repeats(rows, ("sku", "code"))
+    days = [row.day("expires_on") for row in rows]
+    faults.settle()
+    keys = [(skus[row.text("sku")], row.text("code")) for row in rows]
+    known = await connection.fetch(CATALOG_SQL["lots"], [sku for sku, _ in keys], [code for _, code in keys])
+    told = dict(zip(keys, zip(rows, days, strict=True), strict=True))
+    for lot in known:
+        row, day = told[lot["sku_id"], lot["code"]]
+        if day is not None and lot["expires_on"] not in (None, day):
+            row.refuse("expires_on", f"lot {lot['code']!r} is known to expire on {lot['expires_on']}")
+    faults.settle()
+    await lot_ids(connection, dict(zip(keys, days, strict=True)))
+    return len(rows)
+
+
+class Definition(NamedTuple):
+    """A kind of catalog rows: the columns that are needed, those that may be there, and what defines them."""
+
+    needed: tuple[str, ...]
+    optional: tuple[str, ...]
+    define: Callable[[Connection, Sequence[Row], Faults], Awaitable[int]]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column, in the order of an exported file."""
+        return (*self.needed, *self.optional)
+
+    async def take(self, connection: Connection, text: str) -> int:
+        """Define what a CSV file says; returns how many. Raises ImportRefusedError."""
+        return await self.define(connection, *read_sheet(text, self.needed, self.optional))
+
+
+DEFINITIONS: Final = {
+    "sites": Definition(("code", "name"), ("region", "time_zone"), define_sites),
+    "zones": Definition(("site", "code", "kind"), ("name", "parent"), define_zones),
+    "portals": Definition(("site", "code", "inside_zone"), ("name",), define_portals),
+    "skus": Definition(("code", "name"), ("unit", *DESCRIPTION, "gtin", "gtin_quantity", "pack"), define_skus),
+    "lots": Definition(("sku", "code"), ("expires_on",), define_lots),
+}
+"""In the order in which they need each other."""
 
 
 async def site_ids(connection: Connection, rows: Sequence[Row]) -> dict[str, int]:
@@ -186,6 +297,6 @@ def _refuse_repeats(rows: Iterable[Row], key: tuple[str, ...]) -> None:
 
 def _refuse_another_meaning(row: Row, first: Row) -> None:
     """A SKU's lines must agree in what they say of it."""
-    for column in ("name", "unit"):
+    for column in ("name", "unit", *DESCRIPTION):
         if row.text(column) != first.text(column):
             row.refuse(column, f"{row.text(column)!r} differs from line {first.line}, which defines the same SKU")

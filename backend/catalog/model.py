@@ -15,6 +15,13 @@ REAL_KINDS: Final = ("receiving", "storage", "pick_face", "packing", "staging", 
 VIRTUAL_KINDS: Final = ("supplier", "customer", "vendor", "in_transit", "scrap", "count_difference", "unknown")
 """Every site has one zone of each virtual kind, coded as the kind, so each posting has two ends."""
 
+PACKS: Final = ("each", "inner", "case", "pallet")
+"""What a thing with a GTIN is packed as, from the single one up."""
+
+ABC_CLASSES: Final = ("A", "B", "C")
+LOT_STATES: Final = ("released", "held", "recalled")
+"""Only a released lot is promised to anybody."""
+
 CONDITIONS: Final = ("sellable", "damaged", "quarantined", "returned", "refurbishing")
 
 _CODE: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
@@ -151,6 +158,9 @@ def require_code(code: str, what: str) -> None:
         raise CatalogError(f"{what} {code!r}: use letters, digits, '.', '_' and '-', at most 63")
 
 
+MAX_LOT_CHARS: Final = 20
+"""As long as scans may name them (wire.events), and as GS1's application identifier 10 allows."""
+
 MAX_SKU_CODE_CHARS: Final = 80
 """Long enough for every shop system's article number; a code stands in URLs and on labels."""
 
@@ -170,3 +180,8 @@ def gtin14(gtin: str) -> str:
     except IdentityError as error:
         raise CatalogError(str(error)) from error
     return gtin.zfill(14)
+
+
+def pack_of(quantity: int) -> str:
+    """What a thing that holds so many units is packed as, where nobody says."""
+    return "each" if quantity == 1 else "case"

@@ -42,14 +42,29 @@ INSERT INTO sku (code, name, unit)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) AS s (code, name, unit) ORDER BY code
 ON CONFLICT (code) DO UPDATE SET name = excluded.name, unit = excluded.unit
 
+-- name: describe_skus
+-- What SKUs are worth, how large they are, how fast they turn and how long they live, by parallel arrays.
+UPDATE sku SET value = s.value, currency = s.currency, length_mm = s.length_mm, width_mm = s.width_mm,
+    height_mm = s.height_mm, weight_g = s.weight_g, abc_class = s.abc_class, shelf_life_days = s.shelf_life_days
+FROM unnest($1::text[], $2::numeric[], $3::text[], $4::int[], $5::int[], $6::int[], $7::int[], $8::text[], $9::int[])
+    AS s (code, value, currency, length_mm, width_mm, height_mm, weight_g, abc_class, shelf_life_days)
+WHERE sku.code = s.code
+
+-- name: lock_skus
+-- What is known of SKUs of these codes, locked in their order.
+SELECT code, name, unit, value, currency, length_mm, width_mm, height_mm, weight_g, abc_class, shelf_life_days
+FROM sku WHERE code = ANY ($1::text[]) ORDER BY code FOR NO KEY UPDATE
+
 -- name: put_gtins
 -- Give SKUs their GTINs by parallel arrays; returns those that belong to another SKU already and stay there.
 WITH wanted AS (
-    SELECT gtin, sku_id, quantity
-    FROM unnest($1::text[], $2::text[], $3::int[]) AS g (gtin, sku_code, quantity) JOIN sku ON sku.code = sku_code
+    SELECT gtin, sku_id, quantity, pack
+    FROM unnest($1::text[], $2::text[], $3::int[], $4::text[]) AS g (gtin, sku_code, quantity, pack)
+    JOIN sku ON sku.code = sku_code
 ), put AS (
-    INSERT INTO sku_gtin (gtin, sku_id, quantity) SELECT gtin, sku_id, quantity FROM wanted ORDER BY gtin
-    ON CONFLICT (gtin) DO UPDATE SET quantity = excluded.quantity WHERE sku_gtin.sku_id = excluded.sku_id
+    INSERT INTO sku_gtin (gtin, sku_id, quantity, pack) SELECT gtin, sku_id, quantity, pack FROM wanted ORDER BY gtin
+    ON CONFLICT (gtin) DO UPDATE SET quantity = excluded.quantity, pack = excluded.pack
+    WHERE sku_gtin.sku_id = excluded.sku_id
     RETURNING gtin
 )
 SELECT wanted.gtin, sku.code AS owner
@@ -83,26 +98,44 @@ SELECT gtin, sku_id, quantity, lot_id
 FROM sku_gtin JOIN lot USING (sku_id) WHERE gtin = ANY ($1::text[]) AND lot.code = ''
 
 -- name: list_sites
--- Sites in the order of their codes, after a code.
-SELECT site_id, code, name, region, time_zone FROM site WHERE code > $1 ORDER BY code LIMIT $2
+-- Sites in the order of their codes, after a code, or the one of a code.
+SELECT site_id, code, name, region, time_zone FROM site
+WHERE code > $1 AND ($3::text IS NULL OR code = $3) ORDER BY code LIMIT $2
 
 -- name: list_zones
--- Zones in the order of site and code, of one site or all, after a (site, code).
+-- Zones in the order of site and code, of one site or all, after a (site, code), or the one of a code.
 SELECT site.code AS site, zone.code, zone.name, zone.kind, parent.code AS parent
 FROM zone JOIN site USING (site_id) LEFT JOIN zone parent ON parent.zone_id = zone.parent_id
 WHERE ($1::text IS NULL OR site.code = $1) AND (site.code, zone.code) > ($2, $3)
+  AND ($5::text IS NULL OR zone.code = $5)
 ORDER BY site.code, zone.code LIMIT $4
 
 -- name: list_portals
--- Portals in the order of site and code, of one site or all, after a (site, code).
+-- Portals in the order of site and code, of one site or all, after a (site, code), or the one of a code.
 SELECT site.code AS site, portal.code, portal.name, zone.code AS inside_zone
 FROM portal JOIN site USING (site_id) JOIN zone ON zone.zone_id = portal.inside_zone_id
 WHERE ($1::text IS NULL OR site.code = $1) AND (site.code, portal.code) > ($2, $3)
+  AND ($5::text IS NULL OR portal.code = $5)
 ORDER BY site.code, portal.code LIMIT $4
 
 -- name: list_skus
--- SKUs in the order of their codes, after a code, each with its GTINs.
-SELECT sku.code, sku.name, sku.unit, coalesce(
-    (SELECT jsonb_object_agg(gtin, quantity ORDER BY gtin) FROM sku_gtin WHERE sku_gtin.sku_id = sku.sku_id), '{}'
-) AS gtins
-FROM sku WHERE code > $1 ORDER BY code LIMIT $2
+-- SKUs in the order of their codes, after a code, or the one of a code; each with its packs.
+SELECT sku.code, sku.name, sku.unit, value, currency, length_mm, width_mm, height_mm, weight_g, abc_class,
+       shelf_life_days, coalesce(
+    (SELECT jsonb_agg(jsonb_build_object('gtin', gtin, 'quantity', quantity, 'pack', pack) ORDER BY gtin)
+     FROM sku_gtin WHERE sku_gtin.sku_id = sku.sku_id), '[]'
+) AS packs
+FROM sku WHERE code > $1 AND ($3::text IS NULL OR code = $3) ORDER BY code LIMIT $2
+
+-- name: list_lots
+-- Lots in the order of SKU and code, of one SKU or all, after a (SKU, code), or the one of a code; those without a code
+-- are no lots that anybody named.
+SELECT sku.code AS sku, lot.code, lot.expires_on, lot.status
+FROM lot JOIN sku USING (sku_id)
+WHERE lot.code <> '' AND ($1::text IS NULL OR sku.code = $1) AND (sku.code, lot.code) > ($2, $3)
+  AND ($5::text IS NULL OR lot.code = $5)
+ORDER BY sku.code, lot.code LIMIT $4
+
+-- name: hold_definition
+-- One change of a definition at a time, so that nobody changes what another one has just read.
+SELECT pg_advisory_xact_lock(hashtextextended($1, 0))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from backend.catalog.model import VIRTUAL_KINDS, Places, Portal, Site, SiteSpec, SkuSpec, Zone, gtin14
+from backend.catalog.model import VIRTUAL_KINDS, Places, Portal, Site, SiteSpec, SkuSpec, Zone, gtin14, pack_of
 from backend.errors import CatalogError
 from backend.store.database import Connection, Database, Queries, Record
 
@@ -100,7 +100,11 @@ async def add_skus(connection: Connection, specs: Sequence[SkuSpec]) -> dict[str
     codes = [spec.code for spec in specs]
     await connection.execute(SQL["put_skus"], codes, [spec.name for spec in specs], [spec.unit for spec in specs])
     await connection.execute(SQL["put_unlotted"], codes)
-    gtins = [(gtin14(gtin), spec.code, quantity) for spec in specs for gtin, quantity in spec.gtins.items()]
+    gtins = [
+        (gtin14(gtin), spec.code, quantity, pack_of(quantity))
+        for spec in specs
+        for gtin, quantity in spec.gtins.items()
+    ]
     if not gtins:
         return {}
     rows = await connection.fetch(SQL["put_gtins"], *(list(column) for column in zip(*gtins, strict=True)))
@@ -142,25 +146,48 @@ async def lot_ids(connection: Connection, wanted: Mapping[tuple[int, str], date 
     return found
 
 
-async def list_sites(database: Database, *, after: str = "", limit: int = 100) -> list[Record]:
-    """Sites by code: `site_id, code, name, region, time_zone`."""
-    return await database.pool.fetch(SQL["list_sites"], after, limit)
+async def list_sites(database: Database, *, after: str = "", limit: int = 100, code: str | None = None) -> list[Record]:
+    """Sites by code, or the one of a code: `site_id, code, name, region, time_zone`."""
+    return await database.pool.fetch(SQL["list_sites"], after, limit, code)
 
 
 async def list_zones(
-    database: Database, *, site: str | None = None, after: tuple[str, str] = ("", ""), limit: int = 100
+    database: Database,
+    *,
+    site: str | None = None,
+    after: tuple[str, str] = ("", ""),
+    limit: int = 100,
+    code: str | None = None,
 ) -> list[Record]:
-    """Zones by (site, code): `site, code, name, kind, parent`."""
-    return await database.pool.fetch(SQL["list_zones"], site, *after, limit)
+    """Zones by (site, code), or those of a code: `site, code, name, kind, parent`."""
+    return await database.pool.fetch(SQL["list_zones"], site, *after, limit, code)
 
 
 async def list_portals(
-    database: Database, *, site: str | None = None, after: tuple[str, str] = ("", ""), limit: int = 100
+    database: Database,
+    *,
+    site: str | None = None,
+    after: tuple[str, str] = ("", ""),
+    limit: int = 100,
+    code: str | None = None,
 ) -> list[Record]:
-    """Portals by (site, code): `site, code, name, inside_zone`."""
-    return await database.pool.fetch(SQL["list_portals"], site, *after, limit)
+    """Portals by (site, code), or those of a code: `site, code, name, inside_zone`."""
+    return await database.pool.fetch(SQL["list_portals"], site, *after, limit, code)
 
 
-async def list_skus(database: Database, *, after: str = "", limit: int = 100) -> list[Record]:
-    """SKUs by code: `code, name, unit, gtins` (a mapping from GTIN to units)."""
-    return await database.pool.fetch(SQL["list_skus"], after, limit)
+async def list_skus(database: Database, *, after: str = "", limit: int = 100, code: str | None = None) -> list[Record]:
+    """SKUs by code, or the one of a code: `code, name, unit`, what describes them, and `packs` (objects of `gtin,
+    quantity, pack`)."""
+    return await database.pool.fetch(SQL["list_skus"], after, limit, code)
+
+
+async def list_lots(
+    database: Database,
+    *,
+    sku: str | None = None,
+    after: tuple[str, str] = ("", ""),
+    limit: int = 100,
+    code: str | None = None,
+) -> list[Record]:
+    """Lots by (SKU, code), or those of a code: `sku, code, expires_on, status`."""
+    return await database.pool.fetch(SQL["list_lots"], sku, *after, limit, code)

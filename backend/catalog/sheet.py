@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from io import StringIO
 from typing import Final
 
@@ -24,6 +25,7 @@ MAX_FAULTS: Final = 100
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _DAY: Final = re.compile(r"^\d{4}-\d{2}-\d{2}$")
+_MONEY: Final = re.compile(r"^\d{1,10}(\.\d{1,4})?$")
 _WHOLE: Final = re.compile(r"^\d{1,10}$")
 
 
@@ -79,6 +81,24 @@ class Row:
             return None
         return int(text)
 
+    def money(self, column: str) -> Decimal | None:
+        """An amount of money from 0 on with at most four decimals; None when the cell is empty."""
+        text = self.text(column)
+        if not text:
+            return None
+        if not _MONEY.match(text):
+            self.refuse(column, f"{text!r} is no amount; write it as 12.50, at most ten digits and four decimals")
+            return None
+        return Decimal(text)
+
+    def choice(self, column: str, allowed: Sequence[str], default: str | None = None) -> str | None:
+        """One of some words; `default` when the cell is empty."""
+        text = self.text(column)
+        if text and text not in allowed:
+            self.refuse(column, f"{text!r} is none of {', '.join(allowed)}")
+            return default
+        return text or default
+
     def day(self, column: str) -> date | None:
         """A day; None when the cell is empty."""
         text = self.text(column)
@@ -125,6 +145,18 @@ def read_sheet(text: str, needed: Sequence[str], optional: Sequence[str] = ()) -
             _check_characters(rows[-1])
     if not header:
         raise ImportRefusedError([LineFault(1, "", f"the file is empty; its first line must name {', '.join(needed)}")])
+    return rows, faults
+
+
+def sheet_of(records: Iterable[tuple[int, Mapping[str, object]]]) -> tuple[list[Row], Faults]:
+    """Numbered records of named values as the rows of a file, so that they are checked in the same words. What a record
+    has as None is an empty cell, what it leaves out a column that is not there."""
+    faults = Faults()
+    rows = []
+    for number, record in records:
+        cells = {name: "" if value is None else str(value).strip() for name, value in record.items()}
+        rows.append(Row(number, cells, faults))
+        _check_characters(rows[-1])
     return rows, faults
 
 

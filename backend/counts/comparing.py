@@ -20,6 +20,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Final, Literal, NamedTuple
 
 from backend.counts.model import Difference
@@ -320,16 +321,16 @@ def _note(outcome: Outcome, heap: Heap, during: Span, counted: int) -> None:
 
 
 def weigh(
-    outcome: Outcome, things: Mapping[int, Thing], site_zones: frozenset[int], values_minor: Mapping[int, int]
+    outcome: Outcome, things: Mapping[int, Thing], site_zones: frozenset[int], values: Mapping[int, Decimal]
 ) -> Difference:
     """All that differs. A thing that stands in another zone of the same site is a difference without a value."""
-    units = value_minor = 0
+    units, value = 0, Decimal(0)
     for one in outcome.found:
         goods = things[one.item_id].goods
         units += goods.quantity
         if one.finding == "missing" or one.from_zone_id not in site_zones:
-            value_minor += goods.quantity * values_minor.get(goods.sku_id, 0)
+            value += goods.quantity * values.get(goods.sku_id, 0)
     for surplus in outcome.surplus:
         units += abs(surplus.units)
-        value_minor += abs(surplus.units) * values_minor.get(surplus.slot.sku_id, 0)
-    return Difference(units, value_minor)
+        value += abs(surplus.units) * values.get(surplus.slot.sku_id, 0)
+    return Difference(units, value)

@@ -108,7 +108,7 @@ async def look(
         unlotted = {row["sku_id"]: row["lot_id"] for row in await connection.fetch(SQL["unlotted"], told)}
         compare_units(scope, finds.spans["units"], finds.words, heaps, unlotted, outcome)
     skus = sorted({slot.sku_id for slot, _ in outcome.lines})
-    values = {row["sku_id"]: row["unit_value_minor"] for row in await connection.fetch(SQL["values"], skus)}
+    values = {row["sku_id"]: row["value"] for row in await connection.fetch(SQL["values"], skus)}
     site = places.site_by_id[count["site_id"]]
     own = frozenset(zone.zone_id for zone in site.zones.values() if zone.is_real)
     difference = weigh(outcome, things, own, values)

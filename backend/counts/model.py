@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Final, Literal, NamedTuple
 
 Subject = Literal["things", "units", "both"]
@@ -65,7 +66,7 @@ class Rule:
     c_days: int = 180
     daily_lines: int = 100
     tolerance_units: int = 0
-    tolerance_value_minor: int = 0
+    tolerance_value: Decimal = Decimal(0)
 
     def interval(self, abc: str | None) -> timedelta:
         """How long after a count the next one is due; a class that is none of A and B is C."""
@@ -113,11 +114,11 @@ class Difference(NamedTuple):
     """All that a count found different: units, whichever way, and what they are worth."""
 
     units: int
-    value_minor: int
+    value: Decimal
 
-    def within(self, units: int, value_minor: int) -> bool:
+    def within(self, units: int, value: Decimal) -> bool:
         """Whether one person may approve it."""
-        return self.units <= units and self.value_minor <= value_minor
+        return self.units <= units and self.value <= value
 
 
 def is_repeat(differed: Iterable[bool]) -> bool:

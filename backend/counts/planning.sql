@@ -26,7 +26,7 @@ WITH cell AS (
     LEFT JOIN zone AS inside ON inside.zone_id = portal.inside_zone_id
     WHERE state = 'open' AND quarantine.site = (SELECT code FROM site WHERE site_id = $1) GROUP BY 1
 )
-SELECT zone.code AS zone, sku.code AS sku, sku.abc,
+SELECT zone.code AS zone, sku.code AS sku, sku.abc_class AS abc,
        coalesce(last_at, (SELECT min(observed_at) FROM posting WHERE to_balance_id = ANY (balances)),
                 (SELECT min(observed_at) FROM posting WHERE from_balance_id = ANY (balances)), $4::timestamptz) AS since,
        last_at IS NOT NULL AS counted, coalesce(counts, 0)::int AS counts, coalesce(variances, 0)::int AS variances,

@@ -1,20 +1,14 @@
 -- name: rule
 -- How a site counts, if it says so itself.
-SELECT a_days, b_days, c_days, daily_lines, tolerance_units, tolerance_value_minor FROM count_rule WHERE site_id = $1
+SELECT a_days, b_days, c_days, daily_lines, tolerance_units, tolerance_value FROM count_rule WHERE site_id = $1
 
 -- name: put_rule
 -- How a site counts from now on.
-INSERT INTO count_rule (site_id, a_days, b_days, c_days, daily_lines, tolerance_units, tolerance_value_minor)
+INSERT INTO count_rule (site_id, a_days, b_days, c_days, daily_lines, tolerance_units, tolerance_value)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (site_id) DO UPDATE SET a_days = excluded.a_days, b_days = excluded.b_days, c_days = excluded.c_days,
     daily_lines = excluded.daily_lines, tolerance_units = excluded.tolerance_units,
-    tolerance_value_minor = excluded.tolerance_value_minor
-
--- name: put_values
--- What one unit of SKUs is worth, by parallel arrays; answers the SKUs that exist.
-UPDATE sku SET unit_value_minor = v.unit_value_minor
-FROM unnest($1::text[], $2::bigint[]) AS v (code, unit_value_minor) WHERE sku.code = v.code
-RETURNING sku.code
+    tolerance_value = excluded.tolerance_value
 
 -- name: code_taken
 -- Whether a document or an order has a code already: a handheld's scan names any of them by it.
@@ -24,7 +18,7 @@ SELECT EXISTS (SELECT FROM document WHERE code = $1) OR EXISTS (SELECT FROM sale
 -- A count, and its first round.
 WITH made AS (
     INSERT INTO stock_count (code, site_id, subject, zone_ids, sku_ids, blind, status, tolerance_units,
-                             tolerance_value_minor, made_at, changed_at, actor)
+                             tolerance_value, made_at, changed_at, actor)
     VALUES ($1, $2, $3, $4, $5, $6, 'open', $7, $8, $9, $9, $10)
     ON CONFLICT (code) DO NOTHING RETURNING count_id
 )
@@ -32,7 +26,7 @@ INSERT INTO count_round (count_id, round, opened_at) SELECT count_id, 1, $9 FROM
 
 -- name: lock_count
 -- A count, locked.
-SELECT count_id, code, site_id, subject, zone_ids, sku_ids, status, tolerance_units, tolerance_value_minor
+SELECT count_id, code, site_id, subject, zone_ids, sku_ids, status, tolerance_units, tolerance_value
 FROM stock_count WHERE code = $1 FOR UPDATE
 
 -- name: rounds
@@ -144,7 +138,7 @@ SELECT sku_id, lot_id FROM lot WHERE code = '' AND sku_id = ANY ($1::int[])
 
 -- name: values
 -- What one unit of SKUs is worth.
-SELECT sku_id, unit_value_minor FROM sku WHERE sku_id = ANY ($1::int[]) AND unit_value_minor IS NOT NULL
+SELECT sku_id, value FROM sku WHERE sku_id = ANY ($1::int[]) AND value IS NOT NULL
 
 -- name: forget_outcome
 -- Make room for a newer look at a count.

@@ -33,8 +33,6 @@ from backend.counts.views import (
     RuleBody,
     SiteName,
     UnreadView,
-    ValuesBody,
-    ValuesTaken,
 )
 from backend.store.database import Database
 from wire.clock import Clock
@@ -109,13 +107,6 @@ class _Desk:
         rule: RuleBody = call.body
         return rule
 
-    async def put_values(self, call: Call) -> ValuesTaken:
-        """What SKUs are worth."""
-        assert call.database is not None
-        values = [(one.sku, one.unit_value_minor) for one in call.body.values]
-        await service.put_values(call.database, values)
-        return ValuesTaken(skus=len(values))
-
     async def accuracy(self, call: Call) -> Page[AccuracyView]:
         """How well counts and ledger agreed."""
         return await views.accuracy(self.replica, call.params)
@@ -163,15 +154,6 @@ def _planning(desk: _Desk, get: Callable[..., Route]) -> list[Route]:
             body=RuleBody,
             problems=("not-found",),
             handler=desk.put_rule,
-        ),
-        post(
-            path="/api/v1/unit-values",
-            operation="put_unit_values",
-            summary="What one unit of SKUs is worth",
-            answer=ValuesTaken,
-            body=ValuesBody,
-            problems=("refused",),
-            handler=desk.put_values,
         ),
     ]
 

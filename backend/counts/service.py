@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import NamedTuple
 
 from backend.alerts.service import Alert, AlertName, clear_alerts, raise_alerts
@@ -38,7 +39,7 @@ class CountSpec:
     skus: Sequence[str] | None = None
     blind: bool = True
     tolerance_units: int | None = None
-    tolerance_value_minor: int | None = None
+    tolerance_value: Decimal | None = None
 
 
 class TagRead(NamedTuple):
@@ -91,17 +92,6 @@ async def put_rule(database: Database, site: str, rule: Rule) -> None:
         await connection.execute(SQL["put_rule"], found.site_id, *astuple(rule))
 
 
-async def put_values(database: Database, values_minor: Sequence[tuple[str, int]]) -> None:
-    """What one unit of each SKU is worth. Raises ProblemError `refused` for SKUs that do not exist; nothing is taken
-    over then."""
-    async with database.transaction() as connection:
-        codes = [code for code, _ in values_minor]
-        rows = await connection.fetch(SQL["put_values"], codes, [value for _, value in values_minor])
-        missing = sorted(set(codes) - {row["code"] for row in rows})
-        if missing:
-            raise ProblemError("refused", f"no SKU {missing[0]!r}: import it first", missing=missing)
-
-
 def site_of(places: Places, code: str) -> Site:
     """The site of that code. Raises ProblemError `not-found`."""
     site = places.by_code.get(code)
@@ -120,7 +110,7 @@ async def make_count(database: Database, clock: Clock, spec: CountSpec, actor: s
         zone_ids = sorted({_zone_id(site, code) for code in spec.zones})
         skus = None if spec.skus is None else await _skus(connection, spec.skus)
         rule = await read_rule(connection, site.site_id)
-        units, value_minor = spec.tolerance_units, spec.tolerance_value_minor
+        units, value = spec.tolerance_units, spec.tolerance_value
         if await connection.fetchval(SQL["code_taken"], spec.code):
             raise ProblemError("code-taken", f"a document or an order {spec.code!r} exists")
         count_id = await connection.fetchval(
@@ -132,7 +122,7 @@ async def make_count(database: Database, clock: Clock, spec: CountSpec, actor: s
             None if skus is None else sorted(skus.values()),
             spec.blind,
             rule.tolerance_units if units is None else units,
-            rule.tolerance_value_minor if value_minor is None else value_minor,
+            rule.tolerance_value if value is None else value,
             clock.now(),
             actor,
         )
@@ -290,7 +280,7 @@ async def _close(connection: Connection, count: Record, now: datetime, actor: st
             errors=uncounted,
         )
     await _keep(connection, count, found)
-    if not found.difference.within(count["tolerance_units"], count["tolerance_value_minor"]):
+    if not found.difference.within(count["tolerance_units"], count["tolerance_value"]):
         alert = Alert("count_variance", count["code"], count["site_id"], found.difference._asdict())
         await raise_alerts(connection, [alert], now)
 
@@ -298,7 +288,7 @@ async def _close(connection: Connection, count: Record, now: datetime, actor: st
 async def _approve(connection: Connection, count: Record, now: datetime, who: Principal) -> None:
     places = await read_places(connection)
     found = await look(connection, places, count, await read_scope(connection, places, count), lock_things=True)
-    within = found.difference.within(count["tolerance_units"], count["tolerance_value_minor"])
+    within = found.difference.within(count["tolerance_units"], count["tolerance_value"])
     if not within and who.actor in found.finds.operators:
         raise ProblemError(
             "refused",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -29,7 +30,9 @@ Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")]
 """As long as a scan's document may be."""
 Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 Units = Annotated[int, Field(ge=0, le=1_000_000_000)]
-ValueMinor = Annotated[int, Field(ge=0, le=1_000_000_000_000)]
+Value = Annotated[
+    Decimal, Field(ge=0, max_digits=20, decimal_places=4, description="In the currency of the SKUs' values")
+]
 Days = Annotated[int, Field(ge=1, le=3650)]
 
 
@@ -47,7 +50,7 @@ class CountBody(BaseModel):
     ] = None
     blind: Annotated[bool, Field(description="Whoever counts is not shown what is expected")] = True
     tolerance_units: Annotated[Units | None, Field(description="null: the site's")] = None
-    tolerance_value_minor: Annotated[ValueMinor | None, Field(description="null: the site's")] = None
+    tolerance_value: Annotated[Value | None, Field(description="null: the site's")] = None
 
 
 class ReadBody(BaseModel):
@@ -103,26 +106,7 @@ class RuleBody(BaseModel):
     c_days: Days = 180
     daily_lines: Annotated[int, Field(ge=1, le=MAX_CELLS)] = 100
     tolerance_units: Units = 0
-    tolerance_value_minor: ValueMinor = 0
-
-
-class ValueBody(BaseModel):
-    """What one unit of a SKU is worth, in the smallest unit of the company's currency."""
-
-    sku: Text
-    unit_value_minor: ValueMinor
-
-
-class ValuesBody(BaseModel):
-    """Unit values of SKUs, all or none."""
-
-    values: Annotated[list[ValueBody], Field(min_length=1, max_length=MAX_CELLS)]
-
-
-class ValuesTaken(BaseModel):
-    """How many SKUs have a new value."""
-
-    skus: int
+    tolerance_value: Value = Decimal(0)
 
 
 class PlanBody(BaseModel):
@@ -194,7 +178,7 @@ class LineView(BaseModel):
     expected_most: int
     counted: int
     difference: int
-    value_minor: int | None
+    value: Decimal | None
 
 
 class ThingView(BaseModel):
@@ -245,7 +229,7 @@ class CountView(CountHead):
     skus: list[str] | None
     round: int
     tolerance_units: int
-    tolerance_value_minor: int
+    tolerance_value: Decimal
     actor: str
     approved_at: datetime | None
     approved_by: str | None
@@ -288,8 +272,8 @@ class AccuracyView(BaseModel):
     agreed: int
     expected_units: int
     different_units: int
-    expected_value_minor: int
-    different_value_minor: int
+    expected_value: Decimal
+    different_value: Decimal
     line_accuracy: float
     unit_accuracy: float | None
     value_accuracy: float | None
@@ -354,16 +338,16 @@ async def accuracy(database: Database, params: AccuracyParams) -> Page[AccuracyV
             **row,
             line_accuracy=row["agreed"] / row["lines"],
             unit_accuracy=_share(row["different_units"], row["expected_units"]),
-            value_accuracy=_share(row["different_value_minor"], row["expected_value_minor"]),
+            value_accuracy=_share(row["different_value"], row["expected_value"]),
         )
         for row in rows
     ]
     return paging.page("accuracy", views, params.limit, [(view.name,) for view in views])
 
 
-def _share(different: int, expected: int) -> float | None:
+def _share(different: Decimal | int, expected: Decimal | int) -> float | None:
     """Which share agreed; more that differs than was expected is no agreement at all."""
-    return max(0.0, 1 - different / expected) if expected > 0 else None
+    return max(0.0, 1 - float(different) / float(expected)) if expected > 0 else None
 
 
 async def offenders(database: Database, params: OffenderParams) -> Page[OffenderView]:

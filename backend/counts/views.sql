@@ -4,7 +4,7 @@ SELECT count_id, stock_count.code, site.code AS site, subject, blind, status,
        (SELECT array_agg(zone.code ORDER BY zone.code) FROM zone WHERE zone_id = ANY (zone_ids)) AS zones,
        (SELECT array_agg(sku.code ORDER BY sku.code) FROM sku WHERE sku_id = ANY (sku_ids)) AS skus,
        (SELECT max(round) FROM count_round WHERE count_round.count_id = stock_count.count_id) AS round,
-       tolerance_units, tolerance_value_minor, made_at, changed_at, actor, approved_at, approved_by, revision,
+       tolerance_units, tolerance_value, made_at, changed_at, actor, approved_at, approved_by, revision,
        zone_ids, sku_ids
 FROM stock_count JOIN site USING (site_id) WHERE stock_count.code = $1
 
@@ -26,7 +26,7 @@ FROM count_pass JOIN zone USING (zone_id) WHERE count_id = $1 ORDER BY pass_id
 -- name: lines
 -- What was expected and counted.
 SELECT zone.code AS zone, sku.code AS sku, lot.code AS lot, condition, subject, expected_least, expected_most, counted,
-       difference, difference * unit_value_minor AS value_minor
+       difference, difference * sku.value AS value
 FROM count_line JOIN zone USING (zone_id) JOIN sku USING (sku_id) JOIN lot USING (lot_id)
 WHERE count_id = $1 ORDER BY difference = 0, zone.code, sku.code, lot.code, condition, subject LIMIT $2
 
@@ -56,12 +56,12 @@ ORDER BY zone.code, sku.code, lot.code, condition LIMIT $3
 -- How well the ledger agreed with what was counted since an instant, by site, zone, SKU or class, behind a name.
 SELECT name, count(*) AS lines, count(*) FILTER (WHERE difference = 0) AS agreed,
        sum(counted - difference)::bigint AS expected_units, sum(abs(difference))::bigint AS different_units,
-       coalesce(sum((counted - difference) * unit_value_minor), 0)::bigint AS expected_value_minor,
-       coalesce(sum(abs(difference) * unit_value_minor), 0)::bigint AS different_value_minor
+       coalesce(sum((counted - difference) * unit_value), 0) AS expected_value,
+       coalesce(sum(abs(difference) * unit_value), 0) AS different_value
 FROM (
-    SELECT count_line.*, unit_value_minor, CASE $1::text
+    SELECT count_line.*, sku.value AS unit_value, CASE $1::text
         WHEN 'site' THEN site.code WHEN 'zone' THEN site.code || '/' || zone.code WHEN 'sku' THEN sku.code
-        ELSE coalesce(sku.abc, 'C') END AS name
+        ELSE coalesce(sku.abc_class, 'C') END AS name
     FROM count_line JOIN stock_count USING (count_id) JOIN site USING (site_id)
     JOIN zone USING (zone_id) JOIN sku USING (sku_id)
     WHERE status = 'approved' AND ($2::timestamptz IS NULL OR approved_at >= $2)

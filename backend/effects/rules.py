@@ -39,7 +39,12 @@ SCAN_RULES: Final[dict[str, ScanRule]] = {
     "ship": ScanRule("in_transit", ("dock", "staging", "packing", "pick_face", "storage")),
     "damage": ScanRule(None, condition=DAMAGED),
     "count": ScanRule(None, changes_stock=False),
+    "aggregate": ScanRule(None, changes_stock=False),
+    "disaggregate": ScanRule(None, changes_stock=False),
 }
+
+JOINING: Final = frozenset({"aggregate", "disaggregate"})
+"""Intents that say what a thing stands on."""
 
 
 class Held(NamedTuple):

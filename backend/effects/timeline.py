@@ -53,7 +53,7 @@ Deltas = Counter[Slot]
 def step(state: State, seen: Observation) -> State:
     """The state after one more observation, newer than all before it."""
     place_id, left_at = state.place_id, state.left_at
-    if seen.place_id is not None and not (seen.lingers and left_at is not None and seen.key[0] < left_at + LINGER):
+    if seen.place_id is not None and not is_shadowed(state, seen):
         place_id = seen.place_id
         left_at = seen.key[0] if seen.leaves else None
     origin_id = state.origin_id if seen.origin_id is None else seen.origin_id
@@ -68,6 +68,11 @@ def step(state: State, seen: Observation) -> State:
         state.present if seen.present is None else seen.present,
         seen.key,
     )
+
+
+def is_shadowed(state: State, seen: Observation) -> bool:
+    """Whether a zone's read does not count, because the item has just left."""
+    return seen.lingers and state.left_at is not None and seen.key[0] < state.left_at + LINGER
 
 
 def ledger(state: State) -> Deltas:
@@ -100,21 +105,16 @@ def splice(start: State, known: Iterable[Observation], fresh: Sequence[Observati
     """The state with `fresh` put among the observations `known` so far, and the postings that make the ledger say so
     at every instant. `start` is the state before the item's first observation."""
     before = list(known)
-    keys = {seen.key[0]: seen.key for seen in reversed(fresh)}
-    return _retell(start, before, [*before, *fresh], keys, fresh[0].key)
+    return retell(start, before, [*before, *fresh], [seen.key for seen in fresh])
 
 
-def withdraw(start: State, known: Iterable[Observation], wrong: Observation) -> tuple[State, list[Change]]:
-    """The state without an observation that was wrong, and the postings that make the ledger say so throughout."""
-    before = list(known)
-    return _retell(start, before, [seen for seen in before if seen.key != wrong.key], {}, wrong.key)
-
-
-def _retell(
-    start: State, before: list[Observation], after: list[Observation], keys: dict[datetime, Key], key: Key
+def retell(
+    start: State, before: list[Observation], after: list[Observation], fresh: Sequence[Key]
 ) -> tuple[State, list[Change]]:
-    """The state after one history in place of another, and the difference of what they say at every instant, each
-    posting under the key of its instant or else under `key`."""
+    """The state after one history in place of another, and the difference of what they say at every instant. `fresh`,
+    in order, are the keys that brought the difference about: each posting is put under the one of its instant, or else
+    under the first. Sorts both histories."""
+    keys, key = {one[0]: one for one in reversed(fresh)}, fresh[0]
     before.sort(key=_by_key)
     after.sort(key=_by_key)
     deltas = _fold_deltas(start, after)

@@ -29,7 +29,8 @@ from backend.documents.service import (
 from backend.effects import rules
 from backend.effects.crossing import INSIDE, DoorBook, Opening
 from backend.effects.observation import Key
-from backend.ingest.items import SQL, Admitted, Item, admit, fold
+from backend.ingest.items import SQL, Admitted, Item, admit
+from backend.ingest.pallets import Carried, count_carried, fold_together
 from backend.ingest.scans import ScanWork
 from backend.ledger.model import Balance, Cause, Transfer
 from backend.stock.promises import post
@@ -125,6 +126,7 @@ class BatchWork:
     faults: list[Fault] = field(default_factory=list)
     moved: int = 0
     told: list[dict[str, Any]] = field(default_factory=list)
+    carried: list[Carried] = field(default_factory=list)
 
     async def apply(self, numbered: Sequence[tuple[int, AnyEvent]]) -> None:
         """Apply events with their numbers; all of them, or an exception and the caller's rollback."""
@@ -154,6 +156,7 @@ class BatchWork:
         await self._post(admitted, seen, scan_work)
         await scan_work.settle()
         await self._write_movements(site, seen, admitted)
+        await count_carried(self.connection, self.carried)
         await self._note_health(site, health)
 
     async def _doors(self, site: Site, movements: Sequence[Movement]) -> DoorBook:
@@ -251,7 +254,9 @@ class BatchWork:
             for one in seen
         }
         causes.update(scan_work.causes)
-        transfers = await item_transfers(self.connection, self.places, admitted.all.values(), causes)
+        transfers, self.carried = await item_transfers(
+            self.connection, self.places, admitted.all.values(), causes, self.now
+        )
         transfers += await scan_work.transfers()
         await self._note_crossings(admitted, seen)
         await scan_work.count()
@@ -393,13 +398,16 @@ def _detail(movement: Movement) -> dict[str, Any] | None:
 
 
 async def item_transfers(
-    connection: Connection, places: Places, items: Iterable[Item], causes: Mapping[Key, Cause]
-) -> list[Transfer]:
-    """Fold what is fresh of items and answer the postings it makes. `causes` has the cause of each key."""
-    return [
+    connection: Connection, places: Places, items: Iterable[Item], causes: Mapping[Key, Cause], now: datetime
+) -> tuple[list[Transfer], list[Carried]]:
+    """Fold what is fresh of items and answer the postings it makes, and what their pallets took along. `causes` has the
+    cause of each key."""
+    folded = await fold_together(connection, places, items, now)
+    transfers = [
         Transfer(change.at, change.taken, change.given, change.quantity, item.item_id, causes[change.key])
-        for item, change in await fold(connection, places, items)
+        for item, change in folded.changes
     ]
+    return transfers, folded.carried
 
 
 def left_under(places: Places, transfers: Iterable[Transfer], documents: Mapping[int, int]) -> list[Left]:

@@ -65,10 +65,12 @@ async def settle(database: Database, clock: Clock, word: Settlement, actor: str,
         cause = Cause(REASON, actor, role, word.document)
         words = [ThingWord(row["item_id"], row["observed_at"] + _TICK, place_id) for row in rows]
         served = None if document is None else Served(document["document_id"], document["site_id"])
-        await say(connection, places, words, cause, now, served)
+        carried = await say(connection, places, words, cause, now, served)
         if served is not None:
-            things = ([served.document_id] * len(rows), [row["item_id"] for row in rows])
-            await connection.execute(DOCUMENTS["note_gone"], *things, [row["observed_at"] for row in rows])
+            gone = [(row["item_id"], row["observed_at"]) for row in rows]
+            gone += [(one.item_id, one.key[0] - _TICK) for one in carried]
+            things, times = ([one[place] for one in gone] for place in (0, 1))
+            await connection.execute(DOCUMENTS["note_gone"], [served.document_id] * len(gone), things, times)
         await connection.execute(
             DOCUMENTS["settle_departures"],
             [row["gateway"] for row in rows],

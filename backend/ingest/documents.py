@@ -17,7 +17,7 @@ from datetime import date
 from typing import Final
 
 from backend.catalog.importing import real_zones, site_ids, unknown_zone
-from backend.catalog.model import CONDITIONS
+from backend.catalog.model import CONDITIONS, MAX_LOT_CHARS
 from backend.catalog.service import SQL as CATALOG_SQL
 from backend.catalog.service import Goods as CatalogGoods
 from backend.catalog.service import goods_of, lot_ids, sku_ids
@@ -30,8 +30,10 @@ from gs1 import checkdigit
 from gs1.errors import IdentityError
 
 MAX_DOCUMENT_CHARS: Final = 64
-MAX_LOT_CHARS: Final = 20
-"""As long as scans may name them (wire.events), and as GS1's application identifier 10 allows."""
+"""As long as scans may name them (wire.events)."""
+
+_DOCUMENT: Final = re.compile(rf"^[A-Za-z0-9][A-Za-z0-9._:-]{{0,{MAX_DOCUMENT_CHARS - 1}}}$")
+"""What a document may be called everywhere else."""
 
 _EPC: Final = re.compile(r"^(?:[0-9A-F]{4}){1,31}$")
 
@@ -39,13 +41,13 @@ _EPC: Final = re.compile(r"^(?:[0-9A-F]{4}){1,31}$")
 @dataclass(frozen=True, slots=True)
 class Tagged:
     """One thing that a line names: its tag, what it is called (kind `other` and no identity when no GS1 key is on the
-    tag), and what it holds."""
+    tag), and what it holds; a pallet or an asset holds nothing itself."""
 
     row: Row
     epc: bytes
     kind: str
     identity: str | None
-    goods: Goods
+    goods: Goods | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +84,19 @@ class _Line:
     expires_on: date | None
 
 
-async def read_receipts(connection: Connection, text: str) -> list[Announced]:
-    """What a receipts file announces. Raises ImportRefusedError naming every fault."""
-    rows, faults = read_sheet(text, ("site", "document", "epc", "sku"), ("lot", "expires_on", "quantity", "sscc"))
+def receipts_sheet(text: str) -> tuple[list[Row], Faults]:
+    """The rows of a receipts file. Raises ImportRefusedError when its header is not right."""
+    return read_sheet(text, ("site", "document", "epc", "sku"), ("lot", "expires_on", "quantity", "sscc"))
+
+
+async def read_receipts(connection: Connection, rows: Sequence[Row], faults: Faults) -> list[Announced]:
+    """What rows of receipts announce. Raises ImportRefusedError naming every fault."""
     lines = [_line(row) for row in rows]
     pallets = [_pallet(row) for row in rows]
     for row in rows:
         row.needed("epc")
-        if len(row.needed("document")) > MAX_DOCUMENT_CHARS:
-            row.refuse("document", f"is longer than {MAX_DOCUMENT_CHARS} characters")
+        if row.needed("document") and not _DOCUMENT.match(row.text("document")):
+            row.refuse("document", f"use letters, digits, '.', '_', ':' and '-', at most {MAX_DOCUMENT_CHARS}")
     sites = await site_ids(connection, rows)
     goods = await _goods(connection, lines, faults)
     return [

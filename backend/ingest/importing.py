@@ -1,4 +1,4 @@
-"""One entry for every CSV import: sites, zones, portals, SKUs, receipts and opening stock. A file is one transaction.
+"""One entry for every CSV import: the catalog, receipts and opening stock. A file is one transaction.
 
 The catalog's files may be imported again and again: they define. Receipts and opening stock move goods, so each
 document counts once: taken again, it changes nothing; a document of the same name with other lines is refused.
@@ -7,26 +7,21 @@ document counts once: taken again, it changes nothing; a document of the same na
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
 from pydantic_core import to_json
 
-from backend.catalog.importing import import_portals, import_sites, import_skus, import_zones
-from backend.catalog.sheet import Row
+from backend.catalog.importing import DEFINITIONS
+from backend.catalog.sheet import Faults, Row
 from backend.errors import CatalogError
-from backend.ingest.documents import read_opening_stock, read_receipts
+from backend.ingest.documents import read_opening_stock, read_receipts, receipts_sheet
+from backend.ingest.expecting import expect
 from backend.ingest.receiving import SQL, Receiving
 from backend.store.database import Connection, Database
 from wire.clock import Clock
 
-DEFINITIONS: Final = {
-    "sites": import_sites,
-    "zones": import_zones,
-    "portals": import_portals,
-    "skus": import_skus,
-}
 KINDS: Final = (*DEFINITIONS, "receipts", "opening-stock")
 """In the order in which they need each other."""
 
@@ -55,22 +50,27 @@ async def import_csv(database: Database, clock: Clock, kind: str, text: str, *, 
         raise CatalogError(f"{kind!r} is no kind of import; choose one of {', '.join(KINDS)}")
     async with database.transaction() as connection:
         if kind in DEFINITIONS:
-            return Imported(kind, await DEFINITIONS[kind](connection, text))
+            return Imported(kind, await DEFINITIONS[kind].take(connection, text))
         if kind == "receipts":
-            return await _receipts(connection, text, actor, clock.now())
+            return Imported(kind, *await announce(connection, *receipts_sheet(text), actor, clock.now()))
         return await _opening_stock(connection, text, actor, clock.now())
 
 
-async def _receipts(connection: Connection, text: str, actor: str, now: datetime) -> Imported:
-    announced = await read_receipts(connection, text)
+async def announce(
+    connection: Connection, rows: Sequence[Row], faults: Faults, actor: str, now: datetime
+) -> tuple[int, int]:
+    """Take in what rows of receipts announce, and make their documents; how many lines are new, and how many came
+    before. Raises ImportRefusedError naming each fault by row and column."""
+    announced = await read_receipts(connection, rows, faults)
     documents: dict[str, list[Row]] = {}
     for one in announced:
         documents.setdefault(_document(one.thing.row), []).append(one.thing.row)
     repeated = await _note(connection, "receipts", documents, actor, now)
     fresh = [one for one in announced if _document(one.thing.row) not in repeated]
     receiving = await Receiving.begin(connection, actor, now)
-    await receiving.announce(fresh)
-    return Imported("receipts", len(fresh), len(announced) - len(fresh))
+    items = await receiving.announce(fresh)
+    await expect(connection, fresh, [items[place].item_id for place in range(len(fresh))], actor, now)
+    return len(fresh), len(announced) - len(fresh)
 
 
 async def _opening_stock(connection: Connection, text: str, actor: str, now: datetime) -> Imported:

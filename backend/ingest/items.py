@@ -11,9 +11,11 @@ from backend.catalog.model import Places, Site
 from backend.catalog.service import Goods as CatalogGoods
 from backend.catalog.service import goods_of
 from backend.effects import rules
+from backend.effects.containment import Join
 from backend.effects.identity import Named, Unnamed, of_epc
 from backend.effects.observation import Goods, Observation
 from backend.effects.timeline import Change, State, advance, is_late, splice
+from backend.ingest.pallet_names import names_pallet, with_contents
 from backend.store.database import Connection, Queries, Record
 
 SQL = Queries.beside(__file__)
@@ -36,7 +38,19 @@ class Item:
     state: State
     unplaced_in: int
     was_away: bool = False
+    contained: bool = False
     fresh: list[Observation] = field(default_factory=list)
+    joins: list[Join] = field(default_factory=list)
+
+    @property
+    def may_carry(self) -> bool:
+        """Whether its observations may speak of other things, or theirs of it: it is a pallet, or was ever on one."""
+        return self.contained or self.is_pallet
+
+    @property
+    def is_pallet(self) -> bool:
+        """Whether things may stand on it: it has an SSCC."""
+        return self.identity is not None and names_pallet(self.identity)
 
 
 class NewItem(NamedTuple):
@@ -49,7 +63,6 @@ class NewItem(NamedTuple):
     zone_id: int
     origin_id: int | None = None
     document: str | None = None
-    parent_id: int | None = None
 
 
 @dataclass(slots=True)
@@ -80,7 +93,8 @@ async def admit(
     if unknown_epcs or unknown_names:
         await _make(connection, site, unknown_epcs, unknown_names, admitted)
         ids = await _find(connection, epcs, named)
-    items = await lock(connection, places, ids.values())
+    numbers = await with_contents(connection, ids.values()) if any(map(names_pallet, ids)) else ids.values()
+    items = await lock(connection, places, numbers)
     for name, item_id in ids.items():
         if isinstance(name, bytes):
             admitted.by_epc[name] = items[item_id]
@@ -139,7 +153,7 @@ async def make(connection: Connection, new: Sequence[NewItem]) -> None:
     if tagged:
         await connection.fetch(SQL["adopt_tags"], [one.epc for one in tagged], [one.identity for one in tagged])
     if new:
-        await connection.fetch(
+        made = await connection.fetch(
             SQL["add_items"],
             [one.epc for one in new],
             [one.identity for one in new],
@@ -150,8 +164,9 @@ async def make(connection: Connection, new: Sequence[NewItem]) -> None:
             [one.zone_id for one in new],
             [one.origin_id for one in new],
             [one.document for one in new],
-            [one.parent_id for one in new],
         )
+        if tagged and len(made) < len(new):  # another transaction made them meanwhile, by their labels perhaps
+            await connection.fetch(SQL["adopt_tags"], [one.epc for one in tagged], [one.identity for one in tagged])
 
 
 async def lock(connection: Connection, places: Places, item_ids: Iterable[int]) -> dict[int, Item]:
@@ -166,6 +181,7 @@ async def lock(connection: Connection, places: Places, item_ids: Iterable[int]) 
             state_of(places, row),
             row["zone_id"],
             was_away=not places.zone_by_id[row["zone_id"]].is_real,
+            contained=row["contained"],
         )
         for row in rows
     }

@@ -36,12 +36,10 @@ RETURNING item.item_id, item.epc, item.identity
 -- name: add_items
 -- New items by parallel arrays, in the order of their EPCs; those whose EPC or identity is taken are left out.
 INSERT INTO item (epc, identity, kind, sku_id, lot_id, quantity, zone_id, first_sku_id, first_lot_id, first_quantity,
-                  origin_zone_id, first_origin_zone_id, document, parent_id)
-SELECT epc, identity, kind, sku_id, lot_id, quantity, zone_id, sku_id, lot_id, quantity, origin_id, origin_id, document,
-       parent_id
-FROM unnest($1::bytea[], $2::text[], $3::text[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[], $9::text[],
-            $10::bigint[])
-    AS i (epc, identity, kind, sku_id, lot_id, quantity, zone_id, origin_id, document, parent_id)
+                  origin_zone_id, first_origin_zone_id, document)
+SELECT epc, identity, kind, sku_id, lot_id, quantity, zone_id, sku_id, lot_id, quantity, origin_id, origin_id, document
+FROM unnest($1::bytea[], $2::text[], $3::text[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[], $9::text[])
+    AS i (epc, identity, kind, sku_id, lot_id, quantity, zone_id, origin_id, document)
 ORDER BY epc, identity
 ON CONFLICT DO NOTHING
 RETURNING item_id, epc, identity
@@ -49,7 +47,7 @@ RETURNING item_id, epc, identity
 -- name: lock_items
 -- Items with the state that their observations left, locked in the order of their numbers.
 SELECT item_id, epc, item.identity, item.sku_id, sku.code AS sku, lot_id, quantity, origin_zone_id, zone_id, condition,
-       left_at, present, observed_at, gateway, epoch, seq
+       left_at, present, observed_at, gateway, epoch, seq, contained
 FROM item LEFT JOIN sku ON sku.sku_id = item.sku_id
 WHERE item_id = ANY ($1::bigint[]) ORDER BY item_id FOR NO KEY UPDATE OF item
 
@@ -195,9 +193,8 @@ FROM unnest($3::bigint[], $4::timestamptz[], $5::int[], $6::text[]) AS w (item_i
 RETURNING binding_id, item_id, bound_at
 
 -- name: name_documents
--- The document and the pallet that items came with, by parallel arrays.
-UPDATE item SET document = coalesce(d.document, item.document), parent_id = coalesce(d.parent_id, item.parent_id)
-FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS d (item_id, document, parent_id)
+-- The document that items came with, by parallel arrays.
+UPDATE item SET document = d.document FROM unnest($1::bigint[], $2::text[]) AS d (item_id, document)
 WHERE item.item_id = d.item_id
 
 -- name: scan_to_reverse

@@ -19,10 +19,13 @@ from backend.effects import rules
 from backend.effects.identity import Named
 from backend.effects.observation import Key
 from backend.effects.timeline import State
+from backend.ingest.aggregating import JoinWord, write_joins
 from backend.ingest.batch import item_transfers, note_owed
 from backend.ingest.documents import Announced, Standing, Tagged
 from backend.ingest.items import SQL as ITEMS_SQL
 from backend.ingest.items import Item, NewItem, lock, make
+from backend.ingest.pallet_names import with_contents
+from backend.ingest.pallets import count_carried
 from backend.ledger.model import SELLABLE, Cause, Slot, Transfer
 from backend.stock.promises import post
 from backend.store.database import Connection, Queries
@@ -32,6 +35,7 @@ SQL: Final = Queries(Path(__file__).with_name("receiving.sql"))
 ROLE: Final = "import"
 RECEIPT: Final = "receipt"
 OPENING: Final = "opening"
+SWEEP: Final = "sweep"
 """Reasons of the postings that documents make."""
 
 _TICK: Final = timedelta(microseconds=1)
@@ -64,13 +68,13 @@ class Receiving:
         """With the places as the transaction sees them."""
         return cls(connection, await read_places(connection), actor, now)
 
-    async def announce(self, announced: Sequence[Announced]) -> None:
-        """Things that receipts announce."""
+    async def announce(self, announced: Sequence[Announced]) -> dict[int, Item]:
+        """Things that receipts announce, by their places, and the pallets they come on."""
         words = [
             Word(one.thing, one.document, one.pallet, self._virtual(one.site_id, "supplier"), keeps_origin=False)
             for one in announced
         ]
-        await self._take(words, [], RECEIPT)
+        return await self._take(words, [], RECEIPT)
 
     async def open(self, standing: Sequence[Standing], document: str) -> None:
         """Stock that stands in zones. Raises ImportRefusedError for units that another file has told of already."""
@@ -98,20 +102,30 @@ class Receiving:
             transfers.append(Transfer(self.now, taken, given, quantity, None, cause))
         await self._take(words, transfers, OPENING)
 
+    async def sweep(self, things: Sequence[Tagged], site_id: int, zone_id: int, document: str) -> None:
+        """Things that were read in a zone by somebody who walked it: they are there, in whatever condition."""
+        unknown = self._virtual(site_id, "unknown")
+        words = [Word(thing, document, None, unknown, keeps_origin=True, place_id=zone_id) for thing in things]
+        await self._take(words, [], SWEEP)
+
     def _virtual(self, site_id: int, kind: str) -> int:
         return self.places.site_by_id[site_id].virtual(kind).zone_id
 
-    async def _take(self, words: Sequence[Word], transfers: list[Transfer], reason: str) -> None:
-        items = await self._items(words)
-        bindings = await self._bind(words, items)
-        causes = {key: Cause(reason, self.actor, ROLE, word.document) for key, word in bindings.items()}
-        transfers += await item_transfers(self.connection, self.places, items.values(), causes)
+    async def _take(self, words: Sequence[Word], transfers: list[Transfer], reason: str) -> dict[int, Item]:
+        items, joined = await self._items(words)
+        said = await self._bind(words, items) | joined
+        causes = {key: Cause(reason, self.actor, ROLE, word.document) for key, word in said.items()}
+        moved, carried = await item_transfers(self.connection, self.places, items.values(), causes, self.now)
+        transfers += moved
+        await count_carried(self.connection, carried)
         balances = await post(self.connection, self.places, transfers, self.now)
         await note_owed(self.connection, self.places, balances, self.now)
         await self.connection.execute(ITEMS_SQL["tell"], self.now, "", None)
+        return items
 
-    async def _items(self, words: Sequence[Word]) -> dict[int, Item]:
-        """The items of the words, by the words' places in their order; made where they are missing, all locked."""
+    async def _items(self, words: Sequence[Word]) -> tuple[dict[int, Item], dict[Key, Word]]:
+        """The items of the words, by the words' places in their order, made where they are missing, all locked; and the
+        words that put them on pallets, by their keys."""
         pallets = {word.pallet.identity: word for word in words if word.pallet is not None}
         await make(
             self.connection,
@@ -122,11 +136,22 @@ class Receiving:
         )
         by_epc, by_identity = await self._find(words, pallets)
         numbers = [_number(word.thing, by_epc, by_identity) for word in words]
-        parents = [None if word.pallet is None else by_identity[word.pallet.identity] for word in words]
-        locked = await lock(self.connection, self.places, [*numbers, *filter(None, parents)])
-        documents = [word.document for word in words]
-        await self.connection.execute(ITEMS_SQL["name_documents"], numbers, documents, parents)
-        return {place: locked[number] for place, number in enumerate(numbers)}
+        parents = {identity: by_identity[identity] for identity in pallets}
+        everything = await with_contents(self.connection, [*numbers, *parents.values()])
+        locked = await lock(self.connection, self.places, everything)
+        await self.connection.execute(ITEMS_SQL["name_documents"], numbers, [word.document for word in words])
+        loaded = [(word, number) for word, number in zip(words, numbers, strict=True) if word.pallet is not None]
+        joins = await write_joins(
+            self.connection,
+            [
+                JoinWord(locked[number], locked[parents[word.pallet.identity]], self.now, self.actor, word.document)
+                for word, number in loaded
+                if word.pallet is not None
+            ],
+            self.now,
+        )
+        joined = {join.key: word for join, (word, _) in zip(joins, loaded, strict=True)}
+        return {place: locked[number] for place, number in enumerate(numbers)}, joined
 
     async def _find(
         self, words: Sequence[Word], pallets: Iterable[str]
@@ -151,9 +176,9 @@ class Receiving:
             bound_at,
             self.actor,
             [item.item_id for _, item in said],
-            [word.thing.goods.sku_id for word, _ in said],
-            [word.thing.goods.lot_id for word, _ in said],
-            [word.thing.goods.quantity for word, _ in said],
+            [word.thing.goods and word.thing.goods.sku_id for word, _ in said],
+            [word.thing.goods and word.thing.goods.lot_id for word, _ in said],
+            [word.thing.goods and word.thing.goods.quantity for word, _ in said],
             [_origin(word, item.state) for word, item in said],
             [word.place_id for word, _ in said],
             [word.condition for word, _ in said],

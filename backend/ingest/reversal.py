@@ -1,8 +1,8 @@
 """Take back what was wrong, with a reason: nothing is deleted, other postings say the opposite.
 
     what is named                       what happens
-    a movement or scan of a thing       it is left out of the thing's history, which is folded anew; the ledger gets
-                                        the difference, instant by instant
+    a movement or scan of a thing       it is left out of the thing's history, which is folded anew, and out of those
+                                        of all that stood on it; the ledger gets the difference, instant by instant
     a scan or posting of units          each posting gets one that gives back what it took, at the same instant
 
 Reversing twice changes nothing. What left under a shipment or transfer is not taken back so: it comes back by a return.
@@ -15,9 +15,11 @@ from typing import Final
 from backend.api.problems import ProblemError
 from backend.catalog.service import read_places
 from backend.documents.service import SQL as DOCUMENTS
-from backend.effects.timeline import withdraw
 from backend.ingest.batch import note_owed
-from backend.ingest.items import SQL, lock, read_histories, save
+from backend.ingest.items import SQL, lock
+from backend.ingest.pallet_names import SQL as PALLETS
+from backend.ingest.pallet_names import with_contents
+from backend.ingest.pallets import Telling
 from backend.ledger.model import Cause, Slot, Transfer
 from backend.stock.promises import post
 from backend.store.database import Connection, Database
@@ -75,24 +77,22 @@ async def _reverse(
     now = clock.now()
     places = await read_places(connection)
     named = event or (None, None, None)
-    known = []
-    if item_id is not None:
-        items = await lock(connection, places, [item_id])
-        known = [(await read_histories(connection, places, [item_id]))[item_id]]
+    telling = None
+    if item_id is not None and event is not None:
+        item_id = await connection.fetchval(PALLETS["thing_of_event"], item_id, *event) or item_id
+        locked = await lock(connection, places, await with_contents(connection, [item_id]))
+        telling = await Telling.begin(connection, places, locked.values())
     reversal = cause.reason.removeprefix(REVERSAL)
     if await connection.fetchval(SQL["add_reversal"], now, *named, posting_id, reversal, cause.actor) is None:
         return 0
     transfers: list[Transfer] = []
-    for start, history in known:
-        item = items[item_id or 0]
-        wrong = next((seen for seen in history if seen.key[1:] == event), None)
-        if wrong is None:
+    if telling is not None and item_id is not None and event is not None:
+        if not telling.withdraw(item_id, event):
             raise ProblemError("refused", "that event changed nothing that could be taken back")
-        item.state, changes = withdraw(start, history, wrong)
         transfers += (
-            Transfer(change.at, change.taken, change.given, change.quantity, item.item_id, cause) for change in changes
+            Transfer(change.at, change.taken, change.given, change.quantity, item.item_id, cause)
+            for item, change in (await telling.settle(now)).changes
         )
-        await save(connection, [item])
     transfers += await _opposites(connection, named, posting_id, cause)
     if not transfers and item_id is None:
         raise ProblemError("refused", "that changed nothing that could be taken back")

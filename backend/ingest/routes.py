@@ -25,7 +25,8 @@ IMPORTS: Final = {
     "sites": (Permission.CATALOG_IMPORT, "Define sites from a CSV file"),
     "zones": (Permission.CATALOG_IMPORT, "Define zones from a CSV file"),
     "portals": (Permission.CATALOG_IMPORT, "Define portals from a CSV file"),
-    "skus": (Permission.CATALOG_IMPORT, "Define SKUs and their GTINs from a CSV file"),
+    "skus": (Permission.CATALOG_IMPORT, "Define SKUs, what describes them, and their GTINs from a CSV file"),
+    "lots": (Permission.CATALOG_IMPORT, "Define lots and their expiry from a CSV file"),
     "receipts": (Permission.STOCK_IMPORT, "Announce what will be received, from a CSV file"),
     "opening-stock": (Permission.STOCK_IMPORT, "Write what stands where at the beginning, from a CSV file"),
 }

@@ -21,6 +21,7 @@ from backend.effects.observation import Goods as ItemGoods
 from backend.effects.observation import Key
 from backend.effects.rules import Held, ScanRule
 from backend.errors import CatalogError
+from backend.ingest.aggregating import JoinWord, refusal, write_joins
 from backend.ingest.items import SQL, Admitted, Item
 from backend.ledger.model import SELLABLE, Cause, Slot, Transfer
 from backend.orders.model import after
@@ -50,6 +51,7 @@ class Claimed:
     rule: ScanRule
     code: ScannedCode | None = None
     name: Named | None = None
+    pallet: Named | None = None
     zone: Zone | None = None
     item: Item | None = None
     place_id: int | None = None
@@ -60,6 +62,40 @@ class Claimed:
     order_id: int | None = None
     units: list[tuple[int, int, int]] = field(default_factory=list)
     bindings: list[Key] = field(default_factory=list)
+
+
+def read_pallet(one: Claimed) -> None:
+    """Read which pallet an aggregating scan speaks of, and refuse one that does not say what stands on what."""
+    scan = one.scan
+    if one.name is None:
+        one.reason = one.reason or f"{scan.intent} needs a code that names one thing, with its serial number or SSCC"
+    elif scan.intent == "disaggregate":
+        return
+    elif scan.pallet is None:
+        one.reason = one.reason or "aggregate needs the code of the pallet or case that it is put on"
+    else:
+        try:
+            one.pallet = of_scan(parse_scan(scan.pallet))
+        except ScanError as error:
+            one.reason = one.reason or f"the pallet's code cannot be read: {error}"
+        if one.pallet is None or one.pallet.kind != "sscc":
+            one.reason = one.reason or f"{scan.pallet!r} is no SSCC: things stand on pallets and cases that have one"
+
+
+async def join_scanned(
+    connection: Connection, claimed: Sequence[Claimed], admitted: Admitted, gateway: str, epoch: str, now: datetime
+) -> None:
+    """Let scans count that put things on pallets or take them off."""
+    for one in claimed:
+        scan = one.scan
+        if one.reason or one.item is None or scan.intent not in rules.JOINING:
+            continue
+        parent = None if one.pallet is None else admitted.by_identity[one.pallet.identity]
+        if parent is not None:
+            one.reason = await refusal(connection, one.item, parent) or ""
+        if not one.reason:
+            said = (scan.observed_at, scan.operator, scan.document or "", gateway, epoch, one.seq)
+            await write_joins(connection, [JoinWord(one.item, parent, *said)], now)
 
 
 @dataclass(slots=True)
@@ -77,7 +113,8 @@ class ScanWork:
     @property
     def named(self) -> dict[str, Named]:
         """The things that scans name, by identity; those of refused scans are not asked for."""
-        return {one.name.identity: one.name for one in self.claimed if one.name is not None and not one.reason}
+        names = (name for one in self.claimed if not one.reason for name in (one.name, one.pallet))
+        return {name.identity: name for name in names if name is not None}
 
     @property
     def causes(self) -> dict[Key, Cause]:
@@ -146,6 +183,8 @@ class ScanWork:
                 one.reason = one.reason or f"site {self.site.code} has no zone {scan.zone!r}"
         elif rule.to == "zone":
             one.reason = one.reason or f"{scan.intent} needs the zone that the goods are put in"
+        if scan.intent in rules.JOINING:
+            read_pallet(one)
         return one
 
     async def _name_documents(self) -> None:
@@ -193,6 +232,7 @@ class ScanWork:
                     rules.scanned(key, one.place_id, unknown_id, leaves=one.leaves, condition=one.condition)
                 )
         await self._bind_received()
+        await join_scanned(self.connection, self.claimed, admitted, self.gateway, self.epoch, self.now)
 
     async def _bind_received(self) -> None:
         """A receipt's scan also says where the thing's units came from, and its lot."""

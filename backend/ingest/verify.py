@@ -3,7 +3,7 @@ differs.
 
 balance, posting, item   the ledger's own sums (backend/ledger/verify.py)
 availability             what sites hold and promised follows from balances and allocations (backend/stock/promises.py)
-place                    each item is what the fold over its observations says
+place                    each item is what the fold over its observations and its pallets' says, and on what they say
 cursor                   each number 1 … through of an epoch stands in the store exactly once
 """
 
@@ -14,8 +14,10 @@ from typing import Final
 
 from backend.catalog.model import Places
 from backend.catalog.service import read_places
+from backend.effects.containment import tell
 from backend.effects.timeline import State, fold
-from backend.ingest.items import read_histories, state_of
+from backend.ingest.items import state_of
+from backend.ingest.pallets import read_sources
 from backend.ledger.verify import CHECK_TIMEOUT_S, MAX_FINDINGS, Finding, ledger_findings
 from backend.stock.promises import promise_findings
 from backend.store.database import Connection, Database, Queries, Record
@@ -59,14 +61,18 @@ async def _place_findings(connection: Connection) -> list[Finding]:
         if not rows:
             break
         last = rows[-1]["item_id"]
-        histories = await read_histories(connection, places, [row["item_id"] for row in rows])
-        for row in rows:
-            start, observations = histories[row["item_id"]]
-            folded = fold(start, sorted(observations, key=lambda seen: seen.key))
+        ids = [row["item_id"] for row in rows]
+        sources = await read_sources(connection, places, ids)
+        for row, (item_id, told) in zip(rows, tell(sources, ids).items(), strict=True):
+            folded = fold(sources[item_id].start, told.observations)
             if row["zone_id"] not in places.zone_by_id:
                 findings.append(Finding("place", _name(row), f"is in zone {row['zone_id']}, which does not exist"))
             elif folded != (held := state_of(places, row)):
                 findings.append(Finding("place", _name(row), _difference(places, held, folded)))
+            elif (row["parent_id"], row["parted_from"]) != (told.parent_id, told.parted_from):
+                said = f"is on item {row['parent_id']}, parted from {row['parted_from']}"
+                should = f"on {told.parent_id}, parted from {told.parted_from}"
+                findings.append(Finding("place", _name(row), f"{said}; by what was said and seen, {should}"))
     return findings
 
 

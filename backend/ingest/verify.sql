@@ -32,5 +32,5 @@ SELECT gateway, epoch, fault, first, last FROM fault ORDER BY gateway, epoch, fi
 -- name: items_after
 -- Items in the order of their numbers, behind a number.
 SELECT item_id, epc, identity, sku_id, lot_id, quantity, origin_zone_id, zone_id, condition, left_at, present,
-       observed_at, gateway, epoch, seq
+       observed_at, gateway, epoch, seq, parent_id, parted_from
 FROM item WHERE item_id > $1 ORDER BY item_id LIMIT $2

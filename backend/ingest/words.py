@@ -18,6 +18,8 @@ from backend.effects import rules
 from backend.effects.observation import Key
 from backend.ingest.batch import item_transfers, note_owed
 from backend.ingest.items import SQL, lock
+from backend.ingest.pallet_names import with_contents
+from backend.ingest.pallets import Carried, count_carried
 from backend.ledger.model import Cause, Slot, Transfer
 from backend.stock.model import Fulfilment
 from backend.stock.promises import post
@@ -56,15 +58,17 @@ async def say(
     cause: Cause,
     now: datetime,
     served: Served | None = None,
-) -> None:
-    """Let words count, in the caller's transaction; the things named keep the promises of what they `served`."""
+) -> list[Carried]:
+    """Let words count, in the caller's transaction; the things named, and those on pallets named, keep the promises of
+    what they `served`. Answers what pallets took along."""
     things = [word for word in words if isinstance(word, ThingWord)]
-    items = await lock(connection, places, (word.item_id for word in things))
+    items = await lock(connection, places, await with_contents(connection, (word.item_id for word in things)))
     causes: dict[Key, Cause] = {}
     for word, key in zip(things, await _write(connection, things, cause), strict=True):
         items[word.item_id].fresh.append(rules.bound(key, None, None, word.place_id, word.condition))
         causes[key] = cause
-    transfers = await item_transfers(connection, places, items.values(), causes)
+    transfers, carried = await item_transfers(connection, places, items.values(), causes, now)
+    await count_carried(connection, carried)
     transfers += (
         Transfer(word.at, word.taken, word.given, word.quantity, None, cause)
         for word in words
@@ -72,11 +76,12 @@ async def say(
     )
     kept: list[Fulfilment] = []
     if served is not None:
-        goods = [items[word.item_id].state.goods for word in things]
+        goods = [items[word.item_id].state.goods for word in things] + [one.goods for one in carried]
         left = [Left(*served, *one) for one in goods if one is not None]
         kept = [one._replace(left_before=True) for one in await fulfilments(connection, left)]
     balances = await post(connection, places, transfers, now, kept)
     await note_owed(connection, places, balances, now)
+    return carried
 
 
 async def _write(connection: Connection, things: Sequence[ThingWord], cause: Cause) -> list[Key]:

@@ -2,7 +2,7 @@
 
     heard                                           what follows
     -----                                           ------------
-    TM:operator=… intent=… zone=… document=…        set for the scans that follow
+    TM:operator=… intent=… zone=… document=… pallet=… set for the scans that follow
     TM:quantity=… TM:lot=…                          set for the next scan alone
     TM:reset                                        everything as the configuration says
     TM: and anything else, or a value not allowed   refused, nothing changed
@@ -28,7 +28,7 @@ from pydantic import Field, ValidationError
 from gs1.element import parse_scan
 from gs1.errors import ScanError
 from wire.ack import ScanRequest
-from wire.events import Document, Frozen, Intent, Lot, Name, Operator, Quantity, explain
+from wire.events import Document, Frozen, Intent, Lot, Name, Operator, Pallet, Quantity, explain
 
 COMMAND: Final = "TM:"
 """What command codes begin with; no GS1 code does."""
@@ -52,6 +52,7 @@ class ScanContext(Frozen):
     intent: Intent | None = None
     zone: Name | None = None
     document: Document | None = None
+    pallet: Pallet | None = None
     quantity: Quantity = 1
     lot: Lot | None = None
 

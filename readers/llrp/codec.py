@@ -32,7 +32,22 @@ from readers.llrp.table import (
     in_version,
 )
 
-__all__ = ["HEADER", "TLV_HEADER", "VERSIONS", "Framer", "Header", "decode", "encode", "read_header"]
+__all__ = [
+    "HEADER",
+    "MAX_DEPTH",
+    "MAX_FRAME_BYTES",
+    "MAX_PARAMETERS",
+    "TLV_HEADER",
+    "VERSIONS",
+    "Framer",
+    "Header",
+    "decode",
+    "decode_vendor_message",
+    "decode_vendor_parameter",
+    "encode",
+    "encode_vendor_parameter",
+    "read_header",
+]
 
 HEADER: Final = Struct("!HII")
 """Reserved (3 bits), version (3), type (10); length including this header; message id (LLRP 1.0.1 §16.1)."""
@@ -149,9 +164,9 @@ class _EntryPlan:
         self.names = frozenset[str]().union(*(slot.names for slot in entry.slots))
         self.holds_vendors = not _VENDOR_NAMES.isdisjoint(self.names)
 
-    def stands_as(self, name: str, prefix: bytes) -> str:
-        """The name under which a parameter fills a slot here: a vendor's is Custom where it has no slot of its own."""
-        return "Custom" if prefix and name not in self.names else name
+    def slot_name(self, vendors: _EntryPlan) -> str:
+        """The name under which a vendor's parameter fills a slot here: Custom where it has no slot of its own."""
+        return vendors.name if vendors.name in self.names else "Custom"
 
 
 _VENDOR_NAMES: Final = frozenset(entry.name for entry in VENDOR_PARAMETERS)
@@ -403,7 +418,7 @@ def _write_parameters(plan: _EntryPlan, parameters: list[Parameter], body: bytea
         inner = book.parameters.get(parameter.name)
         if inner is None:
             raise Fault(Status.UNKNOWN_PARAMETER, f"no LLRP parameter is named {parameter.name!r} in this version")
-        order.take(plan.stands_as(inner.name, inner.prefix))
+        order.take(plan.slot_name(inner) if inner.prefix else inner.name)
         if depth > MAX_DEPTH:
             raise Fault(Status.OVERFLOW_PARAMETER, f"parameters nest deeper than {MAX_DEPTH}")
         try:

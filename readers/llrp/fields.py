@@ -135,11 +135,12 @@ class _Bits:
 class _Fixed:
     """Fields of fixed width, one struct together; `first` is the number of the first of them that has a name."""
 
-    __slots__ = ("_checks", "_parts", "_struct", "names")
+    __slots__ = ("_checks", "_has_bits", "_parts", "_struct", "names")
 
     def __init__(self, fields: Sequence[Field], labels: Labels, first: int) -> None:
         self.names = tuple(field.name for field in fields if field.name)
         self._parts: list[str | _Bits] = list(_gather_bits(fields))
+        self._has_bits = any(isinstance(part, _Bits) for part in self._parts)
         self._struct = Struct(
             "!" + "".join(p.format if isinstance(p, _Bits) else FORMATS[_type_of(fields, p)] for p in self._parts)
         )
@@ -154,11 +155,15 @@ class _Fixed:
         end = at + self._struct.size
         if end > cursor.end:
             raise Fault(Status.FIELD_ERROR, f"{cursor.end - at} of {self._struct.size} bytes of fields are here")
-        for part, value in zip(self._parts, self._struct.unpack_from(cursor.data, at), strict=True):
-            if isinstance(part, _Bits):
-                part.split(value, into)
-            else:
-                into[part] = value
+        values = self._struct.unpack_from(cursor.data, at)
+        if self._has_bits:
+            for part, value in zip(self._parts, values, strict=True):
+                if isinstance(part, _Bits):
+                    part.split(value, into)
+                else:
+                    into[part] = value
+        else:
+            into.update(zip(self.names, values, strict=True))
         cursor.position = end
         self._check(into)
 

@@ -10,6 +10,7 @@ from typing import Final
 from readers.errors import DecodeError
 from readers.llrp.message import Message, Parameter
 from readers.llrp.vendor import IMPINJ
+from simulators.llrp.access import OPERATIONS
 from simulators.llrp.configuration import ReaderConfiguration, check_antenna
 from simulators.llrp.rospec import Start, State, Stop
 from simulators.llrp.status import Code, refusal
@@ -50,8 +51,9 @@ def check_rospec(rospec: Parameter, known: int, config: ReaderConfiguration) -> 
         raise refusal("an ROSpec is added disabled", Code.A_INVALID, "ROSpec", field="CurrentState")
     if known >= model.max_rospecs:
         raise refusal(f"there are {known} ROSpecs already", Code.P_OVERFLOW_PARAMETER, "ROSpec")
-    if rospec.find("RFSurveySpec") is not None:
-        raise refusal("this reader makes no surveys", Code.P_UNSUPPORTED_PARAMETER, "ROSpec", "RFSurveySpec")
+    for name in ("RFSurveySpec", "LoopSpec"):
+        if rospec.find(name) is not None:
+            raise refusal(f"this reader has no {name}", Code.P_UNSUPPORTED_PARAMETER, "ROSpec", name)
     specs = list(rospec.every("AISpec"))
     if not specs:
         raise refusal("an ROSpec needs an AISpec", Code.P_MISSING_PARAMETER, "ROSpec")
@@ -133,9 +135,9 @@ def check_access_spec(spec: Parameter, known: int, config: ReaderConfiguration) 
     if len(ops) > model.max_op_specs:
         text = f"an AccessSpec holds {model.max_op_specs} OpSpecs"
         raise refusal(text, Code.P_OVERFLOW_PARAMETER, *path, ops[model.max_op_specs].name)
-    cannot = {"C1G2BlockErase": not model.can_block_erase, "C1G2BlockWrite": not model.can_block_write}
+    can = {"C1G2BlockErase": model.can_block_erase, "C1G2BlockWrite": model.can_block_write, "Custom": True}
     for op in ops:
-        if cannot.get(op.name):
+        if not can.get(op.name, op.name in OPERATIONS):
             raise refusal(f"this reader has no {op.name}", Code.P_UNSUPPORTED_PARAMETER, *path, op.name)
 
 

@@ -23,6 +23,11 @@ REPORT_FIELDS: Final = (
 )
 """What TagReportContentSelector switches on and off, without the `Enable` in front."""
 
+MAC_ADDRESS: Final = 0
+"""IdentificationType."""
+
+ANY_MAC: Final = bytes.fromhex("020000000001")
+
 EVENT_TYPES: Final = 9
 """NotificationEventType counts from 0."""
 
@@ -37,8 +42,9 @@ def report_spec(fields: Iterable[str] = REPORT_FIELDS, trigger: int = 2, every_n
 class ReaderConfiguration:
     """What SET_READER_CONFIG sets. It belongs to the reader and outlives connections, as LLRP wants it."""
 
-    def __init__(self, model: ReaderModel, antennas: int) -> None:
+    def __init__(self, model: ReaderModel, antennas: int, mac: bytes = ANY_MAC) -> None:
         self.model = model
+        self.mac = mac
         self.antennas = antennas
         self.gpi_high = dict.fromkeys(range(1, model.gpis + 1), False)
         self.disconnected: set[int] = set()
@@ -128,7 +134,7 @@ class ReaderConfiguration:
     def _parts(self, ports: dict[str, int]) -> Iterator[tuple[int, Parameter]]:
         """(GetReaderConfigRequestedData, parameter), with port 0 standing for every port."""
         antennas = [ports["AntennaID"]] if ports["AntennaID"] else range(1, self.antennas + 1)
-        yield 1, Parameter("Identification", {"IDType": 0, "ReaderID": [0x02, 0, 0, 0, 0, 1]})
+        yield 1, Parameter("Identification", {"IDType": MAC_ADDRESS, "ReaderID": self.mac})
         for port in antennas:
             fields = {"AntennaConnected": port not in self.disconnected, "AntennaID": port, "AntennaGain": 0}
             yield 2, Parameter("AntennaProperties", fields)

@@ -1,7 +1,7 @@
 """Faults of readers as a scenario file tells them: which, when, for how long.
 
 [[faults]]
-reader = "north-door-1"      # as `tallyman simulate` prints it
+reader = "jkt-door-1"       # as `tallyman simulate` prints it
 kind = "stall"
 at_s = 30
 for_s = 12

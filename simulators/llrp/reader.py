@@ -12,6 +12,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Final
 
 from readers.read import to_us
@@ -32,6 +33,8 @@ FLUSH_S: Final = 0.5
 MAX_UNSENT_BYTES: Final = 1 << 20
 """A client that lets this much wait is not reading; like a real reader's buffer ours then overflows."""
 
+LOCAL_MAC: Final = b"\x02"
+"""First byte of a MAC address that no maker has given out."""
 
 GOODBYE_S: Final = 2.0
 """How long a client may take to fetch what was sent before the link was closed; then it is dropped."""
@@ -65,8 +68,15 @@ class SimulatedReader:
         self._source = source
         self._clock = clock
         self._ticker = ticker or Ticker(clock)
-        model = model or load_model()
-        self._side = ReaderSide(model, antennas, round(FLUSH_S * 1e6), memories, self._now_us(), report_every_n)
+        self._side = ReaderSide(
+            model or load_model(),
+            antennas,
+            round(FLUSH_S * 1e6),
+            memories,
+            booted_us=self._now_us(),
+            report_every_n=report_every_n,
+            mac=LOCAL_MAC + blake2b(name.encode(), digest_size=5).digest(),
+        )
         self._line = FaultyLine()
         self._frames = SteadyFrames(source, self._side) if isinstance(source, SteadyTags) else None
         self._server: asyncio.Server | None = None
@@ -80,6 +90,11 @@ class SimulatedReader:
     def is_connected(self) -> bool:
         """Whether a client is on the link."""
         return self._side.connected
+
+    @property
+    def reported(self) -> int:
+        """How many reads went into reports so far."""
+        return self._side.reported
 
     @property
     def outputs(self) -> Mapping[int, bool]:
@@ -110,6 +125,7 @@ class SimulatedReader:
 
     def set_gpi(self, port: int, high: bool) -> None:
         """A photo-eye on input `port` changes. Raises KeyError for an input that is not there."""
+        self._look()
         self._side.set_gpi(port, high, self._now_us())
         self._send()
 
@@ -186,6 +202,7 @@ class SimulatedReader:
     def client_said(self, link: _Link, data: bytes) -> None:
         """Bytes from the client; what one that was shown out says is not heard."""
         if link is self._link:
+            self._look()
             self._side.receive_data(data, self._now_us())
             self._send()
 
@@ -218,7 +235,7 @@ class SimulatedReader:
         self._send()
 
     def _look(self) -> None:
-        """Look at the world up to now, if anybody listens."""
+        """Look at the world up to now, if anybody listens: each slice, and before anything that ends an inventory."""
         if not self._side.listening or self._failure is not None:
             return
         try:

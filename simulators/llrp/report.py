@@ -49,19 +49,45 @@ NO_ACCESS: Final[Mapping[int, Access]] = MappingProxyType({})
 
 
 class ReportTrigger(IntEnum):
-    """ROReportTriggerType: only when asked, or after N tags or the end of an AISpec or of the ROSpec."""
+    """ROReportTriggerType: only when asked, or after N tags or the end of an AISpec or of the ROSpec; in LLRP 1.1 also
+    after N seconds or milliseconds (1.1 §14.2.1).
+    """
 
     NONE = 0
     END_OF_AISPEC = 1
     END_OF_ROSPEC = 2
+    SECONDS_OR_END_OF_AISPEC = 3
+    SECONDS_OR_END_OF_ROSPEC = 4
+    MILLISECONDS_OR_END_OF_AISPEC = 5
+    MILLISECONDS_OR_END_OF_ROSPEC = 6
+
+
+ENDS_WITH_AISPEC: Final = frozenset(
+    {
+        ReportTrigger.END_OF_AISPEC,
+        ReportTrigger.SECONDS_OR_END_OF_AISPEC,
+        ReportTrigger.MILLISECONDS_OR_END_OF_AISPEC,
+    }
+)
+
+PERIOD_US: Final[Mapping[int, int]] = MappingProxyType(
+    {
+        ReportTrigger.SECONDS_OR_END_OF_AISPEC: 1_000_000,
+        ReportTrigger.SECONDS_OR_END_OF_ROSPEC: 1_000_000,
+        ReportTrigger.MILLISECONDS_OR_END_OF_AISPEC: 1000,
+        ReportTrigger.MILLISECONDS_OR_END_OF_ROSPEC: 1000,
+    }
+)
+"""Triggers by time → what one of N is."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportContent:
-    """Which fields the client asked for, and after how many tags a report goes out (0: when the inventory ends)."""
+    """Which fields the client asked for, and when a report goes out: after N tags or a time (0 for none)."""
 
     trigger: int = ReportTrigger.END_OF_ROSPEC
     every_n: int = 1
+    period_us: int = 0
     rospec_id: bool = True
     spec_index: bool = True
     inventory_parameter_spec_id: bool = True
@@ -82,11 +108,13 @@ class ReportContent:
         """Read an ROReportSpec."""
         selector = spec.find("TagReportContentSelector")
         assert selector is not None
+        trigger = spec.fields["ROReportTrigger"]
         asked, memory = selector.fields, selector.find("C1G2EPCMemorySelector")
         choices = set(_impinj_choices(spec))
         return cls(
-            trigger=spec.fields["ROReportTrigger"],
-            every_n=spec.fields["N"],
+            trigger=trigger,
+            every_n=0 if trigger in PERIOD_US else spec.fields["N"],
+            period_us=PERIOD_US.get(trigger, 0) * spec.fields["N"],
             rospec_id=asked["EnableROSpecID"],
             spec_index=asked["EnableSpecIndex"],
             inventory_parameter_spec_id=asked["EnableInventoryParameterSpecID"],

@@ -7,7 +7,6 @@
     STOP, stop trigger -           -                    Inactive, ends
     specs exhausted                                     Inactive, ends; an Immediate one starts again
     DELETE             gone        gone                 gone, ends
-
     a better one starts                                 Inactive, preempted; an Immediate one waits
 
 (LLRP 1.0.1 §6, §10.1.) There is one radio: while one ROSpec is active only one of better priority (a lower number)
@@ -27,7 +26,14 @@ from typing import Final
 from readers.llrp.message import Parameter
 from simulators.llrp.access import Access, filters_of
 from simulators.llrp.clock import ReaderClock
-from simulators.llrp.report import NO_ACCESS, RecordEncoder, ReportContent, ReportTrigger, TagBuffer
+from simulators.llrp.report import (
+    ENDS_WITH_AISPEC,
+    NO_ACCESS,
+    RecordEncoder,
+    ReportContent,
+    ReportTrigger,
+    TagBuffer,
+)
 from simulators.sighting import Sightings
 
 US_PER_MS: Final = 1000
@@ -112,6 +118,11 @@ class Run:
         if found is None:
             found = self._filters[self.spec] = filters_of(self.ai_spec)
         return found
+
+    def report_due_us(self) -> int | None:
+        """When a report goes out by time; None when that has passed or is not asked for."""
+        due_us = self.flushed_us + self.rospec.content.period_us
+        return due_us if due_us > self.cursor_us else None
 
     def rospec_due_us(self) -> int | None:
         """When the ROSpec's own stop trigger ends it; None when that has no time."""
@@ -306,7 +317,7 @@ class Radio:
         run = self._run
         if run is None or run.cursor_us >= now_us:
             return None
-        dues = (now_us, run.cursor_us + self._flush_us, run.rospec_due_us(), run.ai_spec_due_us())
+        dues = (now_us, run.cursor_us + self._flush_us, run.report_due_us(), run.rospec_due_us(), run.ai_spec_due_us())
         rivals = (other.next_start_us for other in self.rospecs.values() if self._yields_to(other))
         due_us = min(due for due in (*dues, *rivals) if due is not None)
         ports = frozenset(run.ai_spec.fields["AntennaIDs"])
@@ -367,7 +378,8 @@ class Radio:
         assert run is not None
         run.cursor_us = now_us = window.to_us
         content = run.rospec.content
-        if content.every_n == 0 and content.trigger and now_us - run.flushed_us >= self._flush_us:
+        period_us = content.period_us or self._flush_us
+        if content.every_n == 0 and content.trigger and now_us - run.flushed_us >= period_us:
             run.flushed_us = now_us
             self._report(run.buffer)
         rospec_due_us, ai_spec_due_us = run.rospec_due_us(), run.ai_spec_due_us()
@@ -385,7 +397,7 @@ class Radio:
     def _end_spec(self, run: Run, now_us: int) -> None:
         """The AISpec is over: the next one, or the end of the ROSpec."""
         self.settle()
-        if run.rospec.content.trigger == ReportTrigger.END_OF_AISPEC:
+        if run.rospec.content.trigger in ENDS_WITH_AISPEC:
             self._report(run.buffer)
         self._hooks.spec_ended(run.rospec.id, run.spec + 1, now_us)
         run.spec_started_us = run.last_new_us = now_us

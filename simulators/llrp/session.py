@@ -38,7 +38,7 @@ from readers.llrp.vendor import IMPINJ
 from simulators.llrp.access import AccessSpecs, is_selected
 from simulators.llrp.checks import check_access_spec, check_customs, check_rospec, unknown_id
 from simulators.llrp.clock import ReaderClock
-from simulators.llrp.configuration import ReaderConfiguration
+from simulators.llrp.configuration import ANY_MAC, ReaderConfiguration
 from simulators.llrp.models import ReaderModel, capabilities
 from simulators.llrp.report import MAX_BUFFERED_TAGS, ReportContent, report_frame
 from simulators.llrp.rospec import Hooks, Radio, ROSpec, Run, State, Window
@@ -91,9 +91,10 @@ AT_END_OF_ACCESS_SPEC: Final = 1
 RESPONSES: Final = {
     entry.type: f"{entry.name}_RESPONSE"
     for entry in MESSAGES
-    if any(other.name == f"{entry.name}_RESPONSE" for other in MESSAGES)
+    if entry.name != "CLIENT_REQUEST_OP" and any(other.name == f"{entry.name}_RESPONSE" for other in MESSAGES)
 }
-"""Request type → name of its response."""
+"""Request type → name of its response, which says with a status what is wrong. CLIENT_REQUEST_OP is the reader's own
+question, and the answer to it has no status."""
 
 Handler = Callable[[Message, int], Sequence[Parameter] | None]
 """Carries a request out; the response's parameters behind the status, or None when it has answered by itself.
@@ -126,14 +127,17 @@ class ReaderSide:
         memories: TagMemories | None = None,
         booted_us: int = 0,
         report_every_n: int | None = None,
+        mac: bytes = ANY_MAC,
     ) -> None:
-        self.config = ReaderConfiguration(model, antennas)
+        self.config = ReaderConfiguration(model, antennas, mac)
         self.clock = ReaderClock(model.has_utc_clock, booted_us)
         hooks = Hooks(self._started, self._ended, self._preempted, self._spec_ended, self._report)
         self.radio = Radio(hooks, flush_us, self.clock)
         self.access = AccessSpecs()
         self.closing = False
         self.connected = False
+        self.reported = 0
+        """Reads that went into reports, sent or held."""
         self._model = model
         self._report_every_n = report_every_n
         self._memories = TagMemories() if memories is None else memories
@@ -193,9 +197,10 @@ class ReaderSide:
         self._last_id = int(ids[-1])
         return ids.astype(np.uint32)
 
-    def send_frames(self, frames: bytes) -> None:
-        """Whole frames that another has encoded, with ids from `take_ids`."""
+    def send_frames(self, frames: bytes, reads: int) -> None:
+        """Whole report frames that another has encoded, with ids from `take_ids`, and how many reads they hold."""
         self._out += frames
+        self.reported += reads
 
     def data_to_send(self) -> bytes:
         """Bytes for the client since the last call."""
@@ -327,6 +332,7 @@ class ReaderSide:
             self._event(AISPEC_EVENT, event, now_us)
 
     def _report(self, records: list[bytes]) -> None:
+        self.reported += len(records)
         self._emit(report_frame(records, self._next_id(), self._version))
 
     def _event(self, kind: int, event: Parameter, now_us: int) -> None:
@@ -370,6 +376,8 @@ class ReaderSide:
             check_customs(message, self._has_extensions)
             parts = handler(message, now_us)
         except DecodeError as error:
+            if error.status_code == Code.M_UNSUPPORTED_MESSAGE:
+                response = "ERROR_MESSAGE"  # a reader that does not know the request does not know its response either
             fields = self._versions() if response == "GET_SUPPORTED_VERSION_RESPONSE" else {}
             self._out += encode(Message(response, header.id, fields, [status_of(error)], version))
             return
@@ -417,7 +425,7 @@ class ReaderSide:
         if rospec.fields["ROSpecID"] in self.radio.rospecs:
             raise refusal("this ROSpec is there already", Code.A_INVALID, "ROSpec", field="ROSpecID")
         content = ReportContent.of(rospec.find("ROReportSpec") or self.config.report_spec)
-        if self._report_every_n is not None:
+        if self._report_every_n is not None and not content.period_us:
             content = replace(content, every_n=self._report_every_n)
         self.radio.add(rospec, content)
         return ()

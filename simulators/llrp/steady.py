@@ -152,7 +152,7 @@ class SteadyFrames:
                 frames["records"][name] = times
         frames["id"] = self._side.take_ids(count)
         self._sent += count
-        self._side.send_frames(frames.tobytes())
+        self._side.send_frames(frames.tobytes(), count * every_n)
 
     def _unreported(self) -> Sightings:
         """What passed since the last whole frame."""

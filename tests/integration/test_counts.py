@@ -60,6 +60,10 @@ async def event(
     return await clerk.post(f"counts/{code}/events", expect, event=name, **more)
 
 
+async def worth(clerk: Clerk, value: int) -> None:
+    await clerk.database.pool.execute("UPDATE sku SET value = $1, currency = 'IDR'", value)
+
+
 def findings(view: dict[str, Any]) -> dict[str, str]:
     return {one["epc"]: one["finding"] for one in view["things"]}
 
@@ -176,14 +180,14 @@ async def test_scans_for_a_count_and_passes_feed_the_same_one(clerk: Clerk) -> N
 
 
 async def test_within_tolerance_whoever_counted_may_approve(clerk: Clerk) -> None:
-    await clerk.post("sites/a/count-rule", tolerance_units=1, tolerance_value_minor=500)
-    await clerk.post("unit-values", values=[{"sku": "BOX", "unit_value_minor": 501}])
+    await clerk.post("sites/a/count-rule", tolerance_units=1, tolerance_value=500)
+    await worth(clerk, 501)
     await make(clerk, subject="things")
     await clerk.post("counts/c1/passes", **sweep(range(1, 10), 601))
     closed = await event(clerk, "close")
-    assert [line["value_minor"] for line in closed["lines"]] == [-501]
+    assert [float(line["value"]) for line in closed["lines"]] == [-501]
     await event(clerk, "approve", 422)
-    await clerk.post("unit-values", values=[{"sku": "BOX", "unit_value_minor": 500}])
+    await worth(clerk, 500)
     await event(clerk, "approve")
     assert await place(clerk.database, 10) == "a/count_difference"
 
@@ -300,7 +304,7 @@ async def test_the_days_counts_are_what_is_due_and_made_once(clerk: Clerk) -> No
 
 
 async def test_accuracy_and_who_keeps_differing(clerk: Clerk) -> None:
-    await clerk.post("unit-values", values=[{"sku": "BOX", "unit_value_minor": 100}])
+    await worth(clerk, 100)
     present = list(range(1, 11))
     for number in (1, 2):
         present.pop()

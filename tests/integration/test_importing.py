@@ -281,7 +281,9 @@ async def test_a_receipt_counts_once(database: Database, load: Import) -> None:
         "line 2, document: was imported on 2026-03-02 09:00 UTC with other lines; "
         "give what is new a document of its own"
     ]
-    await load("receipts", receipt(f"medan,ASN-1,{epc(5)},MILK,,,"))
+    found = await refused(load, "receipts", receipt(f"medan,ASN-1,{epc(5)},MILK,,,"))
+    assert found == ["line 2, document: 'ASN-1' names a receipt already, of this site or another; give it another name"]
+    await load("receipts", receipt(f"medan,ASN-3,{epc(5)},MILK,,,"))
 
 
 @pytest.mark.usefixtures("house")

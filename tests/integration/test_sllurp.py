@@ -8,6 +8,7 @@ a quick one and stay for ever.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -33,7 +34,8 @@ import json, sys, time
 from sllurp.llrp import LLRPReaderClient, LLRPReaderConfig
 
 port, options, seconds = int(sys.argv[1]), json.loads(sys.argv[2]), float(sys.argv[3])
-reports, gone, alive = [], [], []
+options["gpi_ports_config"] = {int(port): on for port, on in options.get("gpi_ports_config", {}).items()}
+reports, events, gone, alive, answers = [], [], [], [], []
 
 def plain(value):
     return value.decode() if isinstance(value, bytes) else value
@@ -47,11 +49,25 @@ def take(reader, tags):
 reader = LLRPReaderClient("127.0.0.1", port, LLRPReaderConfig(options))
 reader.add_tag_report_callback(take)
 reader.add_disconnected_callback(lambda _: gone.append(True))
+reader.add_event_callback(lambda _, event: events.append({k: v for k, v in event.items() if "GPI" in k}))
+if len(sys.argv) > 4:
+    make, trigger = reader.llrp.getROSpec, json.loads(sys.argv[4])
+    def gated(*given, **named):
+        made = make(*given, **named)
+        made["ROBoundarySpec"]["ROSpecStartTrigger"] = trigger
+        return made
+    reader.llrp.getROSpec = gated
+    def refused(_, message):
+        answers.append(message.msgdict["ADD_ROSPEC_RESPONSE"]["LLRPStatus"])
+        reader.disconnect_requested.set()
+    reader.add_message_callback("ADD_ROSPEC_RESPONSE", refused)
 leave_at = time.monotonic() + seconds
 reader.connect()
 reader.join(seconds + 20)
 left = alive == [True] and not reader.is_alive()
-print(json.dumps({"reports": reports, "inventoried_to_the_end": left, "gone": len(gone)}))
+told = [event for event in events if event]
+result = {"reports": reports, "events": told, "answers": answers, "inventoried_to_the_end": left, "gone": len(gone)}
+print(json.dumps(result, default=str))
 """
 
 SELECTED = {
@@ -98,10 +114,12 @@ async def reader(pallet: Pallet) -> AsyncIterator[SimulatedReader]:
     await reader.stop()
 
 
-async def inventory(port: int, **options: Any) -> dict[str, Any]:
-    """Let sllurp inventory for a while and leave; what it got."""
+async def inventory(port: int, start_trigger: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
+    """Let sllurp inventory for a while and leave; what it got. A start trigger replaces that of its ROSpec."""
     settings = {"antennas": [1, 2, 3, 4], "tag_content_selector": SELECTED} | options
-    arguments = ("-c", CLIENT, str(port), json.dumps(settings), str(SERVED_S))
+    arguments = ["-c", CLIENT, str(port), json.dumps(settings), str(SERVED_S)]
+    if start_trigger is not None:
+        arguments.append(json.dumps(start_trigger))
     process = await asyncio.create_subprocess_exec(
         sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
@@ -142,3 +160,42 @@ async def test_it_may_leave_and_come_back(reader: SimulatedReader) -> None:
     for _ in range(2):
         result = await inventory(reader.port)
         assert len({tag["EPC"] for tag in result["reports"]}) == TAGS
+
+
+async def test_it_hears_the_photo_eye_and_hears_it_again_after_coming_back(reader: SimulatedReader) -> None:
+    for _ in range(2):
+        served = asyncio.create_task(
+            inventory(reader.port, event_selector={"GPIEvent": True}, gpi_ports_config={1: True, 2: False})
+        )
+        high = False
+        while not served.done():
+            await asyncio.sleep(0.1)
+            high = not high
+            reader.set_gpi(1, high)
+            reader.set_gpi(2, high)
+        result = await served
+        assert result["inventoried_to_the_end"]
+        assert result["reports"]
+        levels = [event["GPIEvent"]["GPIEvent"] for event in result["events"]]
+        assert {event["GPIEvent"]["GPIPortNumber"] for event in result["events"]} == {1}
+        assert len(levels) > 3
+        assert all(one is not two for one, two in itertools.pairwise(levels))
+
+
+async def test_its_photo_eye_trigger_carries_the_wrong_number_and_is_refused_for_it(reader: SimulatedReader) -> None:
+    """It writes a GPITriggerValue (181) under the number of PeriodicTriggerValue (180), whose fields it then lacks."""
+    value = {"GPIPortNum": 1, "GPIEvent": True, "Timeout": 0}
+    result = await inventory(reader.port, {"ROSpecStartTriggerType": "GPI", "GPITriggerValue": value})
+    (status,) = result["answers"]
+    found = [status["StatusCode"]]
+    while "ParameterError" in status:
+        status = status["ParameterError"]
+        found.append((status["ParameterType"], status["ErrorCode"]))
+    assert found == [
+        "ParameterError",
+        ("ROSpec", "P_ParameterError"),
+        ("ROBoundarySpec", "P_ParameterError"),
+        ("ROSpecStartTrigger", "P_ParameterError"),
+        ("GPITriggerValue", "P_FieldError"),  # sllurp's name for 180
+    ]
+    assert result["reports"] == []

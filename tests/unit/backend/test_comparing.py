@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -129,10 +130,10 @@ def test_a_thing_elsewhere_in_the_site_has_no_value() -> None:
     one = thing((0, SHELF))
     outcome = Outcome()
     compare_things(SCOPE, {}, [Read(1, RACK, at(150))], [one], outcome)
-    assert weigh(outcome, {1: one}, frozenset({RACK, SHELF}), {5: 10}) == Difference(2, 0)
-    assert weigh(outcome, {1: one}, frozenset({RACK}), {5: 10}) == Difference(2, 20)
-    assert Difference(2, 20).within(2, 20)
-    assert not Difference(2, 20).within(2, 19)
+    assert weigh(outcome, {1: one}, frozenset({RACK, SHELF}), {5: Decimal(10)}) == Difference(2, Decimal(0))
+    assert weigh(outcome, {1: one}, frozenset({RACK}), {5: Decimal(10)}) == Difference(2, Decimal(20))
+    assert Difference(2, Decimal(20)).within(2, Decimal(20))
+    assert not Difference(2, Decimal(20)).within(2, Decimal(19))
 
 
 def cell(sku: str, days: float, abc: str = "C", **more: object) -> Cell:

@@ -10,7 +10,7 @@ from gateway.presence import Seen
 
 
 def seen(new_stay: bool, new_sighting: bool, since_us: int) -> Seen:
-    return Seen(np.array([new_stay]), np.array([new_sighting]), np.array([since_us]))
+    return Seen(np.array([new_stay]), np.array([new_sighting]), np.array([since_us]), np.array([1], np.int32))
 
 
 def evidence_at(location: Location, zones: int, age_us: int) -> list[float]:

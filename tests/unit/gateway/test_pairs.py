@@ -53,3 +53,9 @@ def test_growing_keeps_rows() -> None:
     rows = pairs.allot(np.array([9]))
     pairs.grow(1000)
     assert pairs.rows(np.array([9])).tolist() == rows.tolist()
+
+
+def test_a_gateway_without_zones_has_no_pairs() -> None:
+    pairs = made(tags=10, zones=0)
+    assert pairs.release(np.array([1, 2])).tolist() == []
+    assert pairs.of_tags(np.array([1, 2])).shape == (2, 0)

@@ -148,6 +148,39 @@ def test_a_zone_with_a_dead_antenna_still_sees_tags_arrive_and_loses_none() -> N
     assert bench.kinds() == [("arrived", "dock")]
 
 
+def test_a_tag_present_takes_no_more_than_a_kibibyte_at_a_site_of_many_zones() -> None:
+    """Counted in the arrays that grow: its own row, its place in each zone's index, and three zones' sightings."""
+    zones = [{"code": f"z{number}"} for number in range(64)]
+    antennas = [{"port": number + 1, "zone": zone["code"]} for number, zone in enumerate(zones)]
+    settings = {
+        "site": "s",
+        "gateway": "g",
+        "zones": zones,
+        "readers": [{"name": "zr", "address": "z", "antennas": antennas}],
+    }
+    bench = Bench(GatewayConfig.model_validate(settings))
+    bench.step([ReaderState("zr", frozenset(range(1, 65)), us(0))], 0.0)
+    for port in (1, 2, 3):
+        for number in range(2000):
+            epc = number.to_bytes(12, "big")
+            bench.step([bench.reads("zr", port, [1.0 + port], epc=epc)], 1.0 + port)
+    bench.step([], 10.0)
+    placing, tags = bench.pipeline._placing, bench.pipeline._tags
+    by_pair = arrays(placing.presence.known) + arrays(placing._location)
+    by_tag = [*arrays(tags), placing._silent_from_us, placing.pairs._row_of]
+    assert {len(array) for array in by_pair} == {placing.pairs.capacity}
+    assert 6000 < placing.pairs.capacity <= 4 * 6000
+    assert 3 * row_bytes(by_pair) + row_bytes(by_tag) <= 1024
+
+
+def arrays(owner: object) -> list[np.ndarray]:
+    return [value for value in vars(owner).values() if isinstance(value, np.ndarray) and len(value) > 500]
+
+
+def row_bytes(arrays: list[np.ndarray]) -> float:
+    return sum(array.nbytes / len(array) for array in arrays)
+
+
 def test_a_gateway_with_nothing_but_scanners_judges_nothing_for_ever() -> None:
     scanner = {"name": "gun", "driver": "serial", "address": "/dev/ttyACM0"}
     config = GatewayConfig.model_validate({"site": "s", "gateway": "g", "scanners": [scanner]})

@@ -24,7 +24,7 @@ def watch(presence: Presence, times_s: list[float]) -> list[Seen]:
 
 def made(error: float = 0.05, least_ms: int = 1000, most_ms: int = 120_000) -> Presence:
     presence = Presence(Rules(absence_error=error, window_min_ms=least_ms, window_max_ms=most_ms))
-    presence.grow(4)
+    presence.known.grow(4)
     return presence
 
 
@@ -50,8 +50,8 @@ def test_a_tag_read_often_gets_a_shorter_window_than_one_read_rarely() -> None:
 def test_reads_of_one_antenna_visit_are_one_sighting() -> None:
     presence = made()
     watch(presence, [1.0, 1.02, 1.05, 1.3, 2.0])
-    assert presence.sightings[0] == 2
-    assert presence.reads[0] == 5
+    assert presence.known["sightings"][0] == 2
+    assert presence.known["reads"][0] == 5
 
 
 def test_a_tag_read_once_in_half_a_minute_does_not_flap() -> None:
@@ -83,11 +83,11 @@ def test_at_the_end_of_its_window_a_tag_is_absent_with_the_stated_error() -> Non
 def test_a_stopped_clock_teaches_nothing() -> None:
     presence = made()
     watch(presence, [0.5 * count for count in range(20)])
-    before = presence.counts[0].copy()
+    before = presence.known["counts"][0].copy()
     later = np.array([60_000_000])
     sighting = ZoneSightings(ROW, later, later, np.array([1]), np.array([1]), np.array([-60], np.float32))
     presence.observe(ROW, sighting, np.array([round(0.5 * 19 * 1e6)]), NO_LIMIT)
-    assert presence.counts[0].tolist() == before.tolist()
+    assert presence.known["counts"][0].tolist() == before.tolist()
 
 
 def test_a_tag_put_where_it_was_not_sighted_has_the_longest_window() -> None:
@@ -102,18 +102,18 @@ def test_a_tag_put_where_it_was_not_sighted_has_the_longest_window() -> None:
 def test_growing_keeps_what_is_known(rows: int) -> None:
     presence = made()
     watch(presence, [1.0, 2.0])
-    counts = presence.counts[0].tolist()
-    presence.grow(rows)
-    assert presence.sightings[0] == 2
-    assert presence.counts[0].tolist() == counts
-    assert presence.sightings[1:].sum() == 0
-    assert presence.counts[rows - 1].tolist() == presence.counts[1].tolist()
+    counts = presence.known["counts"][0].tolist()
+    presence.known.grow(rows)
+    assert presence.known["sightings"][0] == 2
+    assert presence.known["counts"][0].tolist() == counts
+    assert presence.known["sightings"][1:].sum() == 0
+    assert presence.known["counts"][rows - 1].tolist() == presence.known["counts"][1].tolist()
 
 
 def test_a_row_that_is_reset_is_as_new() -> None:
     presence = made()
     watch(presence, [0.5 * count for count in range(50)])
-    presence.reset(ROW)
-    assert presence.belief[0].tolist() == presence.belief[1].tolist()
-    assert (presence.sightings[0], presence.reads[0]) == (0, 0)
+    presence.known.reset(ROW)
+    assert presence.known["belief"][0].tolist() == presence.known["belief"][1].tolist()
+    assert (presence.known["sightings"][0], presence.known["reads"][0]) == (0, 0)
     assert bool(watch(presence, [100.0])[0].new_stay[0])

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from readers.errors import RecordingError
-from readers.read import EpcTable, from_us
-from readers.recording import read_recording
+from readers.read import EpcTable, ReadBatch, empty_reads, from_us
+from readers.recording import in_delivery_order, read_recording
+from readers.tape import TapeOpened
 
 ROW = "2023-01-06T17:36:00.8669037+01:00;AD3830770CCDD0AD38300370;;{};{};865,7;10.0.0.9;{};"
 
@@ -79,3 +80,18 @@ def test_the_recorded_dock_door_is_read_whole(shared_data: Path) -> None:
     assert sum(len(batch.reads) for batch in batches) == 16_183
     assert set().union(*(batch.reads["antenna"].tolist() for batch in batches)) == {1, 2, 3, 4}
     assert len(epcs) == 172
+
+
+def test_batches_of_several_readers_come_as_they_were_delivered() -> None:
+    def batch(reader: str, at_s: float) -> ReadBatch:
+        return ReadBatch(reader, empty_reads(1), round(at_s * 1e6))
+
+    opened = TapeOpened((), 0)
+    told = [opened, *(batch("a", n / 10) for n in range(10)), *(batch("b", n / 10 + 0.05) for n in range(10))]
+    told += [batch("a", 9.0), opened, batch("b", 8.0)]
+    found = list(in_delivery_order(told))
+    times = [one.received_at_us for one in found if isinstance(one, ReadBatch)]
+    assert times[:21] == sorted(times[:21])
+    assert len(found) == len(told)
+    assert isinstance(found[0], TapeOpened)
+    assert isinstance(found[-2], TapeOpened), "what was recorded before stays before"

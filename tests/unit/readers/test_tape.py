@@ -104,7 +104,8 @@ def test_a_tape_cut_anywhere_keeps_every_whole_block(tmp_path: Path, caplog: pyt
         epcs = EpcTable()
         caplog.clear()
         with caplog.at_level(logging.WARNING):
-            assert [plain(event, epcs) for event in read_events(path, epcs)] == of_block[whole - 1]
+            found = [plain(event, epcs) for event in read_events(path, epcs)]
+        assert sorted(map(str, found)) == sorted(map(str, of_block[whole - 1]))
         assert bool(caplog.records) == (cut not in ends)
     for cut in range(ends[0]):
         path.write_bytes(data[:cut])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from readers.llrp.codec import encode
-from readers.llrp.message import Message
+from readers.llrp.message import Message, Parameter
 from simulators.llrp.models import load_model
-from tests.reader_bench import Bench, code, names, ro_spec
+from tests.reader_bench import Bench, access_spec, code, errors, names, ro_spec
 
 ASK = Message("GET_SUPPORTED_VERSION", 7, version=2)
 
@@ -74,3 +74,43 @@ def test_held_reports_come_in_the_version_of_the_client_that_fetches_them() -> N
     held = bench.ask(Message("ENABLE_EVENTS_AND_REPORTS", 1, version=2))
     assert names(held) == ["RO_ACCESS_REPORT"] * 5
     assert {message.version for message in held} == {2}
+
+
+def negotiated() -> Bench:
+    bench = Bench(load_model("plain"))
+    bench.ask(choose(2))
+    return bench
+
+
+@pytest.mark.parametrize(("kind", "n", "every_ms"), [(4, 1, 1000), (5, 120, 120), (6, 700, 700)])
+def test_a_report_by_time_goes_out_at_its_time(kind: int, n: int, every_ms: int) -> None:
+    bench = negotiated()
+    bench.ask(Message("ADD_ROSPEC", 2, {}, [ro_spec(report_trigger=kind, every_n=n)], 2))
+    bench.ask(Message("ENABLE_ROSPEC", 3, {"ROSpecID": 1}, version=2))
+    reports = bench.run(3 * every_ms, step_ms=every_ms * 3)
+    assert names(reports) == ["RO_ACCESS_REPORT"] * 3
+    counts = [message.parameters[0].find("TagSeenCount") for message in reports]
+    assert [count.fields["TagCount"] for count in counts if count] == [every_ms // 10] * 3
+
+
+def test_everything_it_says_of_itself_is_legal_in_1_1() -> None:
+    bench = negotiated()
+    asked = {"AntennaID": 0, "RequestedData": 0, "GPIPortNum": 0, "GPOPortNum": 0}
+    for request_ in (
+        Message("GET_READER_CAPABILITIES", 1, {"RequestedData": 0}, version=2),
+        Message("GET_READER_CONFIG", 1, asked, version=2),
+    ):
+        (answer,) = bench.ask(request_)
+        assert (answer.version, code(answer)) == (2, 0)
+
+
+def test_what_is_new_in_1_1_and_not_there_is_refused() -> None:
+    bench = negotiated()
+    looped = ro_spec()
+    looped.parameters.insert(2, Parameter("LoopSpec", {"LoopCount": 2}))
+    (answer,) = bench.ask(Message("ADD_ROSPEC", 2, {}, [looped], 2))
+    assert errors(answer) == [(177, 200), (355, 209)]
+    fields = {"OpSpecID": 1, "AccessPassword": 0, "MB": 3, "BlockPointer": 0, "BlockRange": 1}
+    permanent = access_spec(3, Parameter("C1G2GetBlockPermalockStatus", fields))
+    (answer,) = bench.ask(Message("ADD_ACCESSSPEC", 2, {}, [permanent], 2))
+    assert errors(answer)[-1] == (359, 209)

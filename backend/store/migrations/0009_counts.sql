@@ -4,11 +4,6 @@
 -- found (count_pass, count_read, count_word; scans with intent `count` stand in scan) · what came of it (count_line,
 -- count_thing).
 
-ALTER TABLE sku ADD COLUMN IF NOT EXISTS abc text DEFAULT 'C';
-ALTER TABLE sku ADD COLUMN unit_value_minor bigint CHECK (unit_value_minor >= 0);
-COMMENT ON COLUMN sku.unit_value_minor IS
-    'What one unit is worth, in the smallest unit of the company''s currency; null: nobody has said.';
-
 CREATE TABLE count_rule (
     site_id                integer PRIMARY KEY REFERENCES site,
     a_days                 integer NOT NULL CHECK (a_days > 0),
@@ -16,7 +11,7 @@ CREATE TABLE count_rule (
     c_days                 integer NOT NULL CHECK (c_days > 0),
     daily_lines            integer NOT NULL CHECK (daily_lines > 0),
     tolerance_units        bigint  NOT NULL CHECK (tolerance_units >= 0),
-    tolerance_value_minor  bigint  NOT NULL CHECK (tolerance_value_minor >= 0)
+    tolerance_value        numeric(20, 4) NOT NULL CHECK (tolerance_value >= 0)
 );
 COMMENT ON TABLE count_rule IS 'How a site counts, where it differs from backend/counts/model.py.';
 
@@ -30,7 +25,7 @@ CREATE TABLE stock_count (
     blind                  boolean NOT NULL,
     status                 text    NOT NULL CHECK (status IN ('open', 'closed', 'approved', 'cancelled')),
     tolerance_units        bigint  NOT NULL CHECK (tolerance_units >= 0),
-    tolerance_value_minor  bigint  NOT NULL CHECK (tolerance_value_minor >= 0),
+    tolerance_value        numeric(20, 4) NOT NULL CHECK (tolerance_value >= 0),
     made_at                timestamptz NOT NULL,
     changed_at             timestamptz NOT NULL,
     actor                  text    NOT NULL,

@@ -1,0 +1,332 @@
+"""Commissioning over HTTP: announcements, lists of labels, pallets, and sweeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import partial
+from typing import Annotated, Any, Final
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from backend.api import paging
+from backend.api.paging import Page, Paged
+from backend.api.permissions import Permission
+from backend.api.problems import ProblemError
+from backend.api.routing import Call, Route
+from backend.catalog.routes import refused_rows
+from backend.catalog.sheet import sheet_of
+from backend.documents import views as document_views
+from backend.documents.views import DocumentView
+from backend.errors import ImportRefusedError
+from backend.ingest import commissioning, labels
+from backend.ingest.commissioning import Loading
+from backend.ingest.importing import announce
+from backend.ingest.labels import MAX_LABELS, LabelOrder, LabelRun
+from backend.ingest.pallet_names import SQL
+from backend.store.database import Database
+from wire.clock import Clock
+
+MAX_THINGS: Final = 20_000
+"""Things of one announcement or sweep: more than a truck carries, a transaction of seconds."""
+
+Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
+Code = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\x00]*$")]
+
+
+class AnnouncedThing(BaseModel):
+    """A thing on its way: its tag's memory as hex, what it is, and the SSCC of the pallet or case it is on."""
+
+    epc: Text
+    sku: Text
+    lot: Text | None = None
+    expires_on: date | None = None
+    quantity: Annotated[int | None, Field(ge=1, le=1_000_000_000, description="Units; as its GTIN says without")] = None
+    sscc: Text | None = None
+
+
+class ReceiptBody(BaseModel):
+    """An advance ship notice: what is on its way to a site, to the tag."""
+
+    document: Text
+    site: Text
+    things: Annotated[list[AnnouncedThing], Field(min_length=1, max_length=MAX_THINGS)]
+
+
+class LabelBody(BaseModel):
+    """Labels to be printed and encoded for things of a GTIN, bound to lot and expiry beforehand."""
+
+    site: Text
+    gtin: Text
+    count: Annotated[int, Field(ge=1, le=MAX_LABELS)]
+    company_prefix_digits: Annotated[int, Field(ge=6, le=12, description="Of the GTIN's company prefix")]
+    lot: Annotated[str, Field(max_length=20, pattern=r"^[^\x00]*$")] = ""
+    expires_on: date | None = None
+    document: Annotated[str, Field(max_length=64, pattern=r"^[^\x00]*$")] = ""
+    filter: Annotated[int, Field(ge=0, le=7, description="GS1's filter value: 1 point of sale, 2 full case")] = 1
+
+
+class LabelView(BaseModel):
+    """What one label bears."""
+
+    epc: str
+    uri: str
+    gtin: str
+    serial: str
+
+
+class LabelRunView(BaseModel):
+    """A list of labels, and what they were bound to."""
+
+    number: int
+    site: str
+    sku: str
+    name: str
+    lot: str
+    expires_on: date | None
+    document: str
+    actor: str
+    made_at: datetime
+    labels: list[LabelView]
+
+
+class LabelRunParams(BaseModel):
+    """One list of labels."""
+
+    number: Annotated[int, Field(ge=1, le=2**62)]
+
+
+class PalletParams(BaseModel):
+    """One pallet or case, by its SSCC."""
+
+    sscc: Annotated[str, Field(pattern=r"^\d{18}$")]
+
+
+class ContentParams(Paged):
+    """What stands on one pallet."""
+
+    sscc: Annotated[str, Field(pattern=r"^\d{18}$")]
+
+
+class LoadBody(BaseModel):
+    """What is put on a pallet and what is taken off it: EPC memory as hex, or labels such as (01)…(21)…."""
+
+    site: Text
+    add: Annotated[list[Code], Field(max_length=MAX_THINGS)] = []
+    remove: Annotated[list[Code], Field(max_length=MAX_THINGS)] = []
+    at: Annotated[AwareDatetime | None, Field(description="When it was so; now if left out")] = None
+    document: Annotated[str, Field(max_length=64, pattern=r"^[^\x00]*$")] = ""
+
+
+class PalletView(BaseModel):
+    """A pallet: where it is, how many things stand on it, how many of its things were read elsewhere since."""
+
+    identity: str
+    epc: str | None
+    site: str
+    zone: str
+    things: int
+    parted: int
+
+
+class ContentView(BaseModel):
+    """A thing on a pallet."""
+
+    epc: str | None
+    identity: str | None
+    sku: str | None
+    lot: str | None
+    quantity: int
+    site: str
+    zone: str
+
+
+class SweepBody(BaseModel):
+    """The tags that somebody read on a walk through a zone."""
+
+    site: Text
+    zone: Text
+    epcs: Annotated[list[Text], Field(min_length=1, max_length=MAX_THINGS)]
+
+
+class SweepRefusal(BaseModel):
+    """A tag that names nothing, and why."""
+
+    epc: str
+    what: str
+
+
+class SweepView(BaseModel):
+    """How many things nobody had known, how many are in the zone now, and the tags that name nothing."""
+
+    new: int
+    placed: int
+    refused: list[SweepRefusal]
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """Answers for the routes below."""
+
+    database: Database
+    clock: Clock
+
+    async def announce(self, call: Call) -> DocumentView:
+        """An advance ship notice."""
+        assert call.database is not None
+        body: ReceiptBody = call.body
+        head = {"site": body.site, "document": body.document}
+        rows, faults = sheet_of((number, head | one.model_dump()) for number, one in enumerate(body.things, 1))
+        try:
+            async with call.database.transaction() as connection:
+                await announce(connection, rows, faults, call.principal.actor, self.clock.now())
+        except ImportRefusedError as error:
+            raise refused_rows(error) from error
+        return await document_views.document(call.database, body.document)
+
+    async def make_labels(self, call: Call) -> LabelRunView:
+        """A new list of labels."""
+        assert call.database is not None
+        order = LabelOrder(**call.body.model_dump())
+        return _run_view(await labels.make_labels(call.database, self.clock, order, call.principal.actor))
+
+    async def get_labels(self, call: Call) -> LabelRunView:
+        """A list of labels again."""
+        return _run_view(await labels.read_labels(self.database, call.params.number))
+
+    async def labels_csv(self, call: Call) -> str:
+        """A list of labels for a printer."""
+        return labels.labels_csv(await labels.read_labels(self.database, call.params.number))
+
+    async def load(self, call: Call) -> PalletView:
+        """What is put on a pallet and taken off it."""
+        assert call.database is not None
+        body: LoadBody = call.body
+        loading = Loading(body.site, body.add, body.remove, body.at, body.document)
+        who = (call.principal.actor, call.principal.role)
+        await commissioning.load_pallet(call.database, self.clock, call.params.sscc, loading, *who)
+        return await _pallet(call.database, call.params.sscc)
+
+    async def get_pallet(self, call: Call) -> PalletView:
+        """One pallet."""
+        return await _pallet(self.database, call.params.sscc)
+
+    async def list_contents(self, call: Call) -> Page[ContentView]:
+        """What stands on a pallet."""
+        params: ContentParams = call.params
+        (after,) = paging.decode("contents", params.cursor, (int,)) if params.cursor else (0,)
+        rows = await self.database.pool.fetch(SQL["loads"], f"(00){params.sscc}", after, params.limit + 1)
+        shown = [ContentView(**{name: row[name] for name in ContentView.model_fields}) for row in rows]
+        return paging.page("contents", shown, params.limit, [(row["item_id"],) for row in rows])
+
+    async def sweep(self, call: Call) -> SweepView:
+        """What was read on a walk through a zone."""
+        assert call.database is not None
+        body: SweepBody = call.body
+        swept = await commissioning.sweep(
+            call.database, self.clock, body.site, body.zone, body.epcs, call.principal.actor
+        )
+        return SweepView(new=swept.new, placed=swept.placed, refused=[SweepRefusal(**one) for one in swept.refused])
+
+
+async def _pallet(database: Database, sscc: str) -> PalletView:
+    row = await database.pool.fetchrow(SQL["pallet"], f"(00){sscc}")
+    if row is None:
+        raise ProblemError("not-found", f"nobody has seen or announced a pallet {sscc}")
+    return PalletView(**row)
+
+
+def _run_view(run: LabelRun) -> LabelRunView:
+    told: dict[str, Any] = run._asdict()
+    return LabelRunView(**told | {"labels": [LabelView(**label._asdict()) for label in run.labels]})
+
+
+def routes(database: Database, clock: Clock) -> list[Route]:
+    """The routes of this part."""
+    desk = _Desk(database, clock)
+    get = partial(Route, method="GET", permission=Permission.ITEMS_READ)
+    post = partial(Route, method="POST", permission=Permission.STOCK_IMPORT)
+    return [*_new_things(desk, get, post), *_pallets(desk, get, post)]
+
+
+def _new_things(desk: _Desk, get: Callable[..., Route], post: Callable[..., Route]) -> list[Route]:
+    return [
+        post(
+            path="/api/v1/receipts",
+            operation="announce_receipt",
+            summary="Announce what is on its way to a site, to the tag and the pallet; makes its document",
+            answer=DocumentView,
+            body=ReceiptBody,
+            problems=("refused-rows",),
+            handler=desk.announce,
+        ),
+        post(
+            path="/api/v1/labels",
+            operation="make_labels",
+            summary="Hand out serial numbers for labels to print and encode, bound to SKU, lot and expiry",
+            answer=LabelRunView,
+            body=LabelBody,
+            problems=("refused",),
+            handler=desk.make_labels,
+        ),
+        get(
+            path="/api/v1/labels/{number}",
+            operation="get_labels",
+            summary="A list of labels that was made before",
+            answer=LabelRunView,
+            params=LabelRunParams,
+            problems=("not-found",),
+            handler=desk.get_labels,
+        ),
+        get(
+            path="/api/v1/labels/{number}/csv",
+            operation="export_labels",
+            summary="A list of labels as a CSV file for a printer",
+            answer=str,
+            params=LabelRunParams,
+            problems=("not-found",),
+            handler=desk.labels_csv,
+        ),
+        post(
+            path="/api/v1/sweeps",
+            operation="sweep_zone",
+            summary="Take in the tags that were read on a walk through a zone, known and unknown",
+            answer=SweepView,
+            body=SweepBody,
+            problems=("refused",),
+            handler=desk.sweep,
+        ),
+    ]
+
+
+def _pallets(desk: _Desk, get: Callable[..., Route], post: Callable[..., Route]) -> list[Route]:
+    return [
+        post(
+            path="/api/v1/pallets/{sscc}/contents",
+            operation="load_pallet",
+            summary="Put things on a pallet or case, take others off it: all, or none and an error for each",
+            answer=PalletView,
+            params=PalletParams,
+            body=LoadBody,
+            problems=("refused-rows", "refused"),
+            handler=desk.load,
+        ),
+        get(
+            path="/api/v1/pallets/{sscc}",
+            operation="get_pallet",
+            summary="A pallet or case: where it is, and how much stands on it",
+            answer=PalletView,
+            params=PalletParams,
+            problems=("not-found",),
+            handler=desk.get_pallet,
+        ),
+        get(
+            path="/api/v1/pallets/{sscc}/contents",
+            operation="list_pallet_contents",
+            summary="What stands on a pallet or case",
+            answer=Page[ContentView],
+            params=ContentParams,
+            handler=desk.list_contents,
+        ),
+    ]
