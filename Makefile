@@ -6,7 +6,7 @@ ARGS   ?=
 WEB    := backend/web
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup demo test check bench fuzz crash web lock clean
+.PHONY: setup demo test soak check bench fuzz crash web lock clean
 
 setup: $(VENV)/.installed $(WEB)/dist/.built
 
@@ -28,6 +28,11 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest $(ARGS)
+
+# Fifty thousand steps of anything a warehouse does, against a model; SEED=… repeats the run that printed it.
+soak: STEPS ?= 50000
+soak: setup
+	STOCK_MACHINE_STEPS=$(STEPS) STOCK_MACHINE_SEED=$(SEED) $(BIN)/python -m pytest tests/property/test_stock_machine.py $(ARGS)
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -21,6 +21,7 @@ from aiohttp import web
 import backend.alerts.routes
 import backend.catalog.routes
 import backend.channels.routes
+import backend.counts.routes
 import backend.documents.routes
 import backend.ingest.commission_routes
 import backend.ingest.departure_routes
@@ -145,6 +146,7 @@ def all_routes(
         *backend.ingest.commission_routes.routes(database, clock),
         *backend.ingest.reversal_routes.routes(clock),
         *backend.returns.routes.routes(replica, clock),
+        *backend.counts.routes.routes(database, replica, clock),
     ]
 
 

@@ -25,6 +25,19 @@ def at(seconds: float) -> datetime:
     return START + timedelta(seconds=seconds)
 
 
+class SetClock:
+    """A clock that stands, so many seconds after the tests begin, until it is set."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def now(self) -> datetime:
+        return at(self.seconds)
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
 def tag(serial: int, gtin: str = GTIN) -> str:
     """The EPC of a thing with this serial number, as upper-case hex."""
     return encode_sgtin96(gtin, serial, 7).hex().upper()

@@ -25,6 +25,8 @@ AlertKind = Literal[
     "transfer_late",
     "transfer_missing",
     "inspection_overdue",
+    "count_variance",
+    "count_repeat",
     "left_pallet",
     "lot_promised",
 ]
@@ -45,6 +47,8 @@ AlertKind = Literal[
 | transfer_late        | a transfer has not come when it was promised                    | document               |
 | transfer_missing     | a transfer ended with things that never came: until settled     | document               |
 | inspection_overdue   | returned goods wait longer than their site allows               | site                   |
+| count_variance       | a closed count differs beyond its tolerance: until approved     | count                  |
+| count_repeat         | a SKU in a zone differed in several of its last counts          | zone/SKU, by number    |
 | left_pallet          | things were read elsewhere than the pallet they were put on     | pallet's number        |
 | lot_promised         | a held or recalled lot is promised to somebody at a site        | lot's number/site's    |
 """

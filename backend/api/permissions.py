@@ -32,6 +32,10 @@ class Permission(StrEnum):
     ORDERS_CHANGE = "orders.change"
     DOCUMENTS_READ = "documents.read"
     DOCUMENTS_CHANGE = "documents.change"
+    COUNTS_READ = "counts.read"
+    COUNTS_PLAN = "counts.plan"
+    COUNTS_COUNT = "counts.count"
+    COUNTS_CHANGE = "counts.change"
     GATEWAYS_READ = "gateways.read"
     ALERTS_READ = "alerts.read"
     LIVE_READ = "live.read"
@@ -58,6 +62,10 @@ MEANING: dict[Permission, str] = {
     Permission.ORDERS_CHANGE: "Confirm, ship and cancel orders",
     Permission.DOCUMENTS_READ: "See receipts, shipments, transfers, returns, and what left without one",
     Permission.DOCUMENTS_CHANGE: "Make documents, open doors for them, settle what left without one",
+    Permission.COUNTS_READ: "See counts, what is due, and how well the ledger agreed with them",
+    Permission.COUNTS_PLAN: "Make counts, and say how a site counts",
+    Permission.COUNTS_COUNT: "Send what was found",
+    Permission.COUNTS_CHANGE: "Close, recount, approve and cancel counts",
     Permission.GATEWAYS_READ: "See gateways, their state and configuration",
     Permission.ALERTS_READ: "See standing and past alerts",
     Permission.LIVE_READ: "Follow stock and movements as they happen",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from backend.api import etag
 from backend.api.paging import Page
 from backend.api.permissions import Permission
 from backend.api.routing import Call, Route
@@ -56,10 +57,15 @@ class _Desk:
         return await views.document(call.database, body.code)
 
     async def change(self, call: Call) -> DocumentView:
-        """Let something happen to a document."""
+        """Let something happen to a document, if it is still what the caller read."""
         assert call.database is not None
-        await service.change_document(call.database, self.clock, call.params.code, call.body.event)
-        return await views.document(call.database, call.params.code)
+        code = call.params.code
+        async with call.database.transaction() as connection:
+            await service.lock_document(connection, code)
+            if call.if_match is not None:
+                etag.require_match(call.if_match, await views.document(call.database, code))
+            await service.change_document(call.database, self.clock, code, call.body.event)
+        return await views.document(call.database, code)
 
     async def get(self, call: Call) -> DocumentView:
         """One document."""
@@ -118,7 +124,7 @@ def _documents(desk: _Desk, get: Callable[..., Route], post: Callable[..., Route
             answer=DocumentView,
             params=DocumentCode,
             body=DocumentEventBody,
-            problems=("not-found", "wrong-state", "not-available"),
+            problems=("not-found", "wrong-state", "not-available", "changed-meanwhile"),
             handler=desk.change,
         ),
         get(

@@ -116,7 +116,7 @@ async def change_document(database: Database, clock: Clock, code: str, event: Ev
     """Let an event happen to a document. Raises ProblemError: `not-found`; `wrong-state` when it may not happen now;
     `not-available` when a transfer's goods are not there."""
     async with database.transaction() as connection:
-        document = await _lock(connection, code)
+        document = await lock_document(connection, code)
         now = clock.now()
         status = after(document["kind"], document["status"], event)
         if status is None:
@@ -135,7 +135,8 @@ async def change_document(database: Database, clock: Clock, code: str, event: Ev
             await ship_order(connection, clock, document["order_id"])
 
 
-async def _lock(connection: Connection, code: str) -> Record:
+async def lock_document(connection: Connection, code: str) -> Record:
+    """A document, locked: whoever changes it holds this. Raises ProblemError `not-found`."""
     document = await connection.fetchrow(SQL["lock_document"], code)
     if document is None:
         raise ProblemError("not-found", f"no document {code!r}")
@@ -191,7 +192,7 @@ async def open_door(database: Database, clock: Clock, site: str, portal: str, co
     Raises ProblemError: `not-found`, or `refused` when the document does not belong at this door now.
     """
     async with database.transaction() as connection:
-        document = await _lock(connection, code)
+        document = await lock_document(connection, code)
         places = await read_places(connection)
         at = places.by_code.get(site)
         if at is None or portal not in at.portals:

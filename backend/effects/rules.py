@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from backend.catalog.model import Site, Zone
 from backend.effects.observation import Goods, Key, Observation
 from backend.ledger.model import SELLABLE, Slot
+from backend.orders.picking import PICK_KINDS
 
 DAMAGED: Final = "damaged"
 
@@ -33,7 +34,7 @@ SCAN_RULES: Final[dict[str, ScanRule]] = {
     "receive": ScanRule("zone", ("supplier",)),
     "put_away": ScanRule("zone", ("receiving", "dock", "staging", "returns", "storage", "pick_face", "packing")),
     "move": ScanRule("zone", ("storage", "pick_face", "receiving", "staging", "packing", "dock", "returns")),
-    "pick": ScanRule("zone", ("pick_face", "storage", "receiving", "staging", "dock", "returns")),
+    "pick": ScanRule("zone", PICK_KINDS),
     "pack": ScanRule("zone", ("packing", "pick_face", "storage", "staging")),
     "ship": ScanRule("in_transit", ("dock", "staging", "packing", "pick_face", "storage")),
     "damage": ScanRule(None, condition=DAMAGED),

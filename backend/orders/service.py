@@ -17,7 +17,7 @@ from typing import Final
 import asyncpg
 
 from backend.alerts.service import AlertName, clear_alerts
-from backend.api import paging
+from backend.api import etag, paging
 from backend.api.paging import Page
 from backend.api.problems import ProblemError
 from backend.orders.model import ENDED, Event, Status, Wish, after
@@ -40,12 +40,17 @@ LOOK_EVERY_S: Final = 1.0
 """Real seconds between two looks for reservations whose time is over and for lines that stock came for."""
 
 
-async def change(database: Database, clock: Clock, code: str, event: Event) -> OrderView:
-    """Let an event happen to an order. Raises ProblemError: `not-found`, or `wrong-state` when it may not happen."""
+async def change(database: Database, clock: Clock, code: str, event: Event, if_match: str | None = None) -> OrderView:
+    """Let an event happen to an order, if it is still what the caller's tag was made of.
+
+    Raises ProblemError: `not-found`, `changed-meanwhile`, or `wrong-state` when it may not happen.
+    """
     async with database.transaction() as connection:
         row = await connection.fetchrow(SQL["lock_order"], code)
         if row is None:
             raise ProblemError("not-found", f"no order {code!r}")
+        if if_match is not None:
+            etag.require_match(if_match, await read_order(connection, code))
         now = clock.now()
         if row["status"] == "reserved" and event == "confirm" and row["expires_at"] <= now:
             raise ProblemError("wrong-state", f"the reservation {code!r} ended at {row['expires_at'].isoformat()}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
@@ -135,4 +135,28 @@ class OrderParams(Paged):
 class ChangeBody(BaseModel):
     """What happens to an order."""
 
-    event: Literal["confirm", "cancel"]
+    event: Literal["confirm", "pack", "cancel"]
+
+
+MAX_BULK: Final = 500
+"""Orders in one request: two groups of the granter, answered within a second."""
+
+
+class BulkBody(BaseModel):
+    """Many orders at once, each by itself: one that is refused takes no other with it."""
+
+    orders: Annotated[list[OrderBody], Field(min_length=1, max_length=MAX_BULK)]
+
+
+class BulkOutcome(BaseModel):
+    """What became of one order: what it was granted, or the problem that stands in its way."""
+
+    order: str
+    granted: GrantedView | None = None
+    problem: dict[str, Any] | None = None
+
+
+class BulkView(BaseModel):
+    """What became of many orders, in the order in which they were asked for."""
+
+    outcomes: list[BulkOutcome]

@@ -17,7 +17,7 @@ from backend.ingest.verify import verify
 from backend.store.database import Database
 from tests.house import GTIN, Gateway, arrived, at, crossed, furnish, place, scan, stock, tag
 from tests.serving import serving
-from wire.clock import ScaledClock
+from wire.clock import Clock, ScaledClock
 
 keys = itertools.count(1)
 
@@ -28,7 +28,7 @@ class Clerk:
 
     session: aiohttp.ClientSession
     database: Database
-    clock: ScaledClock
+    clock: Clock
     here: Gateway
     there: Gateway
 
