@@ -10,7 +10,6 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
-
 LOOK_AGAIN_S: Final = 0.001
 """Real seconds between two looks of a sleeper at a clock that stands still."""
 

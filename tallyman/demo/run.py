@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import aiohttp
 import asyncpg
 from rich.console import Console
 
@@ -31,11 +32,15 @@ from backend.ingest.verify import verify
 from backend.store.database import Database
 from backend.store.migrate import migrate
 from readers.read import to_us
+from simulators.office import OfficeDay
 from simulators.scenario import load
 from tallyman.demo.compare import BalanceKey, balances
 from tallyman.demo.evidence import EvidenceLog
 from tallyman.demo.ground import Ground, prepared
+from tallyman.demo.office import Clerks
 from tallyman.demo.outcome import Outcome, judge, show, write
+from tallyman.demo.pace import Pace
+from tallyman.demo.paperwork import Paperwork, check_paperwork
 from tallyman.demo.progress import LIVE_EVERY_S, Display, Progress
 from tallyman.demo.sites import DemoSite, make_site, play_outages, play_scans
 from tallyman.demo.stage import LiveStage, Stage, make_stage, opened
@@ -135,6 +140,8 @@ class Demo:
     database: Database
     before: dict[BalanceKey, int]
     act: str = "coming up"
+    achieved_speed: float = 0.0
+    clerks: Clerks | None = None
     page: str = ""
 
     async def run(self, stop: asyncio.Event) -> int:
@@ -176,11 +183,19 @@ class Demo:
         await self._until_up()
         self.act = "playing"
         self.clock.run_at(self.settings.speed)
+        pace = asyncio.create_task(Pace(self.clock, self.sites, self._due).keep(), name="pace of the world")
+        began, began_s = self.clock.now(), time.monotonic()
         await self._play(stop)
         self.act = "settling"
         await self.clock.sleep(SETTLE_S)
+        self.achieved_speed = (self.clock.now() - began).total_seconds() / (time.monotonic() - began_s)
+        pace.cancel()
         self.act = "draining"
         await self._drain()
+
+    def _due(self) -> datetime | None:
+        """The world waits for clerks alone."""
+        return None if self.clerks is None else self.clerks.due()
 
     async def _until_up(self) -> None:
         try:
@@ -198,15 +213,29 @@ class Demo:
         by_code = {site.code: site for site in self.sites}
         async with asyncio.TaskGroup() as group:
             outages = group.create_task(play_outages(by_code, self.stage.outages, self.clock))
+            ending = group.create_task(self._over_when(stop, over))
             if isinstance(self.stage, LiveStage):
                 group.create_task(play_scans(self.stage.world, by_code, self.clock, still))
-            ending = group.create_task(self._over_when(stop, over))
+                if self.stage.day is not None:
+                    group.create_task(self._office(self.stage.day, by_code, over))
             await self.stage.play(self.clock, over)
             ending.cancel()
             self.act = "coming to rest"
             await self.stage.settle(self.clock)
             still.set()
             outages.cancel()
+
+    async def _office(self, day: OfficeDay, sites: Mapping[str, DemoSite], over: asyncio.Event) -> None:
+        """The clerks' work; the play is over with it."""
+        self.clerks = Clerks(day, self.clock)
+        await self.clerks.play(self.page, sites, over)
+        over.set()
+
+    async def _paperwork(self) -> Paperwork:
+        if self.clerks is None:
+            return Paperwork()
+        async with aiohttp.ClientSession(self.page) as api:
+            return await check_paperwork(api, self.clerks)
 
     async def _over_when(self, stop: asyncio.Event, over: asyncio.Event) -> None:
         """The play is over when stopped, or after its time."""
@@ -230,6 +259,7 @@ class Demo:
             scenario=self.stage.scenario.name,
             seed=self.settings.seed,
             speed=self.settings.speed,
+            achieved_speed=round(self.achieved_speed, 2),
             reads=self.log.reads,
             tags_read=self.log.tags,
             late_reads=sum(site.stats.late for site in self.sites),
@@ -240,6 +270,7 @@ class Demo:
             journals=journals,
             findings=findings,
             crossings=crossings,
+            paperwork=await self._paperwork(),
         )
 
     async def _applied(self) -> int:
