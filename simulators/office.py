@@ -191,7 +191,7 @@ class Desk:
         one, whole = self._one(), self._storage
         damaged = self._heap(one, whole)._replace(condition="damaged")
         self._books.move(self._heap(one, whole), damaged, 2)
-        yield self._scan("damage", one, 2, whole)
+        yield self._scan("damage", one, 2, whole, lot=True)
         yield self._inspect(damaged, 1, "scrap", damaged._replace(zone="scrap"))
 
     def _return(self) -> Iterator[Deed]:
