@@ -57,13 +57,12 @@ class Line:
 
 @dataclass(slots=True)
 class Paper:
-    """A document. `by_radio`: what crosses under it is seen by a door's antennas alone, and judged with its bounds."""
+    """A document and what really went and came under it."""
 
     kind: str
     site: str
     status: str
     lines: dict[str, Line]
-    by_radio: bool = False
 
 
 @dataclass(slots=True)
@@ -110,7 +109,7 @@ class Books:
 
     def balances(self) -> dict[BalanceKey, int]:
         """Units in every place of the company where there are any, in transit included."""
-        return {tuple(heap): units for heap, units in self.units.items() if units and heap.zone not in OUTSIDE}
+        return {(*heap,): units for heap, units in self.units.items() if units and heap.zone not in OUTSIDE}
 
     def free(self, site: str, sku: str) -> int:
         """Sellable units at a site that nobody was promised."""

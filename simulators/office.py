@@ -19,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from readers.read import from_us
+from simulators.api_call import NOT_AVAILABLE, OK, ApiCall
 from simulators.books import Books, ChannelTerms, Heap, Inspected, Line, Order, Paper
 from simulators.errors import ScenarioError
 from simulators.scenario import Office, OfficeGoods, OfficeTransfer, Plan, Scenario
@@ -26,27 +27,12 @@ from simulators.scene import HandheldScan
 from simulators.truth import IN_TRANSIT
 from wire.ack import ScanRequest
 
-OK: Final = 200
-NOT_AVAILABLE: Final = 409
-
 CANCELS_EVERY: Final = 5
 KEEPS_EVERY: Final = 7
 """Of a desk's orders so many are cancelled, and so many stay confirmed until after the day."""
 
 HOLD_S: Final = 6 * 3600.0
 """A reservation outlives the day's longest wait of a clerk."""
-
-
-@dataclass(frozen=True, slots=True)
-class ApiCall:
-    """A request to `/api/v1/<path>` at an instant, the answer's status that it must have, and whether the clerk sends
-    it twice under one key, as after a lost answer."""
-
-    at_us: int
-    path: str
-    body: Mapping[str, Any]
-    expect: int = OK
-    twice: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,9 @@ from typing import Final
 import aiohttp
 
 from readers.read import from_us, to_us
-from simulators.office import ApiCall, Deed, DeskScan, OfficeDay
+from simulators.api_call import ApiCall
+from simulators.dock import Dock
+from simulators.office import Deed, DeskScan, OfficeDay
 from simulators.scanner import Handheld
 from tallyman.demo.sites import DemoSite
 from wire.clock import Clock
@@ -39,22 +41,34 @@ TRIES: Final = 100
 class Clerks:
     """All desks of a day. `due` is the instant beyond which the world must wait for them."""
 
-    def __init__(self, day: OfficeDay, clock: Clock) -> None:
+    def __init__(self, day: OfficeDay, dock: Dock, clock: Clock) -> None:
         self.refused: list[str] = []
         """Answers and outcomes that were not what the day's plan says."""
         self.done = 0
         self.day = day
+        self.dock = dock
         self._clock = clock
         self._pending: dict[str, int] = {}
 
     def due(self) -> datetime | None:
         """No further than this until what is due is done."""
-        if not self._pending:
-            return None
-        return from_us(min(self._pending.values())) + timedelta(seconds=PATIENCE_S)
+        first = min([*self._pending.values(), *(call.at_us for call in self.dock.calls[:1])], default=None)
+        return None if first is None else from_us(first) + timedelta(seconds=PATIENCE_S)
+
+    async def play_dock(self, url: str, still: asyncio.Event) -> None:
+        """The papers of trucks, one after the other as they are due, until the world stands still and all is said."""
+        said = 0
+        async with aiohttp.ClientSession(url) as session:
+            while self.dock.calls or not still.is_set():
+                while self.dock.calls:
+                    await self._call(session, self.dock.calls[0], f"{self.day.run}-dock-{said}")
+                    del self.dock.calls[0]
+                    said += 1
+                    self.done += 1
+                await asyncio.sleep(LOOK_S)
 
     async def play(self, url: str, sites: Mapping[str, DemoSite], over: asyncio.Event) -> None:
-        """The whole day, or until `over` is set; a deed that was begun is finished."""
+        """The whole day, or until `over` is set; a deed that was begun is finished. The play is over with it."""
         async with AsyncExitStack() as stack:
             session = await stack.enter_async_context(aiohttp.ClientSession(url))
             handhelds: dict[str, Handheld] = {}
@@ -67,6 +81,7 @@ class Clerks:
             async with asyncio.TaskGroup() as group:
                 for site in self.day.desks:
                     group.create_task(self._desk(site, session, handhelds, over))
+            over.set()
 
     async def _desk(
         self, site: str, session: aiohttp.ClientSession, handhelds: Mapping[str, Handheld], over: asyncio.Event

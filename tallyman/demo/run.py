@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -32,7 +32,6 @@ from backend.ingest.verify import verify
 from backend.store.database import Database
 from backend.store.migrate import migrate
 from readers.read import to_us
-from simulators.office import OfficeDay
 from simulators.scenario import load
 from tallyman.demo.compare import BalanceKey, balances
 from tallyman.demo.evidence import EvidenceLog
@@ -151,6 +150,7 @@ class Demo:
             backend = group.create_task(self._backend(end_backend))
             gateways = [group.create_task(site.run(self.clock, end_gateways)) for site in self.sites]
             display = group.create_task(self._tell())
+            pace = group.create_task(Pace(self.clock, self.sites, self._due).keep())
             try:
                 await self._acts(stop)
                 end_gateways.set()
@@ -161,6 +161,7 @@ class Demo:
                 end_backend.set()
                 await asyncio.wait([backend])
                 display.cancel()
+                pace.cancel()
         show(outcome, Console())
         if self.settings.report is not None:
             write(outcome, self.settings.report)
@@ -183,13 +184,11 @@ class Demo:
         await self._until_up()
         self.act = "playing"
         self.clock.run_at(self.settings.speed)
-        pace = asyncio.create_task(Pace(self.clock, self.sites, self._due).keep(), name="pace of the world")
         began, began_s = self.clock.now(), time.monotonic()
         await self._play(stop)
         self.act = "settling"
         await self.clock.sleep(SETTLE_S)
         self.achieved_speed = (self.clock.now() - began).total_seconds() / (time.monotonic() - began_s)
-        pace.cancel()
         self.act = "draining"
         await self._drain()
 
@@ -216,20 +215,17 @@ class Demo:
             ending = group.create_task(self._over_when(stop, over))
             if isinstance(self.stage, LiveStage):
                 group.create_task(play_scans(self.stage.world, by_code, self.clock, still))
-                if self.stage.day is not None:
-                    group.create_task(self._office(self.stage.day, by_code, over))
+                day, dock = self.stage.day, self.stage.world.dock
+                if day is not None and dock is not None:
+                    self.clerks = Clerks(day, dock, self.clock)
+                    group.create_task(self.clerks.play_dock(self.page, still))
+                    group.create_task(self.clerks.play(self.page, by_code, over))
             await self.stage.play(self.clock, over)
             ending.cancel()
             self.act = "coming to rest"
             await self.stage.settle(self.clock)
             still.set()
             outages.cancel()
-
-    async def _office(self, day: OfficeDay, sites: Mapping[str, DemoSite], over: asyncio.Event) -> None:
-        """The clerks' work; the play is over with it."""
-        self.clerks = Clerks(day, self.clock)
-        await self.clerks.play(self.page, sites, over)
-        over.set()
 
     async def _paperwork(self) -> Paperwork:
         if self.clerks is None:
