@@ -51,13 +51,22 @@ class Light(Strict):
     for_s: Annotated[float, Field(gt=0, le=60)] = 3.0
 
 
+class PhotoEye(Strict):
+    """A light barrier in a door, wired to an input (GPI) of a reader."""
+
+    reader: Name
+    port: Annotated[int, Field(ge=1, le=65535)]
+
+
 class Portal(Strict):
-    """A door with antennas on both sides. `inside_zone` is where a tag is after it crossed inwards."""
+    """A door with antennas on both sides. `inside_zone` is where a tag is after it crossed inwards. With photo-eyes
+    nothing crosses unless one of them changed about then."""
 
     code: Name
     inside_zone: Name
     name: str = ""
     lights: tuple[Light, ...] = ()
+    photo_eyes: tuple[PhotoEye, ...] = ()
 
 
 class Antenna(Strict):
@@ -132,6 +141,17 @@ class ListenerSettings(Strict):
         return self
 
 
+class PortalRules(Strict):
+    """How doors judge. `tallyman tune` finds the last two for a door whose crossings are known."""
+
+    model: str = "all"
+    """A fitted model that comes with the gateway (`gateway/portal_models`), or `physical`: no fit at all."""
+    caution: float = 0.0
+    """Added to the log-odds that any crossing must reach: higher means fewer false crossings and more missed ones."""
+    group_caution: float = 0.0
+    """Added where many tags cross together."""
+
+
 class Rules(Strict):
     """How reads become movements. The defaults suit a dock door and ceiling antennas in session S1."""
 
@@ -145,6 +165,7 @@ class Rules(Strict):
     window_max_ms: Annotated[int, Field(ge=100)] = 120_000
     linger_s: Annotated[float, Field(ge=0)] = 10.0
     """After `crossed out`, zone reads bring a tag back only when they persist for this long."""
+    portals: PortalRules = PortalRules()
 
 
 class JournalSettings(Strict):
@@ -215,6 +236,9 @@ class GatewayConfig(Strict):
             for light in portal.lights:
                 if light.reader not in readers:
                     raise ValueError(f"portal {portal.code}: a light at reader {light.reader}, which is not here")
+            for eye in portal.photo_eyes:
+                if eye.reader not in readers:
+                    raise ValueError(f"portal {portal.code}: a photo-eye at reader {eye.reader}, which is not here")
         for reader in self.readers:
             for antenna in reader.antennas:
                 if antenna.zone is not None and antenna.zone not in zones:

@@ -40,6 +40,7 @@ class Coverage:
         portals = {portal.code: number for number, portal in enumerate(config.portals)}
         self.zones: tuple[str, ...] = tuple(zones)
         self.portals: tuple[str, ...] = tuple(portals)
+        self.eyes = [{(eye.reader, eye.port) for eye in portal.photo_eyes} for portal in config.portals]
         self.inside_zone = np.array([zones[portal.inside_zone] for portal in config.portals], np.int64)
         views: list[tuple[int, Antenna]] = [
             (number, antenna) for number, reader in enumerate(config.readers) for antenna in reader.antennas

@@ -1,16 +1,20 @@
-"""What the path of a tag through a door says, as pure functions on arrays.
+"""What the path of one tag through a door says, as pure functions on arrays.
 
-A door sees each tag as a matrix of levels: for each time bin and side (0 in, 1 out) the strongest RSSI in dBm, -inf
-where it was not read. Two measures come from it, both as log-likelihood ratios (natural logarithm):
+A door sees each tag as a matrix of levels: for each of the last BINS time bins and each side (0 in, 1 out) the
+strongest RSSI, in dB relative to the usual peak of a crossing at this door, and whether it was read at all. A Sight
+holds these for all tags near the door, with what is remembered of each from before (its rates and levels on each side,
+and how often it changed sides when nothing was going on), and the features that follow from one tag alone:
 
-Order: reads on the one side, then reads on the other. Each bin speaks for its side with a weight that falls with its
-distance below the tag's own strongest level, because stray reads by the far side are weak. For a change of side in bin
-c the evidence is the smaller of the net weight for the first side before c and for the second side from c on; a tag
-that stays on one side, or is read by both without order, has none.
+Likeness: a crossing follows a template (probability of a read and level by time since the change of side). For every
+recent bin the log-likelihood ratio of "changed side here" over "stands still" is a matrix product; the best bin is the
+tag's change. Standing still is tried twice: at the rates the tag has always had, and at those of the window itself.
 
-Likeness: how much better a template of a passage (probability of a read and its level for each bin and side) explains
-the path than the tag's own history does, in which it stands still and is read at the rates and levels it always had.
-The template of a group is taken from the tags whose order is plain; it carries those that were read on one side only.
+Order: each read speaks for its side with a weight that falls with its distance below the tag's own strongest level,
+because stray reads by the far side are weak. The evidence of a change is the smaller of the net weights before and
+after it.
+
+All features are told as first side and second side, so one model judges both directions. No feature knows which tag it
+is, and what is remembered can only speak against a crossing (see portal_model).
 """
 
 from __future__ import annotations
@@ -26,146 +30,262 @@ Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 OUTWARDS, INWARDS = 0, 1
-"""Direction as index: out means first seen on the in side."""
+"""Direction as index: out means first seen on the in side, so a direction is also the index of its first side."""
+
+BINS: Final = 40
+"""A passage and the time before it: 10 s in bins of 250 ms."""
+
+TEMPLATE_BEFORE: Final = 14
+TEMPLATE_AFTER: Final = 14
+"""Bins of a template before and after the change: 3.5 s, within which a walking tag is in sight of either side."""
+
+CHANGES: Final = np.arange(BINS - 18, BINS)
+"""Window bins in which a change of side is sought: older ones were judged long ago."""
+
+LEVEL_VARIANCE: Final = 16.0
+"""Levels spread by 4 dB around their mean, from tag to tag and read to read (dock door, one antenna side)."""
+
+LEAST_P, MOST_P = 0.003, 0.9
+PRIOR_BINS: Final = 20.0
+"""Half a read in 5 s is believed of a tag of which nothing is known."""
+
+FAINT_DB: Final = -8.0
+"""Level believed of a side that has not read the tag, relative to a crossing's peak."""
+
+UNREAD_DB: Final = -30.0
+"""Stands for the peak of a side that did not read the tag."""
 
 FULL_WEIGHT: Final = 4.0
 WEIGHT_PER_DB: Final = 0.4
 LEAST_WEIGHT: Final = 0.8
-"""What a read says for its side: at the tag's own peak level reads by the wrong side are about 1 in 50, 8 dB below it
-about 1 in 2.5 (a dock door with two antennas a side)."""
+LEAST_PEAK_DB: Final = -6.0
+"""Order weights: at the tag's own peak reads by the wrong side are about 1 in 50, 8 dB below it about 1 in 2.5."""
 
-LEVEL_SPREAD_DB: Final = 4.0
-"""Spread of levels around their mean, from tag to tag and read to read."""
+BEFORE_BINS: Final = 12
+EDGE_BINS: Final = 2
+"""Reads this close to the change may be of either side."""
 
-MOST_MARK: Final = 3.0
-"""No single level may decide."""
+CENTROID_BINS: Final = 28
+OLD_BINS: Final = 24
 
-LEAST_P, MOST_P = 0.003, 0.9
-TEMPLATE_LEAST_P: Final = 0.01
-KERNEL: Final = np.array([0.25, 0.5, 0.25])
-"""A trolley is not a point: its tags pass within about half a second of each other."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """Best change of side for each tag in one direction: evidence, bin (index into the levels) and agreement, the part
-    of the tag's whole evidence that fits the change (1: all of it)."""
-
-    evidence: Floats
-    change: Ints
-    agreement: Floats
-
-
-def order(levels: Floats, peak_dbm: Floats, newest_bins: int) -> tuple[Order, Order]:
-    """Order evidence outwards and inwards. `levels` (tags, bins, 2); `peak_dbm` (tags): what counts as the tag's own
-    strongest level; changes are sought in the newest `newest_bins` bins."""
-    seen = np.isfinite(levels)
-    below = np.where(seen, levels, 0.0) - np.where(seen, peak_dbm[:, None, None], 0.0)
-    weights = np.where(seen, np.clip(FULL_WEIGHT + WEIGHT_PER_DB * below, LEAST_WEIGHT, FULL_WEIGHT), 0.0)
-    net = np.cumsum(weights[:, :, 0] - weights[:, :, 1], axis=1)
-    before = np.concatenate((np.zeros((len(levels), 1)), net), axis=1)
-    after = before - before[:, -1:]
-    total = np.maximum(weights.sum(axis=(1, 2)), 1e-9)
-    return _best(before, after, total, newest_bins), _best(-before, -after, total, newest_bins)
-
-
-def _best(first: Floats, second: Floats, total: Floats, newest_bins: int) -> Order:
-    """The change with the most evidence; where several share it, the middle one."""
-    start = max(0, first.shape[1] - 1 - newest_bins)
-    evidence = np.minimum(first, second)[:, start:]
-    earliest = evidence.argmax(axis=1)
-    latest = evidence.shape[1] - 1 - evidence[:, ::-1].argmax(axis=1)
-    rows, change = np.arange(len(evidence)), (earliest + latest) // 2 + start
-    agreement = (first[rows, change] + second[rows, change]) / total
-    return Order(evidence[rows, earliest].astype(np.float32), change, agreement.astype(np.float32))
+FEATURES: Final = (
+    "likeness",
+    "age",
+    "window_likeness",
+    "opposite_likeness",
+    "order",
+    "agreement",
+    "first_before",
+    "second_after",
+    "first_after",
+    "second_before",
+    "peak_first_before",
+    "peak_second_after",
+    "peak_first_after",
+    "peak_second_before",
+    "first_silent",
+    "second_silent",
+    "centroid_gap",
+    "reads",
+    "old_first",
+    "old_second",
+    "quiet_changes",
+    "least_rate",
+    "first_rate",
+    "second_rate",
+    "peak",
+    "opposite_window_likeness",
+)
+"""One tag alone, for one direction. Counts are bins with a read, times are bins, levels dB relative to a crossing's
+peak. `quiet_changes` and the rates are what is remembered from before the window could hold a crossing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A passage: for each bin and side the probability of a read and its mean level (dBm)."""
+    """A crossing outwards: probability of a read in a bin and its level (dB), each (TEMPLATE_BEFORE + TEMPLATE_AFTER,
+    2), by bins from the change and side (0: first)."""
 
     probability: Floats
-    level_dbm: Floats
+    level_db: Floats
+
+
+class Passage:
+    """A template laid out for every change of CHANGES and both directions, as matrices."""
+
+    def __init__(self, template: Template) -> None:
+        self.template = template
+        count = len(CHANGES)
+        seen = np.zeros((BINS, 2, 2, count), np.float32)
+        level = np.zeros((BINS, 2, 2, count), np.float32)
+        self._unseen = np.zeros((2, count), np.float32)
+        self._within = np.zeros((BINS, count), np.float32)
+        for place, change in enumerate(CHANGES):
+            bins = change + np.arange(-TEMPLATE_BEFORE, TEMPLATE_AFTER)
+            held = bins < BINS
+            self._within[bins[held], place] = 1.0
+            for direction in (OUTWARDS, INWARDS):
+                p = _facing(template.probability, direction)[held]
+                db = _facing(template.level_db, direction)[held]
+                seen[bins[held], :, direction, place] = np.log(p / (1 - p)) - db**2 / (2 * LEVEL_VARIANCE)
+                level[bins[held], :, direction, place] = db / LEVEL_VARIANCE
+                self._unseen[direction, place] = np.log(1 - p).sum()
+        self._seen = seen.reshape(BINS * 2, -1)
+        self._level = level.reshape(BINS * 2, -1)
+
+    def likenesses(self, seen: Floats, level: Floats, stills: tuple[Still, Still]) -> tuple[Floats, Floats]:
+        """Log-likelihood ratio of a change at every bin of CHANGES over each way of standing still: two arrays
+        (tags, 2 directions, changes). Levels are 0 where not seen."""
+        tags = len(seen)
+        crossing = seen.reshape(tags, BINS * 2) @ self._seen + level.reshape(tags, BINS * 2) @ self._level
+        crossing = crossing.reshape(tags, 2, len(CHANGES)) + self._unseen
+        reads = np.stack([seen[:, :, side] @ self._within for side in (0, 1)], axis=1)
+        levels = np.stack([level[:, :, side] @ self._within for side in (0, 1)], axis=1)
+        bins = self._within.sum(axis=0)
+        first, second = (crossing - still.log_likelihood(reads, levels, bins)[:, None, :] for still in stills)
+        return first, second
+
+
+def _facing(values: Floats, direction: int) -> Floats:
+    return values if direction == OUTWARDS else values[:, ::-1]
 
 
 @dataclass(frozen=True, slots=True)
-class History:
-    """Tags standing still: for each tag and side the probability of a read in a bin and its mean level (dBm)."""
+class Still:
+    """Tags standing still: probability of a read in a bin and mean level (dB), each (tags, 2 sides)."""
 
     probability: Floats
-    level_dbm: Floats
+    level_db: Floats
+
+    def log_likelihood(self, reads: Floats, levels: Floats, bins: Floats | float) -> Floats:
+        """Of `reads` bins with a read, whose levels sum to `levels`, among `bins`, each (tags, 2[, …]); but for the
+        sum of squared levels, which every hypothesis shares."""
+        shape = (*self.probability.shape, *([1] * (reads.ndim - 2)))
+        p, db = self.probability.reshape(shape), self.level_db.reshape(shape)
+        rates = reads * np.log(p / (1 - p)) + np.log(1 - p) * bins
+        marks = (2 * levels * db - reads * db**2) / (2 * LEVEL_VARIANCE)
+        total: Floats = (rates + marks).sum(axis=1)
+        return total
 
 
-def template_of(levels: Floats, faint_dbm: float) -> Template:
-    """The passage of a group from its members' levels (members, bins, 2), smoothed over neighbouring bins. Where none
-    was read the level is `faint_dbm`."""
-    seen = np.isfinite(levels)
-    count = _smooth(seen.sum(axis=0).astype(np.float64))
-    total = _smooth(np.where(seen, levels, 0.0).sum(axis=0, dtype=np.float64))
-    probability = np.clip(count / len(levels), TEMPLATE_LEAST_P, MOST_P)
-    return Template(probability.astype(np.float32), ((total + faint_dbm) / (count + 1.0)).astype(np.float32))
+def still_of(reads: Floats, levels: Floats, watched_bins: float, prior_bins: float, prior_reads: float) -> Still:
+    """The rates and levels of (tags, 2) bins with reads and sums of levels among `watched_bins`."""
+    p = np.clip((reads + prior_reads) / (watched_bins + prior_bins), LEAST_P, MOST_P)
+    return Still(p.astype(np.float32), ((levels + FAINT_DB) / (reads + 1.0)).astype(np.float32))
 
 
-def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.stack([np.convolve(values[:, side], KERNEL, "same") for side in (0, 1)], axis=1)
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """The tags near a door at the end of a bin. `seen` (tags, BINS, 2) is 1 or 0, `level` dB relative to a crossing's
+    peak (0 where not seen), `change` (tags, 2 directions) window bins, `features` (tags, 2, FEATURES)."""
+
+    rows: Ints
+    seen: Floats
+    level: Floats
+    past: Still
+    window: Still
+    change: Ints
+    features: Floats
+
+    def take(self, chosen: Flags) -> Sight:
+        """Some of the tags."""
+        return Sight(
+            self.rows[chosen],
+            self.seen[chosen],
+            self.level[chosen],
+            Still(self.past.probability[chosen], self.past.level_db[chosen]),
+            Still(self.window.probability[chosen], self.window.level_db[chosen]),
+            self.change[chosen],
+            self.features[chosen],
+        )
 
 
-def likeness(levels: Floats, template: Template, history: History) -> Floats:
-    """Log-likelihood ratio of passage over standing still for each tag; `levels` (tags, bins of the template, 2)."""
-    seen = np.isfinite(levels)
-    level = np.where(seen, levels, 0.0)
-    moving, still = template.probability[None], history.probability[:, None, :]
-    rates = np.where(seen, np.log(moving / still), np.log((1.0 - moving) / (1.0 - still)))
-    from_history = level - history.level_dbm[:, None, :]
-    from_template = level - template.level_dbm[None]
-    marks = (from_history**2 - from_template**2) / (2.0 * LEVEL_SPREAD_DB**2)
-    marks = np.where(seen, np.clip(marks, -MOST_MARK, MOST_MARK), 0.0)
-    ratio: Floats = (rates + marks).sum(axis=(1, 2)).astype(np.float32)
-    return ratio
+def sight_of(rows: Ints, levels_db: Floats, past: Still, quiet_changes: Floats, passage: Passage) -> Sight:
+    """Look at tags: `levels_db` (tags, BINS, 2), -inf where not read; `past` how each stood before."""
+    finite = np.isfinite(levels_db)
+    seen = finite.astype(np.float32)
+    level = np.where(finite, levels_db, np.float32(0.0))
+    window = still_of(seen.sum(axis=1), level.sum(axis=1), BINS, 0.5, 0.25)
+    likeness, in_window = passage.likenesses(seen, level, (past, window))
+    place = likeness.argmax(axis=2)
+    change = CHANGES[place]
+    features = _features(finite, level, (likeness, in_window), place, past, quiet_changes)
+    return Sight(rows, seen, level, past, window, change, features)
 
 
-def against_visit(levels: Floats, template: Template) -> Floats:
-    """Log-likelihood ratio of passage over a visit for each tag: something that came near, was read at one rate and
-    level by each side, and did not pass. Says nothing about a tag that was not read (0)."""
-    seen = np.isfinite(levels)
-    level = np.where(seen, levels, 0.0)
-    count = seen.sum(axis=(1, 2))
-    length = levels.shape[1]
-    first = np.where(count > 0, seen.any(axis=2).argmax(axis=1), 0)
-    near = np.arange(length)[None, :] >= first[:, None]
-    share = np.clip((seen.sum(axis=1) + 0.25) / (near.sum(axis=1) + 0.5)[:, None], LEAST_P, MOST_P)[:, None, :]
-    visit = np.where(near[:, :, None], share, LEAST_P)
-    moving = template.probability[None]
-    rates = np.where(seen, np.log(moving / visit), np.log((1.0 - moving) / (1.0 - visit)))
-    mean = level.sum(axis=(1, 2)) / np.maximum(count, 1)
-    from_mean, from_template = level - mean[:, None, None], level - template.level_dbm[None]
-    marks = (from_mean**2 - from_template**2) / (2.0 * LEVEL_SPREAD_DB**2)
-    marks = np.where(seen, np.clip(marks, -MOST_MARK, MOST_MARK), 0.0)
-    ratio: Floats = np.where(count > 0, (rates + marks).sum(axis=(1, 2)), 0.0).astype(np.float32)
-    return ratio
+def _features(
+    finite: Flags, level: Floats, ratios: tuple[Floats, Floats], place: Ints, past: Still, quiet_changes: Floats
+) -> Floats:
+    tags, bins = np.arange(len(finite)), np.arange(BINS)[:, None]
+    likeness, in_window = ratios
+    best, best_in_window = likeness.max(axis=2), in_window.max(axis=2)
+    seen = np.ascontiguousarray(finite.transpose(1, 2, 0))  # bins first: sums over them run along the tags
+    peaks = np.where(seen, np.ascontiguousarray(level.transpose(1, 2, 0)), np.float32(UNREAD_DB))
+    counts = np.add.reduce(seen, axis=0, dtype=np.int32)
+    silent = np.where(counts > 0, seen[::-1].argmax(axis=0) + 1, BINS + BINS // 2)
+    centroid = _centroid(seen, peaks)
+    old = np.add.reduce(seen[:OLD_BINS], axis=0, dtype=np.int32)
+    evidence, agreement = _order(seen, peaks)
+    out = np.empty((len(FEATURES), 2, len(finite)), np.float32)
+    for first in (OUTWARDS, INWARDS):
+        second = 1 - first
+        change = CHANGES[place[:, first]]
+        after, late = bins >= change, bins >= change + EDGE_BINS
+        before = (bins < change) & (bins >= change - BEFORE_BINS)
+        early = before & (bins < change - EDGE_BINS)
+        spans = ((first, before), (second, after), (first, late), (second, early))
+        columns = [
+            best[:, first],
+            BINS - change,
+            in_window[tags, first, place[:, first]],
+            best[:, second],
+            evidence[first],
+            agreement[first],
+            *(np.add.reduce(seen[:, side] & span, axis=0, dtype=np.int32) for side, span in spans),
+            *(np.where(span, peaks[:, side], np.float32(UNREAD_DB)).max(axis=0) for side, span in spans),
+            silent[first],
+            silent[second],
+            np.nan_to_num(centroid[second] - centroid[first]),
+            counts.sum(axis=0),
+            old[first],
+            old[second],
+            quiet_changes,
+            past.probability.min(axis=1),
+            past.probability[:, first],
+            past.probability[:, second],
+            peaks.max(axis=(0, 1)),
+            best_in_window[:, second],
+        ]
+        for number, column in enumerate(columns):
+            out[number, first] = column
+    return np.ascontiguousarray(out.transpose(2, 1, 0))
 
 
-def history_of(reads: Floats, levels_sum: Floats, watched_bins: float, prior_bins: float, faint_dbm: float) -> History:
-    """Standing still as it was before: faded counts of bins with reads and sums of their levels, each (tags, 2), over
-    `watched_bins`; half a read in `prior_bins` is believed beforehand, at `faint_dbm`."""
-    probability = np.clip((reads + 0.5) / (watched_bins + prior_bins), LEAST_P, MOST_P)
-    return History(probability.astype(np.float32), ((levels_sum + faint_dbm) / (reads + 1.0)).astype(np.float32))
+def _centroid(seen: Flags, peaks: Floats) -> Floats:
+    """Mean bin of each side's power, (2, tags); NaN where it read nothing. Bins come first."""
+    recent = seen[-CENTROID_BINS:]
+    power = np.where(recent, np.exp(peaks[-CENTROID_BINS:] * np.float32(np.log(10.0) / 10.0)), np.float32(0.0))
+    total = power.sum(axis=0)
+    moment = np.tensordot(np.arange(CENTROID_BINS, dtype=np.float32), power, axes=1)
+    centroid: Floats = np.where(total > 0, moment / np.maximum(total, np.float32(1e-12)), np.float32(np.nan))
+    return centroid
 
 
-_SECONDS: Final = (-3.0, -2.5, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 0.75, 1.0, 1.5)
-_READS_PER_S: Final = (0.15, 0.25, 0.35, 0.5, 0.75, 0.8, 0.5, 0.25, 0.12, 0.05, 0.02)
-_BELOW_PEAK_DB: Final = (7.0, 6.0, 5.5, 4.0, 2.5, 1.0, 0.5, 2.0, 5.0, 8.0, 9.0)
-"""A tag carried through at about 1 m/s, as its first side sees it; the second side sees the same backwards."""
-
-
-def walking_template(bins_before: int, bins_after: int, bin_s: float, peak_dbm: float) -> Template:
-    """A single tag's passage outwards at walking speed, the change of side after `bins_before` bins."""
-    at_s = (np.arange(-bins_before, bins_after) + 0.5) * bin_s
-    rate = np.stack([np.interp(side * at_s, _SECONDS, _READS_PER_S) for side in (1, -1)], axis=1)
-    below = np.stack([np.interp(side * at_s, _SECONDS, _BELOW_PEAK_DB) for side in (1, -1)], axis=1)
-    return Template((1.0 - np.exp(-rate * bin_s)).astype(np.float32), (peak_dbm - below).astype(np.float32))
-
-
-def mirrored(template: Template) -> Template:
-    """The same passage in the other direction."""
-    return Template(template.probability[:, ::-1], template.level_dbm[:, ::-1])
+def _order(seen: Flags, peaks: Floats) -> tuple[list[Floats], list[Floats]]:
+    """Evidence of the best change of side in each direction, and the part of all evidence that agrees with it. Bins
+    come first."""
+    peak = np.maximum(peaks.max(axis=(0, 1)), np.float32(LEAST_PEAK_DB))
+    weights = np.clip(np.float32(FULL_WEIGHT) + np.float32(WEIGHT_PER_DB) * (peaks - peak), LEAST_WEIGHT, FULL_WEIGHT)
+    weights = np.where(seen, weights, np.float32(0.0))
+    net = np.zeros((BINS + 1, seen.shape[2]), np.float32)
+    np.cumsum(weights[:, 0] - weights[:, 1], axis=0, out=net[1:])
+    before = net[int(CHANGES[0]) :]
+    after = before - net[-1]
+    total = np.maximum(weights.sum(axis=(0, 1)), np.float32(1e-9))
+    tags = np.arange(seen.shape[2])
+    evidence, agreement = [], []
+    for first, second in ((before, after), (-before, -after)):
+        least = np.minimum(first, second)
+        best = least.argmax(axis=0)
+        evidence.append(least[best, tags])
+        agreement.append((first[best, tags] + second[best, tags]) / total)
+    return evidence, agreement

@@ -10,17 +10,18 @@ from typing import Final
 
 import numpy as np
 
-from gateway.passage import Flags, Floats, Ints
+from gateway.passage import BINS, Floats, Ints
 from gateway.tags import NEVER_US, grown
-
-BINS: Final = 40
-"""A passage and the time before it: 10 s in bins of 250 ms."""
 
 KEEP_BINS: Final = 480
 """Two minutes: whether a tag stays beside the door is known only from watching it for a while."""
 
 NEVER_BIN: Final = -(1 << 40)
 FIRST_ROWS: Final = 64
+
+BOTH_SIDES: Final = 2
+EXPECTED_CHANGES: Final = 0.35
+"""Changes of side for each sighting that say nothing: a trolley that passes often comes to about that many."""
 
 
 class PathLog:
@@ -38,11 +39,11 @@ class PathLog:
         self.antennas = np.zeros(0, np.int64)
         self.past_reads = np.zeros((0, 2), np.float32)
         self.past_levels = np.zeros((0, 2), np.float32)
-        self.cut_bin = np.zeros(0, np.int64)
-        self.crossed_bin = np.zeros(0, np.int64)
-        self.decided_bin = np.zeros(0, np.int64)
-        self.direction = np.zeros(0, np.int8)
-        self.stays = np.zeros(0, np.int32)
+        self.quiet_changes = np.zeros(0, np.float32)
+        self._side = np.zeros(0, np.int8)
+        self._sighted_bin = np.zeros(0, np.int64)
+        self.decided_bin = np.zeros((0, 2), np.int64)
+        self._begun: list[int] = []
 
     @property
     def awake(self) -> bool:
@@ -71,11 +72,6 @@ class PathLog:
         """Levels of the last BINS bins before `now_bin`, oldest first: (rows, BINS, 2), -inf where not read."""
         return self._levels[rows][:, np.arange(now_bin - BINS, now_bin) % BINS]
 
-    def levels_in(self, rows: Ints, bins: Ints, now_bin: int) -> Floats:
-        """Levels of certain bins, -inf for those that are no longer, or not yet, in the log."""
-        held: Flags = (bins >= now_bin - BINS) & (bins < now_bin)
-        return np.where(held[None, :, None], self._levels[rows][:, bins % BINS], np.float32(-np.inf))
-
     def power_mw(self, rows: Ints, now_bin: int, bins: int) -> Floats:
         """Sum of the levels of the last `bins` bins as power, for each row."""
         levels = self._levels[rows][:, np.arange(now_bin - bins, now_bin) % BINS]
@@ -97,21 +93,32 @@ class PathLog:
         first_us = int(self._first_us[row, columns].min())
         return max(reads, 1), min(first_us, int(self.last_us[row]))
 
-    def mark(self, row: int, direction: int, changed_bin: int, now_bin: int) -> None:
-        """A crossing was decided: what was read before the change says nothing about the next one."""
-        self.direction[row] = direction
-        self.crossed_bin[row] = self.cut_bin[row] = changed_bin
-        self.decided_bin[row] = now_bin
+    def mark(self, row: int, direction: int, now_bin: int) -> None:
+        """A crossing was decided."""
+        self.decided_bin[row, direction] = now_bin
         self.antennas[row] = 0
 
-    def fade(self, bin_number: int, factor: float) -> None:
-        """Let a bin pass into the history, which fades by `factor` a bin."""
+    def begun(self) -> Ints:
+        """Rows given to other tags since this was last asked."""
+        begun, self._begun = self._begun, []
+        return np.array(begun, np.int64)
+
+    def remember(self, bin_number: int, factor: float) -> None:
+        """Let a bin pass into what is remembered, which fades by `factor` a bin."""
         levels = self._levels[:, bin_number % BINS]
         seen = np.isfinite(levels)
         self.past_reads *= np.float32(factor)
         self.past_levels *= np.float32(factor)
         self.past_reads += seen
         self.past_levels += np.where(seen, levels, np.float32(0.0))
+        sighted = np.flatnonzero(seen.any(axis=1))
+        side = np.where(seen[sighted].all(axis=1), BOTH_SIDES, seen[sighted, 1]).astype(np.int8)
+        before = self._side[sighted]
+        recent = self._sighted_bin[sighted] > bin_number - BINS
+        changed = (side == BOTH_SIDES) | ((side != before) & (before != BOTH_SIDES))
+        more = np.where(recent, np.where(changed, 1.0, -EXPECTED_CHANGES), 0.0)
+        self.quiet_changes[sighted] = np.maximum(0.0, self.quiet_changes[sighted] + more)
+        self._side[sighted], self._sighted_bin[sighted] = side, bin_number
 
     def turn(self, now_bin: int) -> None:
         """Free the column of the bin that begins, and the rows of tags not read for long."""
@@ -140,9 +147,10 @@ class PathLog:
         self._first_us[row] = -NEVER_US
         self.last_us[row] = NEVER_US
         self.past_reads[row] = self.past_levels[row] = 0.0
-        self.cut_bin[row] = self.crossed_bin[row] = self.decided_bin[row] = NEVER_BIN
-        self.antennas[row] = self.stays[row] = 0
-        self.direction[row] = -1
+        self.quiet_changes[row] = 0.0
+        self._sighted_bin[row] = self.decided_bin[row] = NEVER_BIN
+        self.antennas[row] = 0
+        self._begun.append(row)
 
     def _extend(self, wanted: int) -> None:
         before = len(self.tag_of)
@@ -155,9 +163,8 @@ class PathLog:
         self.antennas = grown(self.antennas, rows, 0)
         self.past_reads = grown(self.past_reads, rows, 0.0)
         self.past_levels = grown(self.past_levels, rows, 0.0)
-        self.cut_bin = grown(self.cut_bin, rows, NEVER_BIN)
-        self.crossed_bin = grown(self.crossed_bin, rows, NEVER_BIN)
+        self.quiet_changes = grown(self.quiet_changes, rows, 0.0)
+        self._side = grown(self._side, rows, 0)
+        self._sighted_bin = grown(self._sighted_bin, rows, NEVER_BIN)
         self.decided_bin = grown(self.decided_bin, rows, NEVER_BIN)
-        self.direction = grown(self.direction, rows, -1)
-        self.stays = grown(self.stays, rows, 0)
         self._free.extend(range(rows - 1, before - 1, -1))

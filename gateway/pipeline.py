@@ -30,7 +30,7 @@ from gateway.movement import Book, Decision, Finding, State, StoredState, pack_s
 from gateway.placing import Placing, View
 from gateway.portal import Doors
 from gateway.tags import NEVER_US, Tags
-from readers.read import EpcTable, ReadBatch, ReaderEvent, ReaderState, join_reads
+from readers.read import EpcTable, GpiChange, ReadBatch, ReaderEvent, ReaderState, join_reads
 from wire.events import Movement
 
 SWEEP_MS: Final = 250
@@ -96,10 +96,11 @@ class Pipeline:
         self._coverage = Coverage(config)
         self._tags = Tags(epcs, config.own_prefixes, config.foreign_prefixes)
         self._placing = Placing(config.rules, self._tags, self._coverage)
-        self._doors = Doors(self._coverage, self._cells_per_sweep * self._tick_us)
+        self._doors = Doors(self._coverage, self._cells_per_sweep * self._tick_us, config.rules.portals)
         self._book = Book(self._tags, self._coverage, epcs)
         self._buffer = ReorderBuffer(self._tick_us, len(self._coverage.zone_of))
         self._states: list[ReaderState] = []
+        self._beams: list[GpiChange] = []
         self._next_cell: int | None = None
         self._idle_until_us = NEVER_US
         self._forget_at_us = NEVER_US
@@ -141,6 +142,7 @@ class Pipeline:
         step = _Step()
         batches = [event for event in events if isinstance(event, ReadBatch)]
         self._states += [event for event in events if isinstance(event, ReaderState)]
+        self._beams += [event for event in events if isinstance(event, GpiChange)]
         if batches:
             self._take(batches, step)
         end_cell = (now_us - self._reorder_us) // self._tick_us
@@ -236,6 +238,10 @@ class Pipeline:
             self._enter(self._placing.observe(reads.take(~at_door)), end_us, step)
 
     def _sweep(self, end_us: int, step: _Step) -> None:
+        for beam in self._beams:
+            if beam.at_us < end_us:
+                self._doors.beam(beam.reader, beam.port, beam.at_us)
+        self._beams = [beam for beam in self._beams if beam.at_us >= end_us]
         crossed = self._doors.sweep(end_us)
         self._enter(crossed, end_us, step)
         silent = self._placing.sweep()

@@ -254,6 +254,7 @@ def replay(
         bool, typer.Option("--serve", help="Instead: serve the readers over LLRP on printed ports.")
     ] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="With --serve: the first port; 0 takes free ones.")] = 0,
+    model: Annotated[str | None, typer.Option(help="Judge doors by this portal model, not the configured one.")] = None,
 ) -> None:
     """Send a recording through a gateway's pipeline without a network, or serve its readers again."""
     if serve:
@@ -265,7 +266,10 @@ def replay(
         raise typer.BadParameter("give --config and --out, or --serve")
     module, files = room("tallyman.replay"), room("gateway.config")
     pace = module.at_once if speed is None else module.real_time(speed, time.monotonic, time.sleep)
-    typer.echo(module.replay(reads, files.load(config), out, pace))
+    settings = files.load(config)
+    if model is not None:
+        settings = module.with_portal_rules(settings, model=model)
+    typer.echo(module.replay(reads, settings, out, pace))
 
 
 @app.command()
@@ -320,6 +324,25 @@ def explain(
         typer.echo(f"{len(story.decisions)} decisions from {len(story.reads)} reads: {out}")
     else:
         room("tallyman.explain").print_story(story, room("rich.console").Console())
+
+
+@app.command()
+def tune(
+    recording: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A recording of reads.")],
+    truth: Annotated[Path, typer.Option("--truth", exists=True, help="What crossed: a CSV of epc, direction, at.")],
+    config: ConfigOption,
+    *,
+    moving: Annotated[
+        Path | None, typer.Option(exists=True, help="EPCs that cross every time, for a truth without epc.")
+    ] = None,
+    write: Annotated[bool, typer.Option(help="Write what was found into the configuration.")] = False,
+) -> None:
+    """Find the doors' caution on a recording of your own; print the confusion before and after."""
+    module, files = room("tallyman.tune"), room("gateway.config")
+    result = module.tune(recording, truth, files.load(config), moving)
+    typer.echo(result)
+    if write:
+        module.write_rules(config, result.after.rules)
 
 
 @app.command()

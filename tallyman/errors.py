@@ -7,6 +7,7 @@ TallymanError
 ├── SimulateError        readers cannot be served as asked; names the option and the mend
 ├── ExplainError         the files given do not speak of the tag, or the picture cannot be written
 ├── SourceError          it is not said, or not clear, which reader or recording is meant
+├── TuneError            a truth cannot be read, or what was found cannot be written; names the file and the mend
 └── DemoError            the demo cannot start or go on; says why and what to do
 """
 
@@ -43,3 +44,7 @@ class ExplainError(TallymanError):
 
 class SourceError(TallymanError):
     """It is not said, or not clear, which reader or recording is meant."""
+
+
+class TuneError(TallymanError):
+    """A truth cannot be read, or what was found cannot be written. Names the file."""

@@ -56,6 +56,12 @@ def real_time(speed: float, monotonic_s: Callable[[], float], sleep_s: Callable[
     return wait
 
 
+def with_portal_rules(config: GatewayConfig, **changes: str | float) -> GatewayConfig:
+    """The same configuration with other portal rules."""
+    portals = config.rules.portals.model_copy(update=changes)
+    return config.model_copy(update={"rules": config.rules.model_copy(update={"portals": portals})})
+
+
 def replay(recording: Path, config: GatewayConfig, out: Path, pace: Pace = at_once) -> ReplaySummary:
     """Write the movements that a gateway with this configuration decides on `recording` to `out`, one JSON object a
     line (see `event_line`), in the order of decision.

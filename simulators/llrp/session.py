@@ -91,9 +91,10 @@ AT_END_OF_ACCESS_SPEC: Final = 1
 RESPONSES: Final = {
     entry.type: f"{entry.name}_RESPONSE"
     for entry in MESSAGES
-    if any(other.name == f"{entry.name}_RESPONSE" for other in MESSAGES)
+    if entry.name != "CLIENT_REQUEST_OP" and any(other.name == f"{entry.name}_RESPONSE" for other in MESSAGES)
 }
-"""Request type → name of its response."""
+"""Request type → name of its response, which says with a status what is wrong. CLIENT_REQUEST_OP is the reader's own
+question, and the answer to it has no status."""
 
 Handler = Callable[[Message, int], Sequence[Parameter] | None]
 """Carries a request out; the response's parameters behind the status, or None when it has answered by itself.
@@ -375,6 +376,8 @@ class ReaderSide:
             check_customs(message, self._has_extensions)
             parts = handler(message, now_us)
         except DecodeError as error:
+            if error.status_code == Code.M_UNSUPPORTED_MESSAGE:
+                response = "ERROR_MESSAGE"  # a reader that does not know the request does not know its response either
             fields = self._versions() if response == "GET_SUPPORTED_VERSION_RESPONSE" else {}
             self._out += encode(Message(response, header.id, fields, [status_of(error)], version))
             return

@@ -49,6 +49,14 @@ def test_a_relative_journal_lies_beside_the_file(tmp_path: Path) -> None:
     assert config.journal.path == tmp_path / "journal.sqlite"
 
 
+def test_a_photo_eye_must_hang_on_a_reader_of_this_file(tmp_path: Path) -> None:
+    wired = 'inside_zone = "hall"\nphoto_eyes = [{{ reader = "{}", port = 2 }}]'
+    config = load(written(tmp_path, TEXT.replace('inside_zone = "hall"', wired.format("r1"))))
+    assert [(eye.reader, eye.port) for eye in config.portals[0].photo_eyes] == [("r1", 2)]
+    with pytest.raises(ConfigError, match="r9"):
+        load(written(tmp_path, TEXT.replace('inside_zone = "hall"', wired.format("r9"))))
+
+
 def test_the_hash_follows_the_judgement_and_nothing_else(tmp_path: Path) -> None:
     config = load(written(tmp_path, TEXT))
     elsewhere = load(written(tmp_path, TEXT.replace("journal.sqlite", "other.sqlite")))

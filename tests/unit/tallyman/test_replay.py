@@ -12,7 +12,7 @@ import pytest
 
 from gateway.config import GatewayConfig, load
 from tallyman.errors import ReplayError
-from tallyman.replay import replay
+from tallyman.replay import replay, with_portal_rules
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "dockdoor.toml"
 Lines = list[dict[str, Any]]
@@ -67,6 +67,14 @@ def test_most_of_a_real_pallet_crosses_the_right_way_and_little_else(
                 found.add((event["epc"], number))
     assert len(found) >= 0.95 * len(truth) * len(moving)
     assert len(found) >= 0.95 * len(events)
+
+
+def test_another_model_judges_by_its_own_name(run: Path, tmp_path: Path) -> None:
+    start = tmp_path / "start.csv"
+    start.write_text("".join(run.read_text(encoding="utf-8").splitlines(keepends=True)[:3000]), encoding="utf-8")
+    for model in ("fold-3", "physical"):
+        events = replayed(start, tmp_path, with_portal_rules(load(EXAMPLE), model=model))
+        assert {event["method"] for event in events} == {f"portal-{model}/2"}
 
 
 @pytest.mark.parametrize("part", [0.3, 0.71])

@@ -1,0 +1,1 @@
+"""Fitting the portal model on recordings whose crossings are known."""
