@@ -11,7 +11,7 @@ Goods of the office carry no tags, so every number of theirs is exact.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -60,6 +60,14 @@ class OfficeDay:
             site.code: Desk(self, site.code, scenario.plan_of(site), np.random.default_rng([seed, number]))
             for number, site in enumerate(scenario.sites)
         }
+
+    def require_new(self, skus: Iterable[str]) -> None:
+        """Raises ScenarioError when goods of the office are there already: the day's books begin empty."""
+        known = {goods.sku for goods in self.office.goods} & set(skus)
+        if known:
+            raise ScenarioError(
+                f"{', '.join(sorted(known))} from an earlier day: begin with an empty database (--fresh)"
+            )
 
     def opening(self) -> Iterator[ApiCall]:
         """What is said before the day begins: the channels and their rules."""

@@ -2,7 +2,8 @@
 
 A desk does one deed after the other, each after the one before has taken effect: an answer of the API, a scan's outcome
 as the handheld hears it. So a clerk can be late, and then the world waits (`due`): no more than PATIENCE_S of its time
-pass while a deed that is due is not done.
+pass while a deed that is due is not done. Only for a scan at a site whose line is down it does not wait: the line comes
+back in the world's time.
 """
 
 from __future__ import annotations
@@ -48,12 +49,17 @@ class Clerks:
         self.day = day
         self.dock = dock
         self._clock = clock
-        self._pending: dict[str, int] = {}
+        self._pending: dict[str, Deed] = {}
+        self._sites: Mapping[str, DemoSite] = {}
 
     def due(self) -> datetime | None:
         """No further than this until what is due is done."""
-        first = min([*self._pending.values(), *(call.at_us for call in self.dock.calls[:1])], default=None)
+        waiting = [deed.at_us for deed in self._pending.values() if not self._cut_off(deed)]
+        first = min([*waiting, *(call.at_us for call in self.dock.calls[:1])], default=None)
         return None if first is None else from_us(first) + timedelta(seconds=PATIENCE_S)
+
+    def _cut_off(self, deed: Deed) -> bool:
+        return isinstance(deed, DeskScan) and self._sites[deed.scan.site].line.refusing
 
     async def play_dock(self, url: str, still: asyncio.Event) -> None:
         """The papers of trucks, one after the other as they are due, until the world stands still and all is said."""
@@ -69,6 +75,7 @@ class Clerks:
 
     async def play(self, url: str, sites: Mapping[str, DemoSite], over: asyncio.Event) -> None:
         """The whole day, or until `over` is set; a deed that was begun is finished. The play is over with it."""
+        self._sites = sites
         async with AsyncExitStack() as stack:
             session = await stack.enter_async_context(aiohttp.ClientSession(url))
             handhelds: dict[str, Handheld] = {}
@@ -88,7 +95,7 @@ class Clerks:
     ) -> None:
         try:
             for number, deed in enumerate(self.day.desks[site].deeds()):
-                self._pending[site] = deed.at_us
+                self._pending[site] = deed
                 await self._clock.sleep((deed.at_us - to_us(self._clock.now())) / 1e6)
                 await self._do(deed, session, handhelds, f"{self.day.run}-{site}-{number}")
                 self.done += 1

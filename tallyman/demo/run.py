@@ -107,6 +107,8 @@ async def _come_up(settings: DemoSettings, ground: Ground, stack: AsyncExitStack
     )
     database = await stack.enter_async_context(Database.open(ground.database_url))
     before = await balances(connection)
+    if isinstance(stage, LiveStage) and stage.day is not None:
+        stage.day.require_new(sku for _, _, sku, _, _ in before)
     for kind, text in stage.imports().items():
         await import_csv(database, clock, kind, text)
     log = EvidenceLog()

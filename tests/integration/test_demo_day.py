@@ -1,4 +1,4 @@
-"""A shortened day: clerks, scans and doors of two sites through the whole chain, and every number of the office exact."""
+"""A shortened day: clerks, scans and doors of two sites through the whole chain; every number of the office is exact."""
 
 from __future__ import annotations
 
@@ -53,6 +53,11 @@ lost = 1
 code = "packing"
 kind = "packing"
 rect = [8.0, 7.0, 12.0, 16.0]
+
+[[outages]]
+site = "SUB"
+at_s = 4
+for_s = 10
 
 [flow]"""
 
