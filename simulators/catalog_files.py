@@ -31,7 +31,13 @@ def catalog_files(scenario: Scenario) -> dict[str, str]:
         "portals": _csv(("site", "code", "name", "inside_zone"), portals),
         "skus": _csv(
             ("code", "name", "unit", "gtin", "gtin_quantity"),
-            ((one.sku, one.name, one.unit, one.gtin, one.quantity) for one in scenario.products),
+            [
+                *((one.sku, one.name, one.unit, one.gtin, one.quantity) for one in scenario.products),
+                *(
+                    (one.sku, one.name, "each", one.gtin, 1)
+                    for one in (scenario.office.goods if scenario.office else ())
+                ),
+            ],
         ),
     }
 

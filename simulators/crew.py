@@ -20,10 +20,12 @@ from typing import Final, TypeVar
 import numpy as np
 
 from readers.read import from_us
+from simulators.dock import ASKS_AGAIN_S, CLEAR_S, PAPERS_S, Dock
 from simulators.geometry import Xy
 from simulators.goods import Opening, Pallet, Tag
 from simulators.scenario import Plan, Shuttle, Site, Zone
 from simulators.scene import HandheldScan, Process, Scene
+from simulators.truth import CUSTOMER, IN_TRANSIT
 from wire.ack import ScanRequest
 
 BEFORE_DOOR_M: Final = 1.5
@@ -119,14 +121,28 @@ class Warehouse:
         """The handheld of a picker."""
         return f"{self.site.code}-handheld-{picker}"
 
-    def receive(self, pallet: Pallet, slot: Slot) -> Process:
-        """A load comes by truck and in through the door of arrivals. The slot is promised to it."""
-        scene = self._scene
+    def receive(self, pallet: Pallet, slot: Slot, transfer: str = "") -> Process:
+        """A load comes by truck and in through the door of arrivals, under the transfer it was sent with or as a
+        receipt. The slot is promised to it."""
+        scene, dock = self._scene, self._scene.dock
         x = self.plan.door(self.plan.arrivals).x
         truck = (x, self.plan.truck_y)
+        come_in = [truck, (x, -BEFORE_DOOR_M), (x, BEFORE_DOOR_M)]
+        if dock is not None:
+            yield from self._wait_for(dock, self.plan.arrivals)
+            code = transfer or dock.make("receipt", self.site.code, self._on(pallet), scene.now_us)
+            dock.open(code, self.site.code, self.plan.arrivals, scene.now_us)
+            yield scene.now_us + round(PAPERS_S * 1e6)
         scene.whereabouts.put(pallet.tags, self.number, truck, scene.now_us)
         yield scene.now_us + round(scene.flow.loading_s * 1e6)
-        yield from self._bring(pallet, [truck, (x, -BEFORE_DOOR_M), (x, BEFORE_DOOR_M)], slot)
+        yield from self._bring(pallet, come_in, slot)
+        if dock is not None:
+            dock.come(code, self._on(pallet))
+            yield scene.now_us + round(CLEAR_S * 1e6)
+            if transfer:
+                dock.happens(code, "receive", "received", scene.now_us)
+            dock.happens(code, "close", "closed", scene.now_us)
+            dock.leave(self.site.code, self.plan.arrivals)
 
     # Trolleys -------------------------------------------------------------------------------------------------------
 
@@ -170,16 +186,49 @@ class Warehouse:
         yield from self._bring(self._lift(source), [source.at, *via], target)
 
     def _ship(self, source: Slot) -> Process:
-        """Out through the door of departures, and away for good."""
+        """Out through the door of departures, and away for good: under papers it is the customer's then."""
+        scene, dock, door = self._scene, self._scene.dock, self.plan.departures
         pallet = self._lift(source)
-        yield from self._load(pallet, source.at)
+        if dock is None:
+            yield from self._load(pallet, source.at)
+            return
+        yield from self._wait_for(dock, door)
+        code = dock.make("shipment", self.site.code, self._on(pallet), scene.now_us)
+        dock.open(code, self.site.code, door, scene.now_us)
+        yield scene.now_us + round(PAPERS_S * 1e6)
+        yield from self._load(pallet, source.at, CUSTOMER)
+        dock.gone(code, self._on(pallet))
+        yield scene.now_us + round(CLEAR_S * 1e6)
+        dock.happens(code, "close", "closed", scene.now_us)
+        dock.leave(self.site.code, door)
 
     def _send(self, source: Slot, other: Warehouse) -> Process:
         """Out through the door of departures, and on the road to another site, where a slot is kept for it."""
+        scene, dock, door = self._scene, self._scene.dock, self.plan.departures
         slot = other.promise()
         pallet = self._lift(source)
+        code = ""
+        if dock is not None:
+            yield from self._wait_for(dock, door)
+            code = dock.make("transfer", self.site.code, self._on(pallet), scene.now_us, other.site.code)
+            dock.open(code, self.site.code, door, scene.now_us)
+            yield scene.now_us + round(PAPERS_S * 1e6)
         yield from self._load(pallet, source.at)
-        self._scene.spawn(other.receive(pallet, slot), self._scene.after(self._scene.flow.travel_s))
+        if dock is not None:
+            dock.gone(code, self._on(pallet))
+            yield scene.now_us + round(CLEAR_S * 1e6)
+            dock.shut(self.site.code, door, scene.now_us)
+            dock.happens(code, "send", "in_transit", scene.now_us)
+            dock.leave(self.site.code, door)
+        scene.spawn(other.receive(pallet, slot, code), scene.after(scene.flow.travel_s))
+
+    def _wait_for(self, dock: Dock, door: str) -> Process:
+        """Until a door is free, and taken."""
+        while not dock.take(self.site.code, door):
+            yield self._scene.now_us + round(ASKS_AGAIN_S * 1e6)
+
+    def _on(self, pallet: Pallet) -> list[Tag]:
+        return [self._scene.goods.tags[number] for number in pallet.tags]
 
     def _turn_back(self, source: Slot) -> Process:
         source.promised = True
@@ -203,12 +252,12 @@ class Warehouse:
         x = self.plan.door(shuttle.door).x
         return (x, shuttle.inside_m), (x, -shuttle.outside_m)
 
-    def _load(self, pallet: Pallet, at: Xy) -> Process:
+    def _load(self, pallet: Pallet, at: Xy, outside: str = IN_TRANSIT) -> Process:
         scene = self._scene
         x = self.plan.door(self.plan.departures).x
         truck = (x, self.plan.truck_y)
         track = scene.carry(
-            pallet.tags, self.site.code, self._floor, [at, (x, BEFORE_DOOR_M), (x, -BEFORE_DOOR_M), truck]
+            pallet.tags, self.site.code, self._floor, [at, (x, BEFORE_DOOR_M), (x, -BEFORE_DOOR_M), truck], outside
         )
         yield track.end_us
         scene.whereabouts.put(pallet.tags, self.number, truck, scene.now_us)

@@ -285,6 +285,73 @@ class Outage(Strict):
     for_s: Annotated[float, Field(gt=0)]
 
 
+class OfficeGoods(Strict):
+    """A SKU without tags, counted by scans: what each site receives of it in the morning, as one lot."""
+
+    sku: Annotated[str, Field(min_length=1, max_length=40)]
+    name: str
+    gtin: str
+    lot: Annotated[str, Field(max_length=20, pattern=r"^[A-Za-z0-9-]*$")]
+    received: Annotated[int, Field(ge=1)]
+
+    @model_validator(mode="after")
+    def _valid(self) -> OfficeGoods:
+        try:
+            checkdigit.require(self.gtin, 14, "GTIN")
+        except Gs1Error as error:
+            raise ValueError(str(error)) from error
+        return self
+
+
+class OfficeChannel(Strict):
+    """A sales channel and its rule for everything."""
+
+    code: Name
+    kind: Literal["website", "marketplace", "social", "store", "wholesale"]
+    buffer: Annotated[int, Field(ge=0)] = 0
+    protected: Annotated[int, Field(ge=0)] = 0
+
+
+class OfficeTransfer(Strict):
+    """Units of a SKU sent from one site to another, of which some are lost on the road."""
+
+    from_site: Name
+    to_site: Name
+    sku: str
+    quantity: Annotated[int, Field(ge=1)]
+    lost: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _some_arrive(self) -> OfficeTransfer:
+        if self.lost >= self.quantity or self.from_site == self.to_site:
+            raise ValueError("a transfer goes to another site, and some of it arrives")
+        return self
+
+
+class Office(Strict):
+    """The day's office work of every site: so many orders, and what is done between them."""
+
+    begins_s: Annotated[float, Field(ge=0)] = 15.0
+    gap_s: Span = (8.0, 20.0)
+    """Between two deeds of one desk."""
+    travel_s: Annotated[float, Field(ge=0)] = 120.0
+    orders: Annotated[int, Field(ge=6)]
+    """At each site; the other work lies at a third, a half and two thirds of them."""
+    most_units: Annotated[int, Field(ge=1)] = 4
+    """In one order."""
+    channels: Annotated[tuple[OfficeChannel, ...], Field(min_length=1)]
+    goods: Annotated[tuple[OfficeGoods, ...], Field(min_length=1)]
+    transfers: tuple[OfficeTransfer, ...] = ()
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Office:
+        skus = {one.sku for one in self.goods}
+        for transfer in self.transfers:
+            if transfer.sku not in skus:
+                raise ValueError(f"a transfer names {transfer.sku}, which the office has no goods of")
+        return self
+
+
 class Scenario(Strict):
     """The whole file."""
 
@@ -302,6 +369,8 @@ class Scenario(Strict):
     """What the air and the tags are like; an installer cannot know."""
     outages: tuple[Outage, ...] = ()
     faults: tuple[ReaderFault, ...] = ()
+    office: Office | None = None
+    """Where there is one, the play ends with its work."""
 
     @model_validator(mode="after")
     def _agrees(self) -> Scenario:
@@ -319,6 +388,9 @@ class Scenario(Strict):
         for fault in self.faults:
             if fault.reader not in readers:
                 raise ValueError(f"a fault names reader {fault.reader}, known are {', '.join(sorted(readers))}")
+        for transfer in self.office.transfers if self.office else ():
+            if missing := {transfer.from_site, transfer.to_site} - set(codes):
+                raise ValueError(f"a transfer names site {', '.join(sorted(missing))}, which is not in the file")
         try:
             checkdigit.require(self.asset_type, 13, "asset_type")
         except Gs1Error as error:

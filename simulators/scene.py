@@ -14,10 +14,11 @@ from typing import Final
 
 import numpy as np
 
+from simulators.dock import Dock
 from simulators.geometry import Floor, Track, Xy, walk
 from simulators.goods import Goods
 from simulators.scenario import Flow, Span
-from simulators.truth import Truth
+from simulators.truth import IN_TRANSIT, Truth
 from simulators.whereabouts import Whereabouts
 from wire.ack import ScanRequest
 
@@ -39,8 +40,12 @@ class HandheldScan:
 class Scene:
     """The clock of the world, and everything that its processes share."""
 
-    def __init__(self, flow: Flow, goods: Goods, chance: np.random.Generator, start_us: int) -> None:
+    def __init__(
+        self, flow: Flow, goods: Goods, chance: np.random.Generator, start_us: int, dock: Dock | None = None
+    ) -> None:
         self.flow = flow
+        self.dock = dock
+        """Where there is one, loads cross doors under papers."""
         self.goods = goods
         self.whereabouts = Whereabouts(goods.offsets_m, start_us)
         self.truth = Truth(goods.tags)
@@ -80,8 +85,11 @@ class Scene:
         x, y = self.chance.normal(0.0, self.flow.jitter_m, 2).tolist()
         return at[0] + x, at[1] + y
 
-    def carry(self, tags: Sequence[int], site: str, floor: Floor, points: Sequence[Xy]) -> Track:
-        """Begin to carry tags through `points`; the truth learns at once what they will pass and when."""
+    def carry(
+        self, tags: Sequence[int], site: str, floor: Floor, points: Sequence[Xy], outside: str = IN_TRANSIT
+    ) -> Track:
+        """Begin to carry tags through `points`; the truth learns at once what they will pass and when, and that what
+        goes out goes to `outside`."""
         pace = self.chance.uniform(*self.flow.speed_m_s)
         way = [points[0], *map(self.near, points[1:-1]), points[-1]]
         speeds = pace * np.clip(self.chance.normal(1.0, SPEED_SPREAD, len(way) - 1), 0.8, 1.2)
@@ -89,5 +97,5 @@ class Scene:
         self.whereabouts.carry(tags, track)
         for tag in tags:
             for passage in floor.passages(track, self.whereabouts.offset(tag)):
-                self.truth.passed(tag, site, passage)
+                self.truth.passed(tag, site, passage, outside)
         return track

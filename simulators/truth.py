@@ -17,11 +17,12 @@ from simulators.geometry import AISLE, YARD, Passage
 from simulators.goods import Tag
 
 IN_TRANSIT: Final = "in_transit"
+CUSTOMER: Final = "customer"
 SELLABLE: Final = "sellable"
 """Nothing breaks in this world yet."""
 
 Place = tuple[str, str]
-"""Site code and zone code, or IN_TRANSIT for the zone."""
+"""Site code and zone code; for what has left, IN_TRANSIT, or CUSTOMER when it was shipped."""
 
 BalanceKey = tuple[str, str, str, str, str]
 """Site, zone, SKU, lot, condition."""
@@ -65,14 +66,15 @@ class Truth:
         self._times[tag].append(at_us)
         self._stays[tag].append((site, zone))
 
-    def passed(self, tag: int, site: str, passage: Passage) -> None:
-        """A tag passes from one place of a site into another; passages of a tag come in order of time."""
+    def passed(self, tag: int, site: str, passage: Passage, outside: str = IN_TRANSIT) -> None:
+        """A tag passes from one place of a site into another; passages of a tag come in order of time. `outside`: what
+        is outside the doors."""
         if passage.door is not None and passage.direction is not None:
             epc = self._tags[tag].hex
             self._crossings.append(Crossing(passage.at_us, epc, site, passage.door, passage.direction))
         if passage.after == AISLE:
             return
-        after = (site, IN_TRANSIT if passage.after == YARD else passage.after)
+        after = (site, outside if passage.after == YARD else passage.after)
         stays = self._stays[tag]
         before = stays[-1] if stays else None
         if before != after:
@@ -92,12 +94,12 @@ class Truth:
         return {epc: place for epc, place in found if place is not None}
 
     def balances(self, at_us: int | None = None) -> dict[BalanceKey, int]:
-        """Units of stock in every place where there are any. What virtual places other than in transit owe (supplier,
-        unknown) follows from double entry and is not listed."""
+        """Units of stock in every place where there are any. What virtual places other than in transit hold or owe
+        (customer, supplier, unknown) follows from double entry and is not listed."""
         total: Counter[BalanceKey] = Counter()
         for tag in self._tags:
             place = self._place(tag.number, at_us)
-            if tag.sku is not None and place is not None:
+            if tag.sku is not None and place is not None and place[1] != CUSTOMER:
                 total[(*place, tag.sku, tag.lot, SELLABLE)] += tag.quantity
         return dict(total)
 

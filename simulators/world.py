@@ -22,6 +22,7 @@ from typing import Final, Literal
 import numpy as np
 
 from simulators.crew import Warehouse
+from simulators.dock import Dock
 from simulators.errors import UnknownReaderError
 from simulators.gateway_files import reader_name
 from simulators.goods import PALLET_M, Goods
@@ -90,7 +91,8 @@ class World:
         self.start_us = start_us
         self.goods = Goods(scenario, np.random.default_rng([seed, _GOODS]), start_us // 1_000_000)
         self.openings = {site.code: self.goods.opening(site, scenario.plan_of(site)) for site in scenario.sites}
-        self._scene = Scene(scenario.flow, self.goods, np.random.default_rng([seed, _SCENE]), start_us)
+        self.dock = None if scenario.office is None else Dock(f"{start_us // 1_000_000:x}")
+        self._scene = Scene(scenario.flow, self.goods, np.random.default_rng([seed, _SCENE]), start_us, self.dock)
         self._warehouses = [
             Warehouse(number, site, scenario.plan_of(site), self._scene) for number, site in enumerate(scenario.sites)
         ]

@@ -8,7 +8,10 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
+
+LOOK_AGAIN_S: Final = 0.001
+"""Real seconds between two looks of a sleeper at a clock that stands still."""
 
 
 class Clock(Protocol):
@@ -34,13 +37,18 @@ class SystemClock:
 
 
 class ScaledClock:
-    """A clock that runs `speed` times as fast as real time from `start` on. It never jumps when the machine's does."""
+    """A clock that runs `speed` times as fast as real time from `start` on. It never jumps when the machine's does.
+
+    With a limit (`stop_at`) it stands there until the limit moves on, and loses the time it stood: whoever moves the
+    limit decides how fast a simulation really runs.
+    """
 
     def __init__(self, start: datetime, speed: float = 1.0) -> None:
         if start.tzinfo is None:
             raise ValueError("start needs a time zone")
         self._start = start.astimezone(UTC)
         self._origin_s = time.monotonic()
+        self._limit: datetime | None = None
         self.speed = 1.0
         self.run_at(speed)
 
@@ -50,10 +58,23 @@ class ScaledClock:
             raise ValueError("speed must be above 0")
         self._start, self._origin_s, self.speed = self.now(), time.monotonic(), speed
 
+    def stop_at(self, limit: datetime | None) -> None:
+        """Go no further than this, an aware time; None: on without end. Time that has passed does not come back."""
+        now = self.now()
+        self._limit = None if limit is None else max(now, limit)
+
     def now(self) -> datetime:
-        """Scaled time since `start`."""
-        return self._start + timedelta(seconds=(time.monotonic() - self._origin_s) * self.speed)
+        """Scaled time since `start`, up to the limit."""
+        real_s = time.monotonic()
+        now = self._start + timedelta(seconds=(real_s - self._origin_s) * self.speed)
+        if self._limit is not None and now > self._limit:
+            now = self._start = self._limit
+            self._origin_s = real_s
+        return now
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep `seconds` of scaled time."""
+        """Sleep `seconds` of scaled time, whatever becomes of its pace meanwhile."""
+        until = self.now() + timedelta(seconds=seconds)
         await asyncio.sleep(max(0.0, seconds / self.speed))
+        while (left_s := (until - self.now()).total_seconds()) > 0:
+            await asyncio.sleep(max(LOOK_AGAIN_S, left_s / self.speed))

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from tallyman.demo.compare import BalanceKey, Comparison, JournalCheck, check_journal, compare
 from tallyman.demo.evidence import EvidenceLog
+from tallyman.demo.paperwork import Paperwork
 from tallyman.demo.sites import DemoSite
 from tallyman.demo.stage import Stage
 
@@ -36,6 +37,7 @@ class Outcome:
     scenario: str
     seed: int
     speed: float
+    achieved_speed: float
     reads: int
     tags_read: int
     late_reads: int
@@ -46,6 +48,7 @@ class Outcome:
     journals: Mapping[str, JournalCheck]
     findings: Sequence[str]
     crossings: list[dict[str, Any]] = field(default_factory=list)
+    paperwork: Paperwork = field(default_factory=Paperwork)
     undrained: int = 0
 
     @property
@@ -60,8 +63,9 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """0 when nothing was lost or doubled, the books balance and the places are right within the bounds."""
-        exact = self.lost_events == 0 and self.duplicated_events == 0 and not self.findings
+        """0 when nothing was lost or doubled, the books balance, the office's papers are right, and the
+        places are right within the bounds."""
+        exact = self.lost_events == 0 and self.duplicated_events == 0 and not self.findings and self.paperwork.right
         return 0 if exact and self.comparison.within_bounds else 1
 
     def report(self) -> dict[str, Any]:
@@ -70,6 +74,7 @@ class Outcome:
             "scenario": self.scenario,
             "seed": self.seed,
             "speed": self.speed,
+            "achieved_speed": self.achieved_speed,
             "reads": self.reads,
             "tags_read": self.tags_read,
             "late_reads": self.late_reads,
@@ -86,6 +91,7 @@ class Outcome:
             "wrong_items": self.comparison.wrong_items,
             "wrong_balances": self.comparison.wrong_balances,
             "crossings": self.crossings,
+            **self.paperwork.report(),
         }
 
 
@@ -132,6 +138,9 @@ def show(outcome: Outcome, console: Console) -> None:
         console.print(f"    reads {wrong['reads_by_antenna']}", highlight=False)
     for wrong in outcome.comparison.wrong_balances[:SHOWN_WRONG]:
         console.print(f"wrong balance {wrong['balance']}: is {wrong['truth']}, the database says {wrong['database']}")
+    for what, wrongs in outcome.paperwork.wrong.items():
+        for wrong in wrongs[:SHOWN_WRONG]:
+            console.print(f"wrong {what}: {wrong}", style="red")
     for finding in outcome.findings[:SHOWN_WRONG]:
         console.print(f"verify: {finding}", style="red")
     if outcome.crossings:

@@ -21,6 +21,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import aiohttp
 import asyncpg
 from rich.console import Console
 
@@ -35,7 +36,10 @@ from simulators.scenario import load
 from tallyman.demo.compare import BalanceKey, balances
 from tallyman.demo.evidence import EvidenceLog
 from tallyman.demo.ground import Ground, prepared
+from tallyman.demo.office import Clerks
 from tallyman.demo.outcome import Outcome, judge, show, write
+from tallyman.demo.pace import Pace
+from tallyman.demo.paperwork import Paperwork, check_paperwork
 from tallyman.demo.progress import LIVE_EVERY_S, Display, Progress
 from tallyman.demo.sites import DemoSite, make_site, play_outages, play_scans
 from tallyman.demo.stage import LiveStage, Stage, make_stage, opened
@@ -103,6 +107,8 @@ async def _come_up(settings: DemoSettings, ground: Ground, stack: AsyncExitStack
     )
     database = await stack.enter_async_context(Database.open(ground.database_url))
     before = await balances(connection)
+    if isinstance(stage, LiveStage) and stage.day is not None:
+        stage.day.require_new(sku for _, _, sku, _, _ in before)
     for kind, text in stage.imports().items():
         await import_csv(database, clock, kind, text)
     log = EvidenceLog()
@@ -135,6 +141,8 @@ class Demo:
     database: Database
     before: dict[BalanceKey, int]
     act: str = "coming up"
+    achieved_speed: float = 0.0
+    clerks: Clerks | None = None
     page: str = ""
 
     async def run(self, stop: asyncio.Event) -> int:
@@ -144,6 +152,7 @@ class Demo:
             backend = group.create_task(self._backend(end_backend))
             gateways = [group.create_task(site.run(self.clock, end_gateways)) for site in self.sites]
             display = group.create_task(self._tell())
+            pace = group.create_task(Pace(self.clock, self.sites, self._due).keep())
             try:
                 await self._acts(stop)
                 end_gateways.set()
@@ -154,6 +163,7 @@ class Demo:
                 end_backend.set()
                 await asyncio.wait([backend])
                 display.cancel()
+                pace.cancel()
         show(outcome, Console())
         if self.settings.report is not None:
             write(outcome, self.settings.report)
@@ -176,11 +186,17 @@ class Demo:
         await self._until_up()
         self.act = "playing"
         self.clock.run_at(self.settings.speed)
+        began, began_s = self.clock.now(), time.monotonic()
         await self._play(stop)
         self.act = "settling"
         await self.clock.sleep(SETTLE_S)
+        self.achieved_speed = (self.clock.now() - began).total_seconds() / (time.monotonic() - began_s)
         self.act = "draining"
         await self._drain()
+
+    def _due(self) -> datetime | None:
+        """The world waits for clerks alone."""
+        return None if self.clerks is None else self.clerks.due()
 
     async def _until_up(self) -> None:
         try:
@@ -198,15 +214,26 @@ class Demo:
         by_code = {site.code: site for site in self.sites}
         async with asyncio.TaskGroup() as group:
             outages = group.create_task(play_outages(by_code, self.stage.outages, self.clock))
+            ending = group.create_task(self._over_when(stop, over))
             if isinstance(self.stage, LiveStage):
                 group.create_task(play_scans(self.stage.world, by_code, self.clock, still))
-            ending = group.create_task(self._over_when(stop, over))
+                day, dock = self.stage.day, self.stage.world.dock
+                if day is not None and dock is not None:
+                    self.clerks = Clerks(day, dock, self.clock)
+                    group.create_task(self.clerks.play_dock(self.page, still))
+                    group.create_task(self.clerks.play(self.page, by_code, over))
             await self.stage.play(self.clock, over)
             ending.cancel()
             self.act = "coming to rest"
             await self.stage.settle(self.clock)
             still.set()
             outages.cancel()
+
+    async def _paperwork(self) -> Paperwork:
+        if self.clerks is None:
+            return Paperwork()
+        async with aiohttp.ClientSession(self.page) as api:
+            return await check_paperwork(api, self.clerks)
 
     async def _over_when(self, stop: asyncio.Event, over: asyncio.Event) -> None:
         """The play is over when stopped, or after its time."""
@@ -230,6 +257,7 @@ class Demo:
             scenario=self.stage.scenario.name,
             seed=self.settings.seed,
             speed=self.settings.speed,
+            achieved_speed=round(self.achieved_speed, 2),
             reads=self.log.reads,
             tags_read=self.log.tags,
             late_reads=sum(site.stats.late for site in self.sites),
@@ -240,6 +268,7 @@ class Demo:
             journals=journals,
             findings=findings,
             crossings=crossings,
+            paperwork=await self._paperwork(),
         )
 
     async def _applied(self) -> int:

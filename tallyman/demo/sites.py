@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 REORDER_MS_PER_SPEED: Final = 40
 """A simulated reader serves slices of 20 real milliseconds at least; at high speeds they are long in the world's time,
-and reads come that much later after their instant."""
+and reads come that much later after their instant. Beyond that the world waits (pace.py)."""
 
 SCAN_STEP_S: Final = 0.1
 """Real seconds between two looks at what people have scanned."""

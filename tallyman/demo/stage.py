@@ -15,6 +15,7 @@ from simulators.gateway_files import reader_name
 from simulators.llrp.fault_plan import play_faults
 from simulators.llrp.models import ReaderModel
 from simulators.llrp.reader import SimulatedReader
+from simulators.office import OfficeDay
 from simulators.recorded import RecordedSource, registered
 from simulators.scenario import Scenario
 from simulators.sighting import TagSource
@@ -61,12 +62,14 @@ class Stage(Protocol):
 
 
 class LiveStage:
-    """A simulated world."""
+    """A simulated world, and the office work beside it where the scenario has any."""
 
     def __init__(self, world: World) -> None:
         self.scenario = world.scenario
         self.source: TagSource = world
         self.world = world
+        office = world.scenario.office
+        self.day = None if office is None else OfficeDay(world.scenario, office, world.seed, world.start_us)
 
     @property
     def antennas(self) -> Mapping[str, frozenset[int]]:
@@ -100,8 +103,8 @@ class LiveStage:
         return {bytes.fromhex(epc): place for epc, place in self.world.truth.places().items()}
 
     def balances(self) -> dict[BalanceKey, int]:
-        """The world's own record."""
-        return self.world.truth.balances()
+        """The world's own record, and the office's. Their goods differ, so no key is in both."""
+        return self.world.truth.balances() | ({} if self.day is None else self.day.books.balances())
 
 
 class RecordedStage:

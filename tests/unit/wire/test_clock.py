@@ -1,5 +1,6 @@
 """Clocks: aware, scaled, and never jumping when their pace changes."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -39,3 +40,33 @@ async def test_the_system_clock_is_aware_and_sleeps() -> None:
     await clock.sleep(0.001)
     assert before.utcoffset() == timedelta(0)
     assert clock.now() > before
+
+
+def test_a_clock_stands_at_its_limit_and_loses_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    real_s = 0.0
+    monkeypatch.setattr(wire.clock.time, "monotonic", lambda: real_s)
+    clock = ScaledClock(START, 10.0)
+    clock.stop_at(START + timedelta(seconds=20))
+    real_s = 60.0
+    assert clock.now() == START + timedelta(seconds=20)
+    real_s = 61.0
+    clock.stop_at(START + timedelta(seconds=50))
+    assert clock.now() == START + timedelta(seconds=20), "a limit that moves lets it go on, not jump"
+    real_s = 62.0
+    assert clock.now() == START + timedelta(seconds=30)
+    clock.stop_at(START)
+    assert clock.now() == START + timedelta(seconds=30), "a limit in the past turns nothing back"
+    clock.stop_at(None)
+    real_s = 72.0
+    assert clock.now() == START + timedelta(seconds=130)
+
+
+async def test_a_sleeper_sleeps_until_its_time_has_come_however_slow_it_comes() -> None:
+    clock = ScaledClock(START, 1000.0)
+    clock.stop_at(START + timedelta(seconds=5))
+    sleeper = asyncio.create_task(clock.sleep(10.0))
+    await asyncio.sleep(0.05)
+    assert not sleeper.done()
+    clock.stop_at(None)
+    await sleeper
+    assert clock.now() >= START + timedelta(seconds=10)
