@@ -72,7 +72,7 @@ CREATE TABLE aggregation (
 );
 COMMENT ON TABLE aggregation IS
     'From observed_at on the thing is on this pallet or in this case; null: on nothing. Append-only: where things are '
-    'follows from these rows and the observations of both (docs/adr/0014).';
+    'follows from these rows and the observations of both (docs/adr/0016).';
 COMMENT ON COLUMN aggregation.seq IS 'With gateway and epoch: the scan that said so; null: the row''s own number.';
 CREATE INDEX aggregation_item ON aggregation (item_id);
 CREATE INDEX aggregation_parent ON aggregation (parent_id) WHERE parent_id IS NOT NULL;
