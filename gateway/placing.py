@@ -114,11 +114,20 @@ class Placing:
         return sound
 
     def refresh(self, tags: Ints, zones: Ints, at_us: Ints) -> None:
-        """The antennas of a door saw tags whose place is the zone inside it: they are not absent."""
+        """The antennas of a door saw tags whose place is the zone inside it: they are not absent.
+
+        That is no evidence for the zone, which goes on fading: a tag carried on to another zone in sight of the door
+        must not stay where it was.
+        """
         here = (self._tags.state[tags] == State.PRESENT) & (self._tags.place[tags] == zones)
-        rows = self.pairs.rows(tags[here] * self._zones + zones[here])
-        clock_us = self._coverage.clock_at(zones[here], at_us[here])
-        self.presence.refresh(rows, clock_us, at_us[here])
+        if not here.any():
+            return
+        rows, inverse = np.unique(self.pairs.rows(tags[here] * self._zones + zones[here]), return_inverse=True)
+        clock_us, last_us = np.full(len(rows), NEVER_US), np.full(len(rows), NEVER_US)
+        np.maximum.at(clock_us, inverse, self._coverage.clock_at(zones[here], at_us[here]))
+        np.maximum.at(last_us, inverse, at_us[here])
+        self._location.age(rows, np.maximum(clock_us - self.presence.known["seen_clock_us"][rows], 0))
+        self.presence.refresh(rows, clock_us, last_us)
 
     def put(self, decision: Decision) -> None:
         """A crossing was decided: what zones knew of the tag before it is void."""

@@ -108,6 +108,15 @@ def test_a_short_stray_burst_moves_nothing_but_a_stay_does(bench: Bench) -> None
     assert bench.movements[1].from_zone == "dock"
 
 
+def test_a_tag_carried_on_within_sight_of_its_door_does_not_stay_where_it_was(bench: Bench) -> None:
+    bench.step([bench.reads("zr", 1, np.arange(1.0, 15.0, 0.7), -58.0)], 16.0)
+    at_door = bench.reads("dr", 2, np.arange(15.0, 60.0, 1.5), -76.0)
+    in_hall = bench.reads("zr", 2, np.arange(15.3, 60.0, 1.2), -64.0)
+    bench.step([at_door, in_hall], 61.0)
+    assert bench.kinds() == [("arrived", "dock"), ("moved", "hall")]
+    assert bench.movements[1].observed_at.timestamp() < START_S + 35
+
+
 def test_a_reader_that_is_off_takes_no_tag_away(bench: Bench) -> None:
     bench.step([bench.reads("zr", 1, np.arange(1.0, 10.0, 0.7))], 11.0)
     bench.step([bench.state("zr", False, 11.0)], 11.3)
