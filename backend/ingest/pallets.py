@@ -49,6 +49,10 @@ async def fold_together(connection: Connection, places: Places, items: Iterable[
         (bound if _is_bound(item) else alone).append(item)
     folded = Folded()
     if bound:
+        # What stands on a pallet whose first news comes together with its own is told with it, and only with it.
+        below = await with_contents(connection, [item.item_id for item in bound])
+        bound += (item for item in alone if item.item_id in below)
+        alone = [item for item in alone if item.item_id not in below]
         telling = await Telling.begin(connection, places, bound)
         if telling.is_needed:
             folded = await telling.settle(now)

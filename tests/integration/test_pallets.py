@@ -38,6 +38,15 @@ async def test_a_load_goes_where_its_pallet_goes(clerk: Clerk) -> None:
     assert {tuple(row) for row in reasons} == {("arrived", "ga"), ("moved", "ga")}
 
 
+async def test_a_pallet_first_seen_together_with_its_load_tells_it_once(clerk: Clerk) -> None:
+    await load(clerk, 1, 2, 3)
+    await clerk.here.say(
+        crossed(1, "in", 610), crossed(PALLET, "in", 611), crossed(2, "in", 612), arrived(3, "shelf", 613)
+    )
+    found = await stock(clerk.database)
+    assert found == {"a/rack/BOX//sellable": 7, "a/dock/BOX//sellable": 2, "a/shelf/BOX//sellable": 1}
+
+
 async def test_what_is_wrong_is_told_by_row_and_nothing_is_changed(clerk: Clerk) -> None:
     await load(clerk, 1)
     case = f"(00){OTHER}"
