@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import shutil
 import ssl
@@ -366,8 +367,12 @@ async def test_a_listener_that_cannot_be_is_an_error_with_its_reason(
             settings(broker.url, tmp_path, listener=listener | {"port": free_port()} | tls), SystemClock()
         )
 
-    def missing(name: str) -> Any:
-        raise ModuleNotFoundError(name=name)
+    found = importlib.import_module
+
+    def missing(name: str, package: str | None = None) -> Any:
+        if name.startswith("amqtt"):
+            raise ModuleNotFoundError(name=name)
+        return found(name, package)
 
     monkeypatch.setattr(gateway.listener.importlib, "import_module", missing)
     with pytest.raises(ConfigError, match=r"tallyman-rfid\[listener\]"):
