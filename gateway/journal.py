@@ -196,6 +196,15 @@ class JournalFile:
                 ).rowcount
             ]
 
+    def unjudged_scan(self, after_seq: int) -> int | None:
+        """The first number above `after_seq` of a scan that the backend has, but whose outcome never came here."""
+        with self._explained():
+            (seq,) = self._db.execute(
+                "SELECT min(seq) FROM scan WHERE seq > ? AND seq <= ? AND state = 'stored'",
+                (after_seq, self.position.acked),
+            ).fetchone()
+        return None if seq is None else int(seq)
+
     def load_tags(self) -> list[TagRow]:
         """Every tag's state, as last kept."""
         with self._explained():
@@ -470,6 +479,10 @@ class Journal:
     async def read_from(self, seq: int, limit: int, max_bytes: int) -> Outgoing | None:
         """JournalFile.read_from."""
         return await self._call(JournalFile.read_from, seq, limit, max_bytes)
+
+    async def unjudged_scan(self, after_seq: int) -> int | None:
+        """JournalFile.unjudged_scan."""
+        return await self._call(JournalFile.unjudged_scan, after_seq)
 
     async def ack(self, epoch: str, through: int, store: str, now_us: int) -> AckEffect:
         """JournalFile.ack."""

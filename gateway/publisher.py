@@ -39,6 +39,9 @@ PROBE_S: Final = 30.0
 """An idle gateway repeats the last event the backend has this often, and when the link comes up: the answer tells of a
 database that was restored meanwhile, and measures the clock."""
 
+ASK_S: Final = 5.0
+"""A scan whose outcome went by while the line was down is asked about this soon: its operator stands and waits."""
+
 FAREWELL_S: Final = 2.0
 """A stop waits this long for the broker to take the last status."""
 
@@ -69,6 +72,8 @@ class Publisher:
         self._wake = asyncio.Event()
         self._acked = asyncio.Event()
         self._probe_at = 0.0
+        self._ask_at = 0.0
+        self._asked_after = 0
         self._sends: set[asyncio.Task[None]] = set()
         self._offsets: deque[float] = deque(maxlen=OFFSET_SAMPLES)
         self._events_topic = topics.topic(config.site, config.gateway, "events")
@@ -96,6 +101,7 @@ class Publisher:
                     pass
                 if self._link.connected:
                     await self._probe()
+                    await self._ask_about_scans()
                 self._report()
                 await self._wait()
         finally:
@@ -118,7 +124,7 @@ class Publisher:
                 logger.debug("the farewell did not arrive reason=%s", error)
 
     async def _wait(self) -> None:
-        due = self._window.deadline or self._probe_at
+        due = min(self._window.deadline or self._probe_at, self._ask_at)
         with suppress(TimeoutError):
             async with asyncio.timeout_at(due if self._link.connected else None):
                 await self._wake.wait()
@@ -147,7 +153,29 @@ class Publisher:
             acked = self._journal.position.acked
             known = await self._journal.read_from(acked, 1, MAX_EVENT_BYTES) if acked else None
             if known is not None and known.first_seq == acked:
-                self._send(known)
+                self._repeat(known)
+
+    async def _ask_about_scans(self) -> None:
+        """An acknowledgement covers all before it, but names outcomes of its own batch alone: where one went unheard,
+        the scan is repeated, turn by turn, for the answer's sake."""
+        now = asyncio.get_running_loop().time()
+        if now < self._ask_at:
+            return
+        self._ask_at = now + ASK_S
+        seq = await self._journal.unjudged_scan(self._asked_after)
+        self._asked_after = seq or 0
+        if seq is None:
+            return
+        about = min(self._settings.batch_events, self._journal.position.acked - seq + 1)
+        known = await self._journal.read_from(seq, about, MAX_EVENT_BYTES)
+        if known is not None and known.first_seq == seq and known.payloads:
+            self._asked_after = known.last_seq
+            self._repeat(known)
+
+    def _repeat(self, known: Outgoing) -> None:
+        """Send what the backend has, to be answered."""
+        self._window.asked()
+        self._send(known)
 
     def _send(self, outgoing: Outgoing) -> None:
         task = asyncio.get_running_loop().create_task(self._publish(self._message(outgoing)))
@@ -191,13 +219,12 @@ class Publisher:
             self._measure_offset(ack.at, now)
         if ack.gateway != self._config.gateway or ack.epoch != self._journal.position.epoch:
             return
+        if ack.scans and self._outcomes is not None:
+            await self._outcomes(ack.scans)
         try:
             await self._take_ack(ack.epoch, ack.through, ack.store, to_us(now), hint=message.retain)
         except JournalError as error:
             logger.error("an acknowledgement could not be kept, the next one will do reason=%s", error)  # noqa: TRY400
-            return
-        if ack.scans and self._outcomes is not None:
-            await self._outcomes(ack.scans)
 
     async def _take_ack(self, epoch: str, through: int, store: str, now_us: int, *, hint: bool) -> None:
         effect = await self._journal.ack(epoch, through, store, now_us)
@@ -228,7 +255,7 @@ class Publisher:
         for task in self._sends:
             task.cancel()
         self._window.restart(self._journal.position.acked)
-        self._probe_at = 0.0
+        self._probe_at = self._ask_at = 0.0
         self._report()
         self._wake.set()
         await self._publish_birth()

@@ -62,13 +62,17 @@ class Window:
         """The backend said how far it is. An answer below `through` is late and says nothing."""
         if through > self.through:
             self._advance(through, now)
-        elif through == self.through and self._in_flight:
+        elif through == self.through:
             if self._repeats_owed:
                 self._repeats_owed -= 1
-            elif self._went_back_for != through:
+            elif self._in_flight and self._went_back_for != through:
                 self._went_back_for = through
                 self.times_back += 1
                 self._go_back(answered=1)
+
+    def asked(self) -> None:
+        """Something that the backend has was sent once more: its answer will repeat `through` and is no gap."""
+        self._repeats_owed += 1
 
     def tick(self, now: float) -> None:
         """Go back when the answer is overdue."""

@@ -2,12 +2,14 @@
 
     state      on                            does
     -----      --                            ----
-    sent       any outcome of this scan      done: the gateway has it (stored), or the backend has judged it
-    sent       silence for the retry time    publish again, same scan_id; the time doubles up to RETRY_MAX_S
-    sent       the link fails                the same
+    sent       stored                        the gateway has it: the person may go on
+    sent       applied, refused              done: the backend has judged it
+    stored     applied, refused              done
+    both       silence for the retry time    publish again, same scan_id; the time doubles up to RETRY_MAX_S
+    both       the link fails                the same
 
-The scan's id is made with the scan, so a repeat changes nothing. Outcomes are kept: `stored` first, later `applied` or
-`refused` with the reason, as the person would read it on the screen.
+The scan's id is made with the scan, so a repeat changes nothing and is answered with the latest that is known of it. An
+outcome said while the device's line was down is lost: who wants to hear the judgement asks until there is one.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final, Protocol
 
 from wire.ack import ScanOutcome, ScanRequest, decode_scan_outcome
@@ -28,6 +31,8 @@ logger = logging.getLogger(__name__)
 RETRY_S: Final = 1.0
 RETRY_MAX_S: Final = 15.0
 """A person waits for the beep: the first repeats come soon, an outage is asked four times a minute."""
+
+JUDGED: Final = frozenset({"applied", "refused"})
 
 
 class Link(Protocol):
@@ -56,25 +61,34 @@ class Handheld:
 
     @property
     def waiting(self) -> int:
-        """Scans that nobody has confirmed yet."""
+        """Scans that somebody is still asking about."""
         return len(self._heard)
 
     async def scan(self, request: ScanRequest) -> ScanOutcome:
         """Publish a scan and repeat it until its first outcome is heard; returns that. Runs until then."""
-        heard = self._heard[request.scan_id] = asyncio.Event()
-        wait_s = self._retry_s
+        return await self._ask(request, JUDGED | {"stored"})
+
+    async def judged(self, request: ScanRequest) -> ScanOutcome:
+        """The same until the backend has judged the scan: applied or refused."""
+        return await self._ask(request, JUDGED)
+
+    async def _ask(self, request: ScanRequest, enough: frozenset[str]) -> ScanOutcome:
+        scan_id, wait_s = request.scan_id, self._retry_s
+        news = self._heard[scan_id] = asyncio.Event()
         try:
             while True:
                 await self._send(request)
-                try:
+                with suppress(TimeoutError):
                     async with asyncio.timeout(wait_s):
-                        await heard.wait()
-                    return self.outcomes[request.scan_id]
-                except TimeoutError:
-                    self.repeats += 1
-                    wait_s = min(wait_s * 2, RETRY_MAX_S)
+                        while True:
+                            await news.wait()
+                            news.clear()
+                            if self.outcomes[scan_id].state in enough:
+                                return self.outcomes[scan_id]
+                self.repeats += 1
+                wait_s = min(wait_s * 2, RETRY_MAX_S)
         finally:
-            del self._heard[request.scan_id]
+            del self._heard[scan_id]
 
     async def _send(self, request: ScanRequest) -> None:
         try:

@@ -32,7 +32,7 @@ PATIENCE_S: Final = 5.0
 """Simulated seconds: a clerk types no faster."""
 
 LOOK_S: Final = 0.02
-"""Real seconds between two looks at the handheld for what became of a scan."""
+"""Real seconds between two looks at the trucks' papers."""
 
 RETRY_S: Final = 0.2
 TRIES: Final = 100
@@ -128,12 +128,9 @@ class Clerks:
             self._wrong(f"{call.path} {dict(call.body)}: {status}, not {call.expect}: {text}")
 
     async def _scan(self, handheld: Handheld, deed: DeskScan) -> None:
-        scan_id = deed.scan.request.scan_id
-        await handheld.scan(deed.scan.request)
-        while (outcome := handheld.outcomes[scan_id]).state == "stored":
-            await asyncio.sleep(LOOK_S)
+        outcome = await handheld.judged(deed.scan.request)
         if outcome.state != "applied":
-            self._wrong(f"scan {deed.scan.request.intent} {scan_id}: {outcome.state}: {outcome.reason}")
+            self._wrong(f"scan {deed.scan.request.intent} {outcome.scan_id}: {outcome.state}: {outcome.reason}")
 
     def _wrong(self, what: str) -> None:
         logger.warning("a deed of the day failed: %s", what)

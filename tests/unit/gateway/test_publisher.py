@@ -15,7 +15,7 @@ from gateway.publisher import Publisher
 from gateway.stats import GatewayStats
 from wire.ack import Ack, GatewayStatus, ScanOutcome, decode_status
 from wire.clock import ScaledClock
-from wire.events import Lost, Movement, ReceivedBatch, decode_upstream, encode
+from wire.events import Lost, Movement, ReceivedBatch, Scan, decode_upstream, encode
 from wire.mqtt import Handler, InboundMessage, MqttLink
 
 START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -236,6 +236,35 @@ async def test_outcomes_are_handed_on_and_the_clock_is_measured_by_news_only(des
     await desk.ack(1, scans=(outcome,), at=START + timedelta(seconds=5))
     assert desk.outcomes == [outcome]
     assert desk.stats.clock_offset_s == pytest.approx(5, abs=1)
+
+
+async def test_a_scan_whose_outcome_went_by_unheard_is_asked_about(desk: Desk) -> None:
+    scan = Scan(device="hand-1", scan_id="1", operator="ana", intent="pick", code="x", observed_at=START)
+    await desk.append(3)
+    await desk.journal.append_scans([scan])
+    await desk.append(2)
+    await desk.link.come_up()
+    await desk.settled()
+    desk.link.go_down()
+    await desk.ack(6, retain=True)
+    desk.link.sent.clear()
+    await desk.link.come_up()
+    await desk.settled()
+    assert desk.upstream() == [(6, 6), (4, 6)], "the last one for the store's sake, the scan for its outcome's"
+    outcome = ScanOutcome(device="hand-1", scan_id="1", state="applied")
+    await desk.append(1)
+    await desk.settled()
+    await desk.ack(6)
+    await desk.ack(6, scans=(outcome,))
+    await desk.settled()
+    assert desk.upstream()[2:] == [(7, 7)], "answers that were asked for are no gap"
+    assert desk.outcomes == [outcome]
+    await desk.journal.record_outcomes([outcome])
+    desk.link.go_down()
+    desk.link.sent.clear()
+    await desk.link.come_up()
+    await desk.settled()
+    assert desk.upstream() == [(7, 7)]
 
 
 async def test_a_stop_waits_for_the_backend_and_says_goodbye(desk: Desk) -> None:

@@ -60,6 +60,19 @@ def test_answers_to_what_was_sent_twice_do_not_breed_more() -> None:
     assert window.times_back == 1
 
 
+def test_the_answer_to_a_question_is_no_gap() -> None:
+    window = Window(4, 2.0, 60.0)
+    sending(window, 1)
+    window.answered(10, 0.1)
+    window.asked()
+    sending(window, 1, now=0.2)
+    window.answered(10, 0.3)
+    assert window.wants() == 21
+    assert window.times_back == 0
+    window.answered(10, 0.4)
+    assert (window.wants(), window.times_back) == (11, 1), "the next repeat is one"
+
+
 def test_silence_doubles_the_timeout_up_to_its_limit() -> None:
     window = Window(4, 2.0, 10.0)
     now, waits = 0.0, []

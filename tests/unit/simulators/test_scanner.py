@@ -93,3 +93,16 @@ async def test_rubbish_and_other_scans_do_not_confirm_this_one(caplog: pytest.Lo
     assert "no handheld can read" in caplog.text
     await gateway.say("applied")
     assert (await scan).state == "applied"
+
+
+async def test_a_judgement_said_while_nobody_heard_is_asked_for() -> None:
+    gateway = OneGateway(stores_at=1)
+    handheld = Handheld(gateway, "JKT", "hh-1", retry_s=0.001)
+    scan = asyncio.create_task(handheld.judged(REQUEST))
+    while handheld.repeats < 2:
+        await asyncio.sleep(0.001)
+    assert handheld.outcomes["s-1"].state == "stored"
+    await gateway.say("refused", "unknown GTIN")
+    assert (await scan).reason == "unknown GTIN"
+    assert gateway.heard == [REQUEST] * (handheld.repeats + 1)
+    assert handheld.waiting == 0
