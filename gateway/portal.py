@@ -9,7 +9,8 @@ of every bin, from reads up to then only:
     decided   when the odds reach the model's caution, which is high while the picture is young
 
 and then refuses what cannot be: nothing crosses twice the same way within HOLD_BINS, nor turns within TURN_BINS; a tag
-read more strongly at another door belongs there; and where a photo-eye is wired to the door, nothing crosses without
+read more strongly at another door belongs there, and one that crossed there lately is not carried along by who crosses
+here, but has to be seen on both sides itself; and where a photo-eye is wired to the door, nothing crosses without
 its beam having been broken about then.
 
 A restart forgets a crossing in progress and invents none: a change of side counts only when the door has been watched
@@ -38,6 +39,9 @@ ACTIVE_BINS: Final = 16
 
 HOLD_BINS: Final = 24
 """Nothing crosses twice the same way within 6 s without having come back."""
+
+ONWARD_BINS: Final = 240
+"""For 60 s after it crossed another door a thing is on its way on, past this one."""
 
 TURN_BINS: Final = 8
 EYE_BINS: Final = 8
@@ -94,15 +98,15 @@ class PortalJudge:
         bin_number = at_us // self._bin_us
         self._eye_bin = bin_number if self._eye_bin is None else max(self._eye_bin, bin_number)
 
-    def sweep(self, now_bin: int, rivals_mw: Floats) -> list[Decision]:
-        """Judge at the start of bin `now_bin`. `rivals_mw`: for each row of the log, its tag's power at the loudest
-        other door."""
+    def sweep(self, now_bin: int, rivals_mw: Floats, passing: Flags) -> list[Decision]:
+        """Judge at the start of bin `now_bin`. For each row of the log, `rivals_mw`: its tag's power at the loudest
+        other door; `passing`: whether it crossed another door lately."""
         sight = self.sight(now_bin, rivals_mw)
         own = self._model.own(sight.features)
         crowd = self._crowd.look(sight, own, now_bin)
         odds = self._model.group(np.concatenate((crowd, sight.features), axis=2))
         needed = self._model.needed(crowd, sight.features[:, :, FEATURES.index("age")])
-        decisions = self._decide(sight, odds, (odds > needed) & _seen_through(sight, own), now_bin)
+        decisions = self._decide(sight, odds, (odds > needed) & _seen_through(sight, own, passing[sight.rows]), now_bin)
         self.log.turn(now_bin)
         return decisions
 
@@ -163,9 +167,10 @@ class PortalJudge:
         return decision
 
 
-def _seen_through(sight: Sight, own: Floats) -> Flags:
+def _seen_through(sight: Sight, own: Floats, passing: Flags) -> Flags:
     """Tags (…, 2 directions) that the first side read before the change, the second after it and the first no more, or
-    in whose company that is so: what one side goes on to see has come near and not crossed."""
+    in whose company that is so: what one side goes on to see has come near and not crossed. Company carries nothing
+    along that is only passing."""
     before, after, still = (
         sight.features[:, :, FEATURES.index(name)] for name in ("first_before", "second_after", "first_after")
     )
@@ -173,7 +178,7 @@ def _seen_through(sight: Sight, own: Floats) -> Flags:
     weight = 1.0 / (1.0 + np.exp(-own))
     company = weight.sum(axis=0) - weight
     clear = (weight * through).sum(axis=0) - weight * through
-    carried: Flags = (clear >= LEAST_COMPANY) & (clear >= CLEAR_SHARE * company)
+    carried: Flags = (clear >= LEAST_COMPANY) & (clear >= CLEAR_SHARE * company) & ~passing[:, None]
     return np.logical_or(through, carried)
 
 
@@ -218,15 +223,21 @@ class Doors:
         rivals = [self._rivals(judge, now_bin) for judge in self._judges]
         decisions: list[Decision] = []
         for portal, (judge, louder) in enumerate(zip(self._judges, rivals, strict=True)):
-            found = judge.sweep(now_bin, louder)
-            decisions += [each for each in found if not self._just_crossed_elsewhere(each.tag, portal)]
-        self._crossed = {tag: last for tag, last in self._crossed.items() if now_bin - last[1] < HOLD_BINS}
+            found = judge.sweep(now_bin, louder, self._passing(judge, portal))
+            decisions += [each for each in found if not self._just_crossed_elsewhere(each.tag, portal, now_bin)]
+        self._crossed = {tag: last for tag, last in self._crossed.items() if now_bin - last[1] < ONWARD_BINS}
         self._crossed |= {decision.tag: (decision.where, now_bin) for decision in decisions}
         return decisions
 
-    def _just_crossed_elsewhere(self, tag: int, portal: int) -> bool:
+    def _just_crossed_elsewhere(self, tag: int, portal: int, now_bin: int) -> bool:
         """Nothing passes two doors within HOLD_BINS: the second has only heard it walk on."""
-        return self._crossed.get(tag, (portal, 0))[0] != portal
+        where, crossed_bin = self._crossed.get(tag, (portal, 0))
+        return where != portal and now_bin - crossed_bin <= HOLD_BINS
+
+    def _passing(self, judge: PortalJudge, portal: int) -> Flags:
+        """For each row of a door's log whether its tag crossed another door within ONWARD_BINS."""
+        elsewhere = [tag for tag, (where, _) in self._crossed.items() if where != portal]
+        return np.isin(judge.log.tag_of, elsewhere)
 
     def _rivals(self, judge: PortalJudge, now_bin: int) -> Floats:
         """For each row of a door's log the power of its tag at the loudest other door."""

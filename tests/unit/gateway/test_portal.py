@@ -182,6 +182,20 @@ def test_a_pallet_belongs_to_the_door_that_hears_it_best() -> None:
     assert sum(counted[tag, "d2", "in"] == 1 for tag in range(20)) >= 19
 
 
+def test_a_pallet_that_left_by_another_door_is_not_carried_back_by_one_that_comes_in() -> None:
+    """Out at the one door, then along the wall outside, past the other as the other load goes in there."""
+    out = walk(20.0, 1.2, x=4.0, inwards=False)
+
+    def path(now: float) -> tuple[float, float] | None:
+        return out(now) if now < 22.5 else (max(-2.0, 4.0 - (now - 22.5) * 0.7), -3.0) if now < 40 else None
+
+    leaving, coming = [path] * 20, [walk(28.5, 1.2)] * 40
+    counted = crossings(judge([*leaving, *coming], 45.0, seed=12))
+    assert [key for key in counted if key[0] < 20 and key[1:] != ("d2", "out")] == []
+    assert sum(counted[tag, "d2", "out"] == 1 for tag in range(20)) >= 18
+    assert sum(counted[tag, "d1", "in"] == 1 for tag in range(20, 60)) >= 36
+
+
 def test_a_pallet_that_turns_back_before_the_door_does_not_cross() -> None:
     chance = np.random.default_rng(11)
     pallet = [turn_back(20.0 + late, 1.0, 1.2) for late in chance.uniform(-0.3, 0.3, 20)]
