@@ -53,8 +53,8 @@ async def test_mosquitto_carries_the_demo(mosquitto_url: str, tmp_path: Path, em
     report = tmp_path / "report.json"
     settings = DemoSettings(
         scenario="three-warehouses",
-        for_s=10.0,
-        speed=2.0,
+        for_s=5.0,
+        speed=4.0,
         seed=3,
         headless=True,
         report=report,

@@ -10,8 +10,6 @@ from collections import Counter, defaultdict
 from datetime import datetime
 from pathlib import Path
 
-import pytest
-
 from gateway.config import GatewayConfig
 from gateway.pipeline import Pipeline
 from readers.read import EpcTable, ReadBatch, ReaderEvent, ReaderState, empty_reads
@@ -24,7 +22,7 @@ from wire.events import Movement
 
 START_US = 1_800_000_000_000_000
 SLICE_US = 100_000
-RUN_SLICES = 450
+RUN_SLICES = 400
 SETTLE_SLICES = 250
 """After the world stands still: readers see where everything came to rest."""
 
@@ -108,9 +106,8 @@ def _names(code: str, tag: Tag) -> bool:
     return tag.sku is not None and code.endswith(forms)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_movements_follow_the_truth(seed: int) -> None:
-    judged = Judged(seed)
+def test_movements_follow_the_truth() -> None:
+    judged = Judged(seed=1)
     judged.run()
     truth = judged.world.truth
     places, expected = judged.places(), truth.places()
