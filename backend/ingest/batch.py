@@ -265,6 +265,7 @@ class BatchWork:
             self.connection, self.places, admitted.all.values(), causes, self.now
         )
         transfers += await scan_work.transfers()
+        await scan_work.note_damage(transfers)
         await self._note_crossings(admitted, seen)
         await scan_work.count()
         documents = {one.seq: one.opening.document_id for one in seen if one.opening is not None} | scan_work.documents

@@ -6,10 +6,10 @@ What a person is told is final: a refused scan stays refused, the person scans a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from backend.catalog.model import Places, Site, Zone
 from backend.catalog.service import Goods, goods_of, lot_ids
@@ -126,7 +126,8 @@ class ScanWork:
 
     def _cause(self, one: Claimed) -> Cause:
         scan = one.scan
-        return Cause(scan.intent, scan.operator, "operator", scan.document, self.gateway, self.epoch, one.seq)
+        reason = scan.intent if scan.reason is None else f"{scan.intent}: {scan.reason}"
+        return Cause(reason, scan.operator, "operator", scan.document, self.gateway, self.epoch, one.seq)
 
     async def claim(self, scans: Sequence[tuple[int, Scan]]) -> None:
         """Write new scans, note those that came again, and read the codes of the new ones."""
@@ -153,6 +154,8 @@ class ScanWork:
             [scan.quantity for _, scan in once],
             [scan.lot for _, scan in once],
             [scan.document for _, scan in once],
+            [scan.reason for _, scan in once],
+            [scan.photo for _, scan in once],
         )
         new = {row["seq"] for row in rows}
         self.claimed = [self._read(seq, scan) for seq, scan in scans if seq in new]
@@ -375,6 +378,35 @@ class ScanWork:
             )
         if picked:
             await note_picked(self.connection, picked, self.now)
+
+    async def note_damage(self, transfers: Iterable[Transfer]) -> None:
+        """Let what damage scans found broken stand with the inspections. `transfers`: what this transaction posts."""
+        before = {one.cause.seq: one.taken.condition for one in transfers}
+        rows: list[tuple[Any, ...]] = []
+        for one in self.claimed:
+            if one.reason or one.scan.intent != "damage":
+                continue
+            item, scan = one.item, one.scan
+            units = [ItemGoods(*each) for each in one.units] if item is None else [item.state.goods]
+            rows += (
+                (
+                    one.seq,
+                    scan.observed_at,
+                    goods.sku_id,
+                    goods.lot_id,
+                    item and item.item_id,
+                    goods.quantity,
+                    before.get(one.seq, rules.DAMAGED),
+                    scan.reason or "",
+                    scan.photo or "",
+                    scan.operator,
+                )
+                for goods in units
+                if goods is not None
+            )
+        if rows:
+            columns = (list(column) for column in zip(*rows, strict=True))
+            await self.connection.execute(SQL["note_damage"], self.site.site_id, self.gateway, self.epoch, *columns)
 
     async def _held(self, sku_ids: set[int]) -> dict[Slot, Held]:
         if not sku_ids:
