@@ -138,6 +138,22 @@ def sources(rule: ScanRule, site: Site, held: Iterable[Held], to: Zone | None, l
     )
 
 
+def lot_that_lies(site: Site, zone: Zone, held: Iterable[Held]) -> Held | str:
+    """The one lot of a SKU that lies in a zone, for a scan that names none; else why it must name one. `held`: what the
+    site holds of the SKU, sellable; the answer names its lots."""
+    real = {one.zone_id for one in site.zones.values() if one.is_real}
+    there = sorted((one for one in held if one.units > 0 and one.slot.zone_id in real), key=lambda one: one.lot)
+    here = [one for one in there if one.slot.zone_id == zone.zone_id]
+    if len(here) == 1:
+        return here[0]
+    if here:
+        told = ", ".join(f"{one.lot} ({one.units})" if one.lot else f"without a lot ({one.units})" for one in here)
+        return f"zone {zone.code} holds several lots, {told}: scan the code with its lot, or say which"
+    lots = sorted({one.lot for one in there if one.lot})
+    told = f"site {site.code} holds {', '.join(lots)}" if lots else f"nor does site {site.code}"
+    return f"zone {zone.code} holds no lot of these goods, {told}: say which lot it is"
+
+
 def fallback(rule: ScanRule, site: Site, to: Zone | None) -> Zone:
     """The zone that owes what no balance holds: the first by kind and code; the unknown where the site has none."""
     rank = {kind: place for place, kind in enumerate(rule.sources)}

@@ -147,6 +147,10 @@ SELECT balance.zone_id, balance.sku_id, balance.lot_id, balance.condition, balan
 FROM balance JOIN lot USING (lot_id)
 WHERE balance.site_id = $1 AND balance.sku_id = ANY ($2::int[]) AND balance.condition = 'sellable' AND net > 0
 
+-- name: lotted
+-- Those of these SKUs that have lots.
+SELECT DISTINCT sku_id FROM lot WHERE sku_id = ANY ($1::int[]) AND code <> ''
+
 -- name: note_health
 -- Reader health by parallel arrays.
 INSERT INTO reader_health (gateway, epoch, seq, reader, state, detail, observed_at)

@@ -22,6 +22,7 @@ from backend.effects.observation import Key
 from backend.effects.rules import Held, ScanRule
 from backend.errors import CatalogError
 from backend.ingest.aggregating import JoinWord, refusal, write_joins
+from backend.ingest.heaps import Heaps
 from backend.ingest.items import SQL, Admitted, Item
 from backend.ledger.model import SELLABLE, Cause, Slot, Transfer
 from backend.orders.model import after
@@ -297,23 +298,23 @@ class ScanWork:
                 one.reason = f"no SKU has GTIN {gtin}" if gtin else "the code names no goods"
         known = [(one, goods[gtin]) for one in heaps if (gtin := _gtin(one)) is not None and not one.reason]
         lots = await self._lots([(one, found.sku_id) for one, found in known])
-        held = await self._held({found.sku_id for _, found in known})
+        named = {found.sku_id for _, found in known}
+        broken = {found.sku_id for one, found in known if one.scan.intent == "damage" and _lot_code(one) is None}
+        heaps = await Heaps.read(self.connection, self.site.site_id, named, lots, broken)
         transfers: list[Transfer] = []
         for one, found in sorted(known, key=lambda pair: (pair[0].scan.observed_at, pair[0].seq)):
             if not one.reason:
-                transfers += self._move(one, found, lots, held)
+                transfers += self._move(one, found, heaps)
         return transfers
 
-    def _move(
-        self, one: Claimed, goods: Goods, lots: dict[tuple[int, str], int], held: dict[Slot, Held]
-    ) -> list[Transfer]:
+    def _move(self, one: Claimed, goods: Goods, heaps: Heaps) -> list[Transfer]:
         quantity = one.scan.quantity * goods.quantity * ((one.code and one.code.count) or 1)
         lot = _lot_code(one)
-        lot_id = goods.lot_id if lot is None else lots[goods.sku_id, lot]
+        lot_id = goods.lot_id if lot is None else heaps.lots[goods.sku_id, lot]
         kind = one.document and one.document.kind
         to = rules.target(one.rule, self.site, one.zone, kind)
         condition = one.rule.condition or SELLABLE
-        heaps: list[Held] = []
+        found: list[Held] = []
         if one.scan.intent == "receive":
             sender = self.site
             if one.document is not None and kind == "transfer":
@@ -325,18 +326,21 @@ class ScanWork:
                 one.reason = "damage to goods without a serial number needs the zone they are in"
                 return []
             source = to = one.zone
+            if lot is None and goods.sku_id in heaps.lotted:
+                lies = rules.lot_that_lies(self.site, one.zone, heaps.of(goods.sku_id))
+                if isinstance(lies, str):
+                    one.reason = lies
+                    return []
+                lot_id = lies.slot.lot_id
         else:
-            of_sku = [heap for heap in held.values() if heap.slot.sku_id == goods.sku_id]
-            heaps = rules.sources(one.rule, self.site, of_sku, to, lot)
+            found = rules.sources(one.rule, self.site, heaps.of(goods.sku_id), to, lot)
             source = rules.fallback(one.rule, self.site, to)
         if to is None:
             return []
         owing = Slot(source.zone_id, goods.sku_id, lot_id, SELLABLE)
-        moves = rules.take(quantity, heaps, owing, to.zone_id, condition)
+        moves = rules.take(quantity, found, owing, to.zone_id, condition)
         one.units = [(move.taken.sku_id, move.taken.lot_id, move.quantity) for move in moves]
-        for move in moves:
-            if move.taken in held:
-                held[move.taken] = held[move.taken]._replace(units=held[move.taken].units - move.quantity)
+        heaps.move(moves, lot or "", one.code and one.code.expires_on)
         cause = self._cause(one)
         return [Transfer(one.scan.observed_at, *move, None, cause) for move in moves]
 
@@ -408,13 +412,6 @@ class ScanWork:
             columns = (list(column) for column in zip(*rows, strict=True))
             await self.connection.execute(SQL["note_damage"], self.site.site_id, self.gateway, self.epoch, *columns)
 
-    async def _held(self, sku_ids: set[int]) -> dict[Slot, Held]:
-        if not sku_ids:
-            return {}
-        rows = await self.connection.fetch(SQL["held_stock"], self.site.site_id, sorted(sku_ids))
-        slots = ((Slot(row["zone_id"], row["sku_id"], row["lot_id"], row["condition"]), row) for row in rows)
-        return {slot: Held(slot, row["expires_on"], row["lot"], row["net"]) for slot, row in slots}
-
     async def settle(self) -> None:
         """Write what became of each claimed scan."""
         if not self.claimed:
@@ -440,6 +437,7 @@ MAX_REASON_CHARS = 500
 
 
 def _lot_code(one: Claimed) -> str | None:
+    """The lot that a scan names; an empty one is stock without a lot."""
     return (one.code.lot if one.code is not None else None) or one.scan.lot
 
 
