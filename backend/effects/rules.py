@@ -7,7 +7,7 @@ zones they are looked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Final, NamedTuple
 
@@ -136,6 +136,22 @@ def sources(rule: ScanRule, site: Site, held: Iterable[Held], to: Zone | None, l
         ),
         key=order,
     )
+
+
+def promised_first(held: Sequence[Held], wanted: Mapping[int, int]) -> list[Held]:
+    """Heaps in the order in which an order's pick takes from them: first, of each lot (`wanted`), as many units as it
+    was promised; then what else there is."""
+    left = dict(wanted)
+    first: list[Held] = []
+    rest: list[Held] = []
+    for one in held:
+        units = min(one.units, left.get(one.slot.lot_id, 0))
+        if units > 0:
+            left[one.slot.lot_id] -= units
+            first.append(one._replace(units=units))
+        if one.units > units:
+            rest.append(one._replace(units=one.units - units))
+    return first + rest
 
 
 def lot_that_lies(site: Site, zone: Zone, held: Iterable[Held]) -> Held | str:

@@ -159,6 +159,7 @@ class BatchWork:
         await scan_work.claim(scans)
         admitted = await admit(self.connection, self.places, site, {one.epc for one in seen}, scan_work.named)
         seen = self._observe(site, seen, admitted)
+        await scan_work.find_promises()
         await scan_work.observe(admitted, self.now + MAX_SKEW, EARLIEST)
         await self._post(admitted, seen, scan_work)
         await scan_work.settle()
@@ -271,6 +272,7 @@ class BatchWork:
         documents = {one.seq: one.opening.document_id for one in seen if one.opening is not None} | scan_work.documents
         kept = await fulfilments(self.connection, left_under(self.places, transfers, documents))
         balances = await post(self.connection, self.places, transfers, self.now, kept)
+        await scan_work.swap_promises()
         await note_owed(self.connection, self.places, balances, self.now)
         lone = {one.portal_id for one in seen if one.unassigned and one.portal_id is not None}
         if lone:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from backend.catalog.model import Places, Site, Zone
@@ -25,9 +25,11 @@ from backend.ingest.aggregating import JoinWord, refusal, write_joins
 from backend.ingest.heaps import Heaps
 from backend.ingest.items import SQL, Admitted, Item
 from backend.ledger.model import SELLABLE, Cause, Slot, Transfer
+from backend.orders import swapping
 from backend.orders.model import after
 from backend.orders.reserving import SQL as ORDERS
 from backend.orders.service import note_picked
+from backend.orders.substitution import Picking
 from backend.store.database import Connection
 from gs1.element import ScannedCode, parse_scan
 from gs1.errors import ScanError
@@ -101,7 +103,8 @@ async def join_scanned(
 
 @dataclass(slots=True)
 class ScanWork:
-    """The scans of one transaction. Call claim, observe, transfers, count, settle in this order."""
+    """The scans of one transaction. Call claim, find_promises, observe, transfers, count, swap_promises,
+    settle in this order."""
 
     connection: Connection
     places: Places
@@ -110,6 +113,7 @@ class ScanWork:
     epoch: str
     now: datetime
     claimed: list[Claimed] = field(default_factory=list)
+    picking: Picking = field(default_factory=lambda: Picking(date.min))
 
     @property
     def named(self) -> dict[str, Named]:
@@ -211,6 +215,38 @@ class ScanWork:
                     one.reason = one.reason or f"order {order['code']!r} is {order['status']}: nothing is picked for it"
                 one.order_id = order["order_id"]
 
+    async def find_promises(self) -> None:
+        """Read what the orders that picks name were promised here; the orders are locked from now on."""
+        named = {
+            one.order_id
+            for one in self.claimed
+            if one.order_id is not None and one.scan.intent == "pick" and not one.reason
+        }
+        self.picking = await swapping.begin(self.connection, self.site.site_id, named, self.now)
+
+    async def swap_promises(self) -> None:
+        """Count picks on the promises that they serve; where another lot was picked it is promised instead."""
+        await swapping.settle(self.connection, self.site.site_id, self.picking, self.now)
+
+    def _serve(self, one: Claimed, sku_id: int, lots: Sequence[tuple[int | None, int]], brought: int = 0) -> bool:
+        """Whether a pick for an order may be: it serves what the order was promised."""
+        if one.order_id is None or one.scan.intent != "pick":
+            return True
+        one.reason = self.picking.serve(one.order_id, sku_id, lots, brought) or ""
+        return not one.reason
+
+    def _serve_thing(self, one: Claimed, item: Item) -> bool:
+        """Likewise, of one thing; one that stood elsewhere comes to the site with the pick, if that is the newest word
+        on it."""
+        state = item.state
+        if state.goods is None:
+            return True
+        zone = None if state.place_id is None else self.places.zone_by_id[state.place_id]
+        here = zone is not None and zone.is_real and zone.site_id == self.site.site_id
+        comes = not here and state.condition == SELLABLE and (state.key is None or state.key < self._key(one))
+        units = state.goods.quantity
+        return self._serve(one, state.goods.sku_id, [(state.goods.lot_id, units)], units if comes else 0)
+
     async def observe(self, admitted: Admitted, latest: datetime, earliest: datetime) -> None:
         """Give each scan of one thing to its item as an observation."""
         unknown_id = self.site.virtual("unknown").zone_id
@@ -223,6 +259,8 @@ class ScanWork:
             one.item = admitted.by_identity.get(one.name.identity)
             if one.item is None:
                 one.reason = admitted.faults[one.name.identity].reason
+                continue
+            if not self._serve_thing(one, one.item):
                 continue
             to = rules.target(one.rule, self.site, one.zone, one.document and one.document.kind)
             one.place_id = None if to is None else to.zone_id
@@ -289,14 +327,14 @@ class ScanWork:
 
     async def transfers(self) -> list[Transfer]:
         """The postings of scans that name so many of a kind, in the order in which they were scanned."""
-        heaps = [one for one in self.claimed if one.name is None and not one.reason and one.code is not None]
-        heaps = [one for one in heaps if one.rule.changes_stock]
-        goods = await goods_of(self.connection, (gtin for one in heaps if (gtin := _gtin(one)) is not None))
-        for one in heaps:
+        ones = [one for one in self.claimed if one.name is None and not one.reason and one.code is not None]
+        ones = [one for one in ones if one.rule.changes_stock]
+        goods = await goods_of(self.connection, (gtin for one in ones if (gtin := _gtin(one)) is not None))
+        for one in ones:
             gtin = _gtin(one)
             if gtin is None or gtin not in goods:
                 one.reason = f"no SKU has GTIN {gtin}" if gtin else "the code names no goods"
-        known = [(one, goods[gtin]) for one in heaps if (gtin := _gtin(one)) is not None and not one.reason]
+        known = [(one, goods[gtin]) for one in ones if (gtin := _gtin(one)) is not None and not one.reason]
         lots = await self._lots([(one, found.sku_id) for one, found in known])
         named = {found.sku_id for _, found in known}
         broken = {found.sku_id for one, found in known if one.scan.intent == "damage" and _lot_code(one) is None}
@@ -334,13 +372,20 @@ class ScanWork:
                 lot_id = lies.slot.lot_id
         else:
             found = rules.sources(one.rule, self.site, heaps.of(goods.sku_id), to, lot)
+            if one.order_id is not None and lot is None:
+                found = rules.promised_first(found, self.picking.wanted(one.order_id, goods.sku_id))
             source = rules.fallback(one.rule, self.site, to)
         if to is None:
             return []
         owing = Slot(source.zone_id, goods.sku_id, lot_id, SELLABLE)
         moves = rules.take(quantity, found, owing, to.zone_id, condition)
+        # what no heap holds is of the lot that the scan names, or of one that nobody knows
+        known = {heap.slot for heap in found} if lot is None else {owing, *(move.taken for move in moves)}
+        picked = [(move.taken.lot_id if move.taken in known else None, move.quantity) for move in moves]
+        if not self._serve(one, goods.sku_id, picked):
+            return []
         one.units = [(move.taken.sku_id, move.taken.lot_id, move.quantity) for move in moves]
-        heaps.move(moves, lot or "", one.code and one.code.expires_on)
+        heaps.move(moves, lot or "", None if one.code is None else one.code.expires_on)
         cause = self._cause(one)
         return [Transfer(one.scan.observed_at, *move, None, cause) for move in moves]
 

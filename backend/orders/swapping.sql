@@ -1,0 +1,33 @@
+-- name: promised
+-- What orders were promised at a site and hold or have shipped, and how much of it was not picked yet.
+SELECT allocation_id, order_id, line_id, availability.sku_id, availability.lot_id, lot.code AS lot, lot.expires_on,
+       least_days, held, greatest(held + fulfilled - allocation.picked, 0) AS open
+FROM order_line JOIN allocation ON holder_kind = 'order' AND holder_id = line_id
+JOIN availability USING (availability_id) JOIN lot USING (lot_id)
+WHERE order_id = ANY ($1::bigint[]) AND availability.site_id = $2 AND held + fulfilled > 0
+ORDER BY allocation_id
+
+-- name: shelves
+-- What a site holds of SKUs, sellable, by lot, and how much of it was promised to nobody.
+SELECT sku_id, lot_id, lot.code AS lot, lot.expires_on, lot.status, greatest(on_hand - reserved, 0) AS free
+FROM availability JOIN lot USING (sku_id, lot_id)
+WHERE site_id = $1 AND sku_id = ANY ($2::int[]) AND condition = 'sellable'
+
+-- name: lock_swap
+-- The availabilities of a site's goods, by parallel arrays of SKU and lot, and those of allocations, locked in lock
+-- order; and how many units of each were promised to nobody.
+SELECT availability_id, sku_id, lot_id, greatest(on_hand - reserved, 0) AS free
+FROM availability
+WHERE (site_id = $1 AND condition = 'sellable'
+       AND (sku_id, lot_id) IN (SELECT * FROM unnest($2::int[], $3::int[]) AS g (sku_id, lot_id)))
+   OR availability_id IN (SELECT availability_id FROM allocation WHERE allocation_id = ANY ($4::bigint[]))
+ORDER BY site_id, sku_id, lot_id, condition FOR NO KEY UPDATE
+
+-- name: held
+-- What allocations hold.
+SELECT allocation_id, held FROM allocation WHERE allocation_id = ANY ($1::bigint[])
+
+-- name: count_picked
+-- Units picked, by parallel arrays of allocation and units.
+UPDATE allocation SET picked = picked + units FROM unnest($1::bigint[], $2::bigint[]) AS p (allocation_id, units)
+WHERE allocation.allocation_id = p.allocation_id
