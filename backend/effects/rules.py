@@ -192,6 +192,36 @@ def take(quantity: int, held: Sequence[Held], owing: Slot, to_zone_id: int, cond
     return moves
 
 
+class CountNamed(NamedTuple):
+    """A count that a scan of the instant `at` names. `open`: one of its rounds was open then."""
+
+    code: str
+    at: datetime
+    site_id: int
+    status: str
+    zone_ids: Sequence[int]
+    open: bool
+
+
+def uncounted(count: CountNamed, site: Site, zone: Zone | None) -> str | None:
+    """Why a scan of a zone (None: it names none) does not count for a count; None when it does. A scan that comes late
+    counts until the count is approved."""
+    name = f"count {count.code!r}"
+    if count.site_id != site.site_id:
+        return f"{name} is of another site"
+    if count.status in ("approved", "cancelled"):
+        return f"{name} is {count.status}: nothing more is counted for it"
+    if not count.open and count.status == "closed":
+        return f"{name} is closed: nothing more is counted for it unless it is recounted"
+    if not count.open:
+        return f"{name} was not open at {count.at.isoformat()}: scan anew, or check the clock of the device"
+    if zone is None and len(count.zone_ids) > 1:
+        return f"{name} is of several zones: say which"
+    if zone is not None and zone.zone_id not in count.zone_ids:
+        return f"zone {zone.code!r} is not counted by {name}"
+    return None
+
+
 def impossible_date(observed_at: datetime, earliest: datetime, latest: datetime) -> str | None:
     """Why an event's date cannot be right, or None."""
     if observed_at > latest:

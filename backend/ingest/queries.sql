@@ -147,6 +147,13 @@ SELECT balance.zone_id, balance.sku_id, balance.lot_id, balance.condition, balan
 FROM balance JOIN lot USING (lot_id)
 WHERE balance.site_id = $1 AND balance.sku_id = ANY ($2::int[]) AND balance.condition = 'sellable' AND net > 0
 
+-- name: named_counts
+-- Counts that scans name, by parallel arrays of code and instant: and whether one of their rounds was open then.
+SELECT DISTINCT code, at, site_id, status, zone_ids, EXISTS (
+    SELECT FROM count_round
+    WHERE count_round.count_id = stock_count.count_id AND opened_at <= at AND (closed_at IS NULL OR at <= closed_at)) AS open
+FROM unnest($1::text[], $2::timestamptz[]) AS n (code, at) JOIN stock_count USING (code)
+
 -- name: lotted
 -- Those of these SKUs that have lots.
 SELECT DISTINCT sku_id FROM lot WHERE sku_id = ANY ($1::int[]) AND code <> ''

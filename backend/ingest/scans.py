@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 from backend.catalog.model import Places, Site, Zone
 from backend.catalog.service import Goods, goods_of, lot_ids
-from backend.documents.model import AT_DOOR
+from backend.documents.model import scan_refusal
 from backend.documents.service import SQL as DOCUMENTS
 from backend.effects import rules
 from backend.effects.identity import Named, of_scan
 from backend.effects.observation import Goods as ItemGoods
 from backend.effects.observation import Key
-from backend.effects.rules import Held, ScanRule
+from backend.effects.rules import CountNamed, Held, ScanRule
 from backend.errors import CatalogError
 from backend.ingest.aggregating import JoinWord, refusal, write_joins
 from backend.ingest.heaps import Heaps
@@ -206,14 +206,27 @@ class ScanWork:
         for one in self.claimed:
             document, order = documents.get(one.scan.document or ""), orders.get(one.scan.document or "")
             if document is not None:
-                if document["status"] not in AT_DOOR[document["kind"]]:
-                    said = f"{document['kind']} {document['code']!r} is {document['status']}"
-                    one.reason = one.reason or f"{said}: open it, or name another document"
+                wrong = scan_refusal(document["code"], document["kind"], document["status"], one.scan.intent)
+                one.reason = one.reason or wrong or ""
                 one.document = Document(document["document_id"], document["kind"], document["site_id"])
             elif order is not None and one.scan.intent in ("pick", "pack"):
                 if after(order["status"], "pick") is None and order["status"] != "packed":
                     one.reason = one.reason or f"order {order['code']!r} is {order['status']}: nothing is picked for it"
                 one.order_id = order["order_id"]
+        await self._name_counts([one for one in self.claimed if one.scan.intent == "count" and one.scan.document])
+
+    async def _name_counts(self, scans: Sequence[Claimed]) -> None:
+        """Refuse what is scanned for a count that does not count it: nobody is to think that it does."""
+        if not scans:
+            return
+        rows = await self.connection.fetch(
+            SQL["named_counts"], [one.scan.document for one in scans], [one.scan.observed_at for one in scans]
+        )
+        counts = {(row["code"], row["at"]): CountNamed(**row) for row in rows}
+        for one in scans:
+            count = counts.get((one.scan.document or "", one.scan.observed_at))
+            if count is not None:
+                one.reason = one.reason or rules.uncounted(count, self.site, one.zone) or ""
 
     async def find_promises(self) -> None:
         """Read what the orders that picks name were promised here; the orders are locked from now on."""
