@@ -11,7 +11,7 @@ else by then: the transaction is made anew (PromiseMovedError), and reads what i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -50,6 +50,19 @@ async def settle(connection: Connection, site_id: int, picking: Picking, now: da
         picked += await _swap(connection, site_id, picking, now)
     if picked:
         await connection.execute(SQL["count_picked"], list(picked), list(picked.values()))
+
+
+async def unpick(
+    connection: Connection, order: str, units: Sequence[tuple[int, int, int]], item_id: int | None = None
+) -> None:
+    """Let what a scan picked for an order, now taken back, be picked again: SKU, lot and units each, or a thing. The
+    promises stay with the lots that they are of."""
+    goods = list(units)
+    if item_id is not None:
+        row = await connection.fetchrow(SQL["goods_of_thing"], item_id)
+        goods += [] if row is None else [(row["sku_id"], row["lot_id"], row["quantity"])]
+    for sku_id, lot_id, quantity in goods:
+        await connection.execute(SQL["unpick"], order, sku_id, lot_id, quantity)
 
 
 async def _swap(connection: Connection, site_id: int, picking: Picking, now: datetime) -> Counter[int]:

@@ -27,6 +27,27 @@ ORDER BY site_id, sku_id, lot_id, condition FOR NO KEY UPDATE
 -- What allocations hold.
 SELECT allocation_id, held FROM allocation WHERE allocation_id = ANY ($1::bigint[])
 
+-- name: goods_of_thing
+-- What a thing is.
+SELECT sku_id, lot_id, quantity FROM item WHERE item_id = $1 AND sku_id IS NOT NULL
+
+-- name: unpick
+-- Units of an order (its code, SKU, lot) that are to be picked again: of the promises of the lot first, the newest first,
+-- and of the line that had most.
+WITH line AS (
+    SELECT line_id, order_line.picked FROM order_line JOIN sales_order USING (order_id)
+    WHERE sales_order.code = $1 AND sku_id = $2::int
+), told AS (
+    SELECT allocation_id, allocation.picked, sum(allocation.picked) OVER (
+        ORDER BY availability.lot_id <> $3::int, allocation_id DESC) - allocation.picked AS before
+    FROM line JOIN allocation ON holder_kind = 'order' AND holder_id = line_id JOIN availability USING (availability_id)
+), again AS (
+    UPDATE allocation SET picked = allocation.picked - least(told.picked, $4::bigint - before) FROM told
+    WHERE allocation.allocation_id = told.allocation_id AND before < $4
+)
+UPDATE order_line SET picked = greatest(picked - $4, 0)
+WHERE line_id = (SELECT line_id FROM line ORDER BY picked DESC, line_id LIMIT 1)
+
 -- name: count_picked
 -- Units picked, by parallel arrays of allocation and units.
 UPDATE allocation SET picked = picked + units FROM unnest($1::bigint[], $2::bigint[]) AS p (allocation_id, units)

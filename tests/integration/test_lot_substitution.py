@@ -115,6 +115,20 @@ async def test_a_pick_that_names_no_lot_takes_what_was_promised(clerk: Clerk) ->
     assert await picks(clerk) == []
 
 
+async def test_a_pick_that_is_taken_back_is_to_be_picked_again(clerk: Clerk) -> None:
+    await receive(clerk)
+    await clerk.here.say(scan("receive", f"(01){GTIN}(17)260630(10)OLD(21)77", 603, scan_id="t", zone="shelf"))
+    await order(clerk, 4)
+    await take(clerk, NEW, 2, scan_id="wrong")
+    await take(clerk, f"01{GTIN}2177", scan_id="thing")
+    assert await picks(clerk) == [("OLD", 1)]
+    for _ in range(2):
+        await clerk.post("scans/gun-1/wrong/reverse", reason="two others")
+        await clerk.post("scans/gun-1/thing/reverse", reason="another one")
+    assert sorted(await picks(clerk)) == [("NEW", 2), ("OLD", 2)], "the promise stays with the lot"
+    assert (await clerk.get("orders/o1"))["lines"][0]["picked"] == 0
+
+
 async def test_what_left_in_the_same_batch_is_not_promised(clerk: Clerk) -> None:
     await receive(clerk, new=1)
     await order(clerk, 2)
