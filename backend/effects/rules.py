@@ -138,9 +138,9 @@ def sources(rule: ScanRule, site: Site, held: Iterable[Held], to: Zone | None, l
     )
 
 
-def promised_first(held: Sequence[Held], wanted: Mapping[int, int]) -> list[Held]:
+def promised_first(held: Sequence[Held], wanted: Mapping[int, int], owing: Slot) -> list[Held]:
     """Heaps in the order in which an order's pick takes from them: first, of each lot (`wanted`), as many units as it
-    was promised; then what else there is."""
+    was promised; then what else there is; last, what was promised and lies nowhere, which the place of `owing` owes."""
     left = dict(wanted)
     first: list[Held] = []
     rest: list[Held] = []
@@ -151,7 +151,8 @@ def promised_first(held: Sequence[Held], wanted: Mapping[int, int]) -> list[Held
             first.append(one._replace(units=units))
         if one.units > units:
             rest.append(one._replace(units=one.units - units))
-    return first + rest
+    owed = [Held(owing._replace(lot_id=lot_id), None, "", units) for lot_id, units in sorted(left.items()) if units > 0]
+    return first + rest + owed
 
 
 def lot_that_lies(site: Site, zone: Zone, held: Iterable[Held]) -> Held | str:

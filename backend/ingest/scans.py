@@ -385,12 +385,12 @@ class ScanWork:
                 lot_id = lies.slot.lot_id
         else:
             found = rules.sources(one.rule, self.site, heaps.of(goods.sku_id), to, lot)
-            if one.order_id is not None and lot is None:
-                found = rules.promised_first(found, self.picking.wanted(one.order_id, goods.sku_id))
             source = rules.fallback(one.rule, self.site, to)
         if to is None:
             return []
         owing = Slot(source.zone_id, goods.sku_id, lot_id, SELLABLE)
+        if one.order_id is not None and one.scan.intent == "pick" and lot is None:
+            found = rules.promised_first(found, self.picking.wanted(one.order_id, goods.sku_id), owing)
         moves = rules.take(quantity, found, owing, to.zone_id, condition)
         # what no heap holds is of the lot that the scan names, or of one that nobody knows
         known = {heap.slot for heap in found} if lot is None else {owing, *(move.taken for move in moves)}
