@@ -135,5 +135,7 @@ def as_event(device: str, request: ScanRequest) -> Scan:
         lot=request.lot,
         document=request.document,
         pallet=request.pallet,
+        reason=request.reason,
+        photo=request.photo,
         observed_at=request.scanned_at,
     )

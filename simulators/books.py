@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from simulators.truth import IN_TRANSIT, SELLABLE, BalanceKey
 
-OUTSIDE: Final = ("supplier", "customer", "scrap")
+OUTSIDE: Final = ("supplier", "customer", "scrap", "count_difference")
 """Places that are not counted as stock."""
 
 ENDED: Final = ("shipped", "cancelled")
@@ -88,6 +88,23 @@ class Order:
         return self.quantity - self.fulfilled - self.held
 
 
+class CountLine(NamedTuple):
+    """Units of one kind that somebody counted, and by how many they differ from what everybody believed."""
+
+    counted: int
+    difference: int = 0
+
+
+@dataclass(slots=True)
+class Sheet:
+    """A blind count of one zone, by SKU and condition."""
+
+    site: str
+    zone: str
+    status: str
+    lines: dict[tuple[str, str], CountLine] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class Books:
     """Everything that the office knows at an instant."""
@@ -99,6 +116,7 @@ class Books:
     refused: set[str] = field(default_factory=set)
     """Orders that must not be granted: they asked for more than there is."""
     inspections: list[Inspected] = field(default_factory=list)
+    counts: dict[str, Sheet] = field(default_factory=dict)
     promised_out: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Units promised to transfers that have not left yet, by (site, SKU)."""
 

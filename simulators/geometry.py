@@ -168,5 +168,5 @@ def wall_losses_db(source: Floats, targets: Floats, walls: Floats) -> Floats:
         on_ray = (to_foot[:, 0] * along[:, 1] - to_foot[:, 1] * along[:, 0]) / cross
         on_wall = (to_foot[:, 0] * ray[:, 1:2] - to_foot[:, 1] * ray[:, 0:1]) / cross
     hit = (on_ray > 0) & (on_ray < 1) & (on_wall >= 0) & (on_wall <= 1)
-    losses: Floats = hit @ walls[:, 4]
+    losses: Floats = np.einsum("ij,j->i", hit, walls[:, 4])
     return losses

@@ -2,7 +2,7 @@
 
     desk of a site     receipt ─▶ put away ─▶ orders: placed, confirmed, picked, shipped, some cancelled, one too large
                        and between them: damage and its inspection, a transfer to another site that loses some units
-                       on the road, a return and its inspections
+                       on the road, a return and its inspections, a blind count while goods are picked
 
 A desk is a process that yields deeds in order of time: a call of the API, or a scan with the desk's handheld. What it
 yields it has booked already; whoever plays it does each deed at its instant, after the one before has taken effect.
@@ -20,16 +20,22 @@ import numpy as np
 
 from readers.read import from_us
 from simulators.api_call import NOT_AVAILABLE, OK, ApiCall
-from simulators.books import Books, ChannelTerms, Heap, Inspected, Line, Order, Paper
+from simulators.books import Books, ChannelTerms, CountLine, Heap, Inspected, Line, Order, Paper, Sheet
 from simulators.errors import ScenarioError
 from simulators.scenario import Office, OfficeGoods, OfficeTransfer, Plan, Scenario
 from simulators.scene import HandheldScan
-from simulators.truth import IN_TRANSIT
+from simulators.truth import IN_TRANSIT, SELLABLE
 from wire.ack import ScanRequest
 
 CANCELS_EVERY: Final = 5
 KEEPS_EVERY: Final = 7
 """Of a desk's orders so many are cancelled, and so many stay confirmed until after the day."""
+
+READY_S: Final = 6.0
+"""Who counts begins so long after the count is made: the clerk who makes it may be some seconds late."""
+
+PICKED_MEANWHILE: Final = 2
+"""Units that are picked while their goods are counted."""
 
 HOLD_S: Final = 6 * 3600.0
 """A reservation outlives the day's longest wait of a clerk."""
@@ -113,6 +119,8 @@ class Desk:
                 yield from self._too_large()
             if number == 2 * office.orders // 3:
                 yield from self._return()
+            if number == 5 * office.orders // 6:
+                yield from self._count()
 
     # Receipts -------------------------------------------------------------------------------------------------------
 
@@ -185,7 +193,8 @@ class Desk:
         one, whole = self._one(), self._storage
         damaged = self._heap(one, whole)._replace(condition="damaged")
         self._books.move(self._heap(one, whole), damaged, 2)
-        yield self._scan("damage", one, 2, whole, lot=True)
+        self._books.inspections.append(Inspected(self._site, one.sku, one.lot, 2, SELLABLE, "damage"))
+        yield self._scan("damage", one, 2, whole, lot=True, reason=self._day.reason, photo=f"cam/{self._site}/1")
         yield self._inspect(damaged, 1, "scrap", damaged._replace(zone="scrap"))
 
     def _return(self) -> Iterator[Deed]:
@@ -253,6 +262,70 @@ class Desk:
         paper.status = "closed"
         yield self._happens(code, "close")
 
+    # Counts ---------------------------------------------------------------------------------------------------------
+
+    def _count(self) -> Iterator[Deed]:
+        """Somebody counts storage, blind, and another one picks from it meanwhile: that is no difference. A unit that
+        is gone without a word is one. Goods that come here from other sites are left out: their clerks book them."""
+        coming = {one.sku for one in self._day.office.transfers if one.to_site == self._site}
+        goods = [one for one in self._day.office.goods if one.sku not in coming]
+        picked = self._for_picking(goods)
+        if picked is None:
+            return
+        moving, channel = picked
+        code, order_code = self._code("count"), self._code("order")
+        order = self._books.orders[order_code] = Order(channel, self._site, moving.sku, PICKED_MEANWHILE)
+        yield self._reserve(order_code, channel, moving, PICKED_MEANWHILE)
+        order.status = "confirmed"
+        yield self._call(f"orders/{order_code}/events", {"event": "confirm"})
+        skus = [one.sku for one in goods]
+        sheet = self._books.counts[code] = Sheet(self._site, self._storage, "open")
+        body = {"code": code, "site": self._site, "zones": [self._storage], "subject": "units", "skus": skus}
+        yield self._call("counts", {**body, "blind": True})
+        self._at_us += round(READY_S * 1e6)
+        lost = max(goods, key=lambda one: self._books.free(self._site, one.sku))
+        self._books.move(self.stored(lost), self._heap(lost, "count_difference"), 1)
+        # half of what moves is told before it moves, the rest behind it; everything else between
+        half = self._books.units[self.stored(moving)] // 2
+        yield self._scan("count", moving, half, self._storage, code, lot=True)
+        order.status, order.picked = "picking", order.quantity
+        self._books.move(self.stored(moving), self._heap(moving, self._packing), order.quantity)
+        yield self._scan("pick", moving, order.quantity, self._packing, order_code)
+        for one in goods:
+            there, difference = self._books.units[self.stored(one)], -1 if one is lost else 0
+            rest = there - half if one is moving else there
+            if there or difference:
+                sheet.lines[one.sku, SELLABLE] = CountLine(there, difference)
+            if rest:
+                yield self._scan("count", one, rest, self._storage, code, lot=True)
+        yield self._tell_damaged(code, sheet, goods)
+        sheet.status = "closed"
+        yield self._call(f"counts/{code}/events", {"event": "close"})
+        sheet.status = "approved"
+        yield self._call(f"counts/{code}/events", {"event": "approve"})
+        yield from self._ship(order_code, order, moving)
+
+    def _for_picking(self, goods: Iterable[OfficeGoods]) -> tuple[OfficeGoods, str] | None:
+        """Goods that some channel may still sell enough of, with that channel; None where there are none."""
+        for one in goods:
+            for channel in self._books.channels:
+                if self._books.available(channel, self._site, one.sku) > 2 * PICKED_MEANWHILE:
+                    return one, channel
+        return None
+
+    def _tell_damaged(self, code: str, sheet: Sheet, goods: Iterable[OfficeGoods]) -> ApiCall:
+        """What of the goods lies broken in storage, told at the desk: a scan does not say so."""
+        at_us = self._next()
+        at = (from_us(at_us) - timedelta(milliseconds=1)).isoformat()
+        units = []
+        for one in goods:
+            broken = self._books.units[self.stored(one)._replace(condition="damaged")]
+            if broken:
+                sheet.lines[one.sku, "damaged"] = CountLine(broken)
+                units.append({"sku": one.sku, "quantity": broken, "at": at, "lot": one.lot, "condition": "damaged"})
+        body = {"zone": self._storage, "started_at": at, "ended_at": at, "operator": f"{self._site.lower()}-counter"}
+        return ApiCall(at_us, f"counts/{code}/passes", {**body, "units": units})
+
     def stored(self, one: OfficeGoods) -> Heap:
         """Where the site keeps its goods."""
         return self._heap(one, self._storage)
@@ -304,6 +377,7 @@ class Desk:
         *,
         lot: bool = False,
         at_us: int | None = None,
+        **more: str,
     ) -> DeskScan:
         self._scanned += 1
         at_us = self._next() if at_us is None else at_us
@@ -317,6 +391,7 @@ class Desk:
                 "quantity": quantity,
                 "document": document,
                 "scanned_at": from_us(at_us) - timedelta(milliseconds=1),
+                **more,
             }
         )
         return DeskScan(at_us, HandheldScan(self._site, self.device, request))

@@ -55,6 +55,9 @@ SHADOW_M: Final = 0.5
 SHADOW_WAVES: Final = 6
 """Plane waves that add up to the shadowing field: enough to look Gaussian."""
 
+WAVE_DB: Final = SHADOW_DB * np.sqrt(2.0 / SHADOW_WAVES)
+"""Amplitude of each: together they spread by SHADOW_DB."""
+
 DRIFTING_WAVES: Final = 2
 DRIFT_PERIODS_S: Final = (20.0, 60.0)
 """Some of the waves come by way of people and trolleys, so the level of a tag at rest wanders by 2 dB."""
@@ -113,21 +116,36 @@ class Aerial:
         self._traits = traits
         self._waves = chance.normal(0.0, 1.0 / SHADOW_M, (3, SHADOW_WAVES))
         self._shadow_rad = chance.uniform(0.0, 2 * np.pi, (count, SHADOW_WAVES)).astype(np.float32)
+        # What depends on where a tag is alone stands here until it is somewhere else: most tags rest most of the time.
+        self._xyz = np.full((count, 3), np.nan)
+        self._distance_m = np.empty(count)
+        self._still_dbm = np.empty(count)
+        self._wave_rad = np.empty((count, DRIFTING_WAVES))
         periods_s = chance.uniform(*DRIFT_PERIODS_S, SHADOW_WAVES)
-        self._drift_rad_per_s = np.where(np.arange(SHADOW_WAVES) < DRIFTING_WAVES, 2 * np.pi / periods_s, 0.0)
+        self._drift_rad_per_s = 2 * np.pi / periods_s[:DRIFTING_WAVES]
         self._fade_rad = chance.uniform(0.0, 2 * np.pi, (count, len(FADE_PERIODS_S))).astype(np.float32)
         # Periods differ a little by antenna, so that no two fade in step for long.
         self._fade_rad_per_s = 2 * np.pi / (np.array(FADE_PERIODS_S) * chance.uniform(0.8, 1.25, len(FADE_PERIODS_S)))
 
     def level_dbm(self, xyz: Floats, tags: Numbers, at_us: int) -> tuple[Floats, Floats]:
         """Mean RSSI of `tags` at `xyz` (n, 3), and their distances in metres."""
+        moved = (self._xyz[tags] != xyz).any(axis=1)
+        if moved.any():
+            self._move(tags[moved], xyz[moved])
+        level = self._still_dbm[tags] + self._drift_db(tags, at_us) - self._fade_db(tags, at_us)
+        return level, self._distance_m[tags]
+
+    def _move(self, tags: Numbers, xyz: Floats) -> None:
+        """Note what follows from where tags are now. Every tag's numbers are its own, whoever moves with it."""
         ray = xyz - self._at
         distance_m = np.maximum(np.sqrt(np.einsum("ij,ij->i", ray, ray)), NEAREST_M)
         level = RSSI_AT_1_M_DBM - RSSI_PER_DECADE_DB * np.log10(distance_m) + self._traits.level_db[tags]
-        level -= 2 * self._pattern_db(ray @ self._aim / distance_m)
+        level -= 2 * self._pattern_db(np.einsum("ij,j->i", ray, self._aim) / distance_m)
         level -= wall_losses_db(self._at[:2], xyz[:, :2], self._walls)
-        level += self._shadow_db(xyz, tags, at_us) - self._fade_db(tags, at_us)
-        return level, distance_m
+        waves_rad = np.einsum("ij,jk->ik", xyz, self._waves) + self._shadow_rad[tags]
+        level += WAVE_DB * np.cos(waves_rad[:, DRIFTING_WAVES:]).sum(axis=1)
+        self._xyz[tags], self._distance_m[tags], self._still_dbm[tags] = xyz, distance_m, level
+        self._wave_rad[tags] = waves_rad[:, :DRIFTING_WAVES]
 
     def _pattern_db(self, cosine: Floats) -> Floats:
         """Loss against the best direction, one way: 3 dB at half the beam width, flat beyond the back lobe."""
@@ -135,11 +153,10 @@ class Aerial:
         pattern: Floats = np.minimum(12.0 * (off_axis / self._beam_rad) ** 2, BACK_LOBE_DB)
         return pattern
 
-    def _shadow_db(self, xyz: Floats, tags: Numbers, at_us: int) -> Floats:
+    def _drift_db(self, tags: Numbers, at_us: int) -> Floats:
         drift = (at_us / 1e6 * self._drift_rad_per_s) % (2 * np.pi)
-        waves = np.cos(xyz @ self._waves + self._shadow_rad[tags] + drift).sum(axis=1)
-        shadow: Floats = SHADOW_DB * np.sqrt(2.0 / SHADOW_WAVES) * waves
-        return shadow
+        waves: Floats = WAVE_DB * np.cos(self._wave_rad[tags] + drift).sum(axis=1)
+        return waves
 
     def _fade_db(self, tags: Numbers, at_us: int) -> Floats:
         turns = (at_us / 1e6 * self._fade_rad_per_s) % (2 * np.pi)

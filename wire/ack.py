@@ -22,7 +22,9 @@ from wire.events import (
     Name,
     Operator,
     Pallet,
+    Photo,
     Quantity,
+    Reason,
     Utc,
     explain,
 )
@@ -64,6 +66,8 @@ class ScanRequest(Frozen):
     lot: Lot | None = None
     document: Document | None = None
     pallet: Pallet | None = None
+    reason: Reason | None = None
+    photo: Photo | None = None
     scanned_at: Utc
 
 

@@ -119,6 +119,10 @@ Operator = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Quantity = Annotated[int, Field(ge=1, le=1_000_000)]
 Lot = Annotated[str, StringConstraints(max_length=20)]
 Document = Annotated[str, StringConstraints(max_length=64)]
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=400)]
+"""Why, in the operator's words: what broke, and how."""
+Photo = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+"""Where a picture lies: a reference of the company's own, never the picture."""
 
 
 class Scan(Frozen):
@@ -136,6 +140,8 @@ class Scan(Frozen):
     lot: Lot | None = None
     document: Document | None = None
     pallet: Pallet | None = None
+    reason: Reason | None = None
+    photo: Photo | None = None
     observed_at: Utc
 
 

@@ -19,8 +19,11 @@ def tag(body: bytes) -> str:
     return hashlib.blake2b(body, digest_size=DIGEST_BYTES).hexdigest()
 
 
-def respond(request: web.Request, body: bytes, content_type: str = "application/json") -> web.Response:
-    """The body with its tag, or 304 when If-None-Match says that the caller has it already."""
+def respond(
+    request: web.Request, body: bytes, content_type: str = "application/json", *, max_age_s: int = 0
+) -> web.Response:
+    """The body with its tag, or 304 when If-None-Match says that the caller has it already. For `max_age_s` seconds the
+    caller may show it again without asking."""
     mark = tag(body)
     known = request.if_none_match
     if known is not None and any(one.value in (mark, "*") for one in known):
@@ -28,7 +31,7 @@ def respond(request: web.Request, body: bytes, content_type: str = "application/
     else:
         response = web.Response(body=body, content_type=content_type, charset="utf-8")
     response.etag = mark
-    response.headers["Cache-Control"] = "private, no-cache"
+    response.headers["Cache-Control"] = f"private, max-age={max_age_s}" if max_age_s else "private, no-cache"
     return response
 
 

@@ -75,7 +75,8 @@ class Route:
     JSON, or `str` for a CSV file handed to the handler as text. A route that changes anything is a POST, and every POST
     needs an Idempotency-Key. A GET that answers `str` answers a CSV file. `problems` are the kinds (problems.KINDS) it
     may answer beyond those that any route may. A `grouped` POST shares its transaction with other requests and keeps
-    its answer under its key itself.
+    its answer under its key itself. `max_age_s`: so long a GET's answer may be shown again without asking, where a
+    replica gives it and the caller does not say what it has written.
     """
 
     method: Literal["GET", "POST"]
@@ -90,6 +91,7 @@ class Route:
     problems: tuple[str, ...] = ()
     tag: str = ""
     grouped: bool = False
+    max_age_s: int = 0
     path_names: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -111,7 +113,7 @@ def _serve(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
             model = await _read(route, request, Call(principal, params))
             if isinstance(model, str):
                 return etag.respond(request, model.encode(), CSV)
-            return etag.respond(request, model.model_dump_json().encode())
+            return _shown(route, request, model)
         raw = await request.read()
         key = request.headers.get("Idempotency-Key")
         digest = KeyStore.digest(route.method, request.path_qs, request.content_type, raw)
@@ -135,6 +137,17 @@ def _serve(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
         return response
 
     return serve
+
+
+def _shown(route: Route, request: web.Request, model: BaseModel) -> web.Response:
+    """What a GET answers. Where a replica does, whoever names what it has written is answered anew, by all caches too;
+    without one everybody is, as nobody is told where its writing ended."""
+    body = model.model_dump_json().encode()
+    if READS not in request.app:
+        return etag.respond(request, body)
+    response = etag.respond(request, body, max_age_s=0 if LSN_HEADER in request.headers else route.max_age_s)
+    response.headers["Vary"] = LSN_HEADER
+    return response
 
 
 async def _read(route: Route, request: web.Request, call: Call) -> BaseModel | str:

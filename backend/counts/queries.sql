@@ -76,15 +76,17 @@ WHERE document = $1 AND intent = 'count' AND state = 'applied' AND site_id = $2 
   AND NOT EXISTS (SELECT FROM reversal AS r WHERE (r.gateway, r.epoch, r.seq) = (scan.gateway, scan.epoch, scan.seq))
 
 -- name: things_near
--- Things that stand in zones, or did at some time since an instant; of some SKUs, or all.
+-- Things that stand in zones of one site, or did at some time since an instant; of some SKUs, or all.
 SELECT item_id FROM item
 WHERE zone_id = ANY ($1::int[]) AND sku_id IS NOT NULL AND ($2::int[] IS NULL OR sku_id = ANY ($2))
 UNION
 SELECT item_id FROM posting JOIN balance ON balance_id = to_balance_id
-WHERE zone_id = ANY ($1) AND ($2 IS NULL OR sku_id = ANY ($2)) AND item_id IS NOT NULL AND observed_at > $3
+WHERE site_id = (SELECT min(site_id) FROM zone WHERE zone_id = ANY ($1)) AND zone_id = ANY ($1)
+  AND ($2 IS NULL OR sku_id = ANY ($2)) AND item_id IS NOT NULL AND observed_at > $3
 UNION
 SELECT item_id FROM posting JOIN balance ON balance_id = from_balance_id
-WHERE zone_id = ANY ($1) AND ($2 IS NULL OR sku_id = ANY ($2)) AND item_id IS NOT NULL AND observed_at > $3
+WHERE site_id = (SELECT min(site_id) FROM zone WHERE zone_id = ANY ($1)) AND zone_id = ANY ($1)
+  AND ($2 IS NULL OR sku_id = ANY ($2)) AND item_id IS NOT NULL AND observed_at > $3
 
 -- name: thing_facts
 -- What things are, and when something else than a count saw them last. A departure is the absence of a sight; a reversed
@@ -112,15 +114,16 @@ GROUP BY item_id, zone_id, at HAVING sum(delta) <> 0
 ORDER BY item_id, at
 
 -- name: heaps
--- Units without serial numbers in zones, now: what stands there without its things. Of one SKU those that expire last
--- come first.
+-- Units without serial numbers in zones of one site, now: what stands there without its things. Of one SKU those that
+-- expire last come first.
 WITH held AS (
     SELECT zone_id, sku_id, lot_id, condition, sum(quantity)::bigint AS units
     FROM item WHERE zone_id = ANY ($1::int[]) AND sku_id IS NOT NULL GROUP BY zone_id, sku_id, lot_id, condition
 )
 SELECT balance_id, zone_id, sku_id, lot_id, condition, net - coalesce(units, 0) AS units
 FROM balance JOIN lot USING (sku_id, lot_id) LEFT JOIN held USING (zone_id, sku_id, lot_id, condition)
-WHERE zone_id = ANY ($1) AND ($2::int[] IS NULL OR sku_id = ANY ($2))
+WHERE site_id = (SELECT min(site_id) FROM zone WHERE zone_id = ANY ($1)) AND zone_id = ANY ($1)
+  AND ($2::int[] IS NULL OR sku_id = ANY ($2))
 ORDER BY zone_id, sku_id, expires_on DESC NULLS FIRST, lot_id, condition
 
 -- name: heap_changes

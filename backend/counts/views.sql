@@ -49,7 +49,8 @@ WHERE count_id = $1 AND item_id IS NULL ORDER BY epc LIMIT $2
 -- What the ledger has in a count's zones now.
 SELECT zone.code AS zone, sku.code AS sku, lot.code AS lot, condition, net AS units
 FROM balance JOIN zone USING (zone_id) JOIN sku USING (sku_id) JOIN lot USING (sku_id, lot_id)
-WHERE zone_id = ANY ($1::int[]) AND ($2::int[] IS NULL OR sku_id = ANY ($2)) AND net <> 0
+WHERE balance.site_id = (SELECT min(site_id) FROM zone WHERE zone_id = ANY ($1::int[])) AND zone_id = ANY ($1)
+  AND ($2::int[] IS NULL OR sku_id = ANY ($2)) AND net <> 0
 ORDER BY zone.code, sku.code, lot.code, condition LIMIT $3
 
 -- name: accuracy

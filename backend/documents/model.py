@@ -77,6 +77,60 @@ class Promise(NamedTuple):
     open: int
 
 
+class Kept(NamedTuple):
+    """A promise that a document's goods serve, and how many units of it have left."""
+
+    document_id: int
+    allocation_id: int
+    site_id: int
+    sku_id: int
+    lot_id: int
+    fulfilled: int
+
+
+SCANNED: Final[dict[str, frozenset[tuple[str, str]]]] = {
+    "ship": frozenset({("shipment", "open"), ("transfer", "allocated"), ("transfer", "in_transit")}),
+    "receive": frozenset({("receipt", "open"), ("return", "open"), ("transfer", "in_transit")}),
+}
+"""Kinds and states of documents that scans of an intent count on."""
+
+
+def scan_refusal(code: str, kind: str, status: str, intent: str) -> str | None:
+    """Why a scan cannot name a document; None when it can."""
+    if status not in AT_DOOR[kind]:
+        return f"{kind} {code!r} is {status}: open it, or name another document"
+    if (kind, status) in SCANNED.get(intent, ((kind, status),)):
+        return None
+    if kind == "transfer":
+        return f"transfer {code!r} is {status}: nothing comes of it before it is sent"
+    way = "leaves" if intent == "ship" else "comes"
+    return f"nothing {way} under a {kind}, as {code!r} is: name another document"
+
+
+def unserve(back: Iterable[Left], kept: Sequence[Kept], served: Iterable[Fulfilment]) -> list[Fulfilment]:
+    """Which promises wait again for units that left under a document and came back: those for the very lot first, the
+    newest first. `served`: what this transaction keeps of them, and has not written yet."""
+    remaining = {one.allocation_id: one.fulfilled for one in kept}
+    for fulfilment in served:
+        if fulfilment.allocation_id in remaining:
+            remaining[fulfilment.allocation_id] += fulfilment.quantity
+    waiting: list[Fulfilment] = []
+    for units in back:
+        wanted = units.quantity
+        fitting = [
+            one
+            for one in kept
+            if (one.document_id, one.site_id, one.sku_id) == (units.document_id, units.site_id, units.sku_id)
+        ]
+        for one in sorted(fitting, key=lambda one: (one.lot_id != units.lot_id, -one.allocation_id)):
+            taken = min(wanted, remaining[one.allocation_id])
+            if taken:
+                waiting.append(Fulfilment(one.allocation_id, -taken))
+                remaining[one.allocation_id] -= taken
+                wanted -= taken
+    return waiting
+
+
 def serve(left: Iterable[Left], promises: Sequence[Promise]) -> list[Fulfilment]:
     """Which promises are kept by what left: those for the very lot first, then those for the same SKU at the site, the
     oldest first. What nobody was promised serves none."""

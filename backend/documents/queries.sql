@@ -1,7 +1,7 @@
 -- name: openings
 -- What stood open at doors within a span of time.
-SELECT portal_id, document_id, code, kind, opened_at, closed_at
-FROM door_opening JOIN document USING (document_id)
+SELECT portal_id, document_id, document.code, kind, opened_at, closed_at, document.site_id = portal.site_id AS at_source
+FROM door_opening JOIN document USING (document_id) JOIN portal USING (portal_id)
 WHERE portal_id = ANY ($1::int[]) AND opened_at <= $3 AND (closed_at IS NULL OR closed_at >= $2)
 
 -- name: own_rules
@@ -107,6 +107,39 @@ FROM unnest($1::bigint[], $2::timestamptz[]) AS seen (item_id, at), document
 WHERE document_item.item_id = seen.item_id AND document.document_id = document_item.document_id
   AND document.kind = 'transfer' AND document.to_site_id = $3
   AND come_at IS NULL AND gone_at IS NOT NULL AND gone_at <= seen.at
+
+-- name: turn_back
+-- Things that came back in under the document they had left under, by parallel arrays of document, thing and instant:
+-- they have not left under it. Answers those.
+WITH back AS (
+    SELECT document_id, item_id, expected OR come_at IS NOT NULL AS stays
+    FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[]) AS b (document_id, item_id, at)
+    JOIN document_item USING (document_id, item_id)
+    WHERE gone_at <= at
+), kept AS (
+    UPDATE document_item SET gone_at = NULL FROM back
+    WHERE (document_item.document_id, document_item.item_id) = (back.document_id, back.item_id) AND stays
+), dropped AS (
+    DELETE FROM document_item USING back
+    WHERE (document_item.document_id, document_item.item_id) = (back.document_id, back.item_id) AND NOT stays
+)
+SELECT DISTINCT document_id, item_id FROM back
+
+-- name: kept_promises
+-- What was promised to the orders and transfers that these documents serve, and was kept, while they still wait for it.
+SELECT document_id, allocation_id, site_id, sku_id, lot_id, fulfilled FROM (
+    SELECT document_id, allocation_id, availability_id, fulfilled
+    FROM document JOIN document_line USING (document_id)
+    JOIN allocation ON holder_kind = 'transfer' AND holder_id = document_line.line_id
+    WHERE document_id = ANY ($1::bigint[]) AND kind = 'transfer' AND document.status = 'allocated'
+    UNION ALL
+    SELECT document_id, allocation_id, availability_id, fulfilled
+    FROM document JOIN sales_order USING (order_id) JOIN order_line USING (order_id)
+    JOIN allocation ON holder_kind = 'order' AND holder_id = order_line.line_id
+    WHERE document_id = ANY ($1::bigint[]) AND kind = 'shipment'
+      AND sales_order.status IN ('confirmed', 'picking', 'packed')
+) AS promised JOIN availability USING (availability_id)
+ORDER BY allocation_id
 
 -- name: first_left
 -- When the first thing left under documents.

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from backend.alerts.service import Alert, AlertName, clear_alerts, raise_alerts
 from backend.api.problems import ProblemError
 from backend.catalog.service import lot_ids, read_places, sku_ids
-from backend.documents.model import AT_DOOR, FIRST, Event, Kind, Left, Promise, after, serve
+from backend.documents.model import AT_DOOR, FIRST, Event, Kept, Kind, Left, Promise, after, serve, unserve
 from backend.effects.crossing import DoorBook, Meaning, Opening
 from backend.orders.service import ship as ship_order
 from backend.stock.model import Fulfilment
@@ -310,6 +310,33 @@ async def fulfilments(connection: Connection, left: Sequence[Left]) -> list[Fulf
         total[one[:4]] += one.quantity
     rows = await connection.fetch(SQL["promises_of"], sorted({one.document_id for one in left}))
     return serve((Left(*key, quantity) for key, quantity in total.items()), [Promise(**row) for row in rows])
+
+
+class Back(NamedTuple):
+    """A thing that came back in while the document that it may have left under stood at the door. `left`: what it
+    holds; a pallet holds nothing itself."""
+
+    document_id: int
+    item_id: int
+    at: datetime
+    left: Left | None
+
+
+async def turn_back(
+    connection: Connection, back: Sequence[Back], served: Iterable[Fulfilment] = ()
+) -> list[Fulfilment]:
+    """Things that came back in have not left under their documents; the promises that wait for them again."""
+    if not back:
+        return []
+    columns = zip(*((one.document_id, one.item_id, one.at) for one in back), strict=True)
+    rows = await connection.fetch(SQL["turn_back"], *(list(column) for column in columns))
+    turned = {(row["document_id"], row["item_id"]) for row in rows}
+    left = {(one.document_id, one.item_id): one.left for one in back}
+    if not turned:
+        return []
+    kept = await connection.fetch(SQL["kept_promises"], sorted({document_id for document_id, _ in turned}))
+    units = (one for key in sorted(turned) if (one := left[key]) is not None)
+    return unserve(units, [Kept(**row) for row in kept], served)
 
 
 async def raise_late(database: Database, clock: Clock) -> int:

@@ -9,7 +9,9 @@
     in         transfer       in the zone inside
     in         other or none  in the zone inside
 
-A site may differ: its own rows (table crossing_rule) come before these.
+A site may differ: its own rows (table crossing_rule) come before these. A transfer lets goods leave at its source and
+come at its destination; the other way round it explains nothing. What comes back in while the document it left under
+still stands at the door has not left under it.
 """
 
 from __future__ import annotations
@@ -49,8 +51,14 @@ CROSSINGS: Final[Mapping[tuple[str, str], Meaning]] = {
 }
 
 
+LEAVING: Final = frozenset({"shipment"})
+COMING: Final = frozenset({"receipt", "return"})
+"""Kinds of documents whose goods go one way alone."""
+
+
 class Opening(NamedTuple):
-    """A document that stood open at a door. `closed_at` None: it still does."""
+    """A document that stood open at a door. `closed_at` None: it still does. `at_source`: the door is of the site that
+    its goods leave, or come to first."""
 
     portal_id: int
     document_id: int
@@ -58,6 +66,17 @@ class Opening(NamedTuple):
     kind: str
     opened_at: datetime
     closed_at: datetime | None
+    at_source: bool
+
+    def explains(self, direction: str) -> bool:
+        """Whether what crosses so leaves, or comes, under the document."""
+        if self.kind == "transfer":
+            return self.at_source == (direction == "out")
+        return self.kind in (LEAVING if direction == "out" else COMING)
+
+    def takes_back(self, direction: str) -> bool:
+        """Whether what crosses so, having left under the document, has not left under it."""
+        return direction == "in" and self.at_source and self.kind in (*LEAVING, "transfer")
 
 
 class DoorBook:
@@ -81,6 +100,8 @@ class DoorBook:
     def meaning(self, direction: str, opening: Opening | None) -> Meaning:
         """What a crossing means while `opening` stands at the door."""
         kind = NO_DOCUMENT if opening is None else opening.kind
+        if opening is not None and kind == "transfer" and not opening.explains(direction):
+            kind = NO_DOCUMENT
         for key in ((direction, kind), (direction, NO_DOCUMENT)):
             for table in (self._own, CROSSINGS):
                 if key in table:

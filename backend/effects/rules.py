@@ -7,7 +7,7 @@ zones they are looked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Final, NamedTuple
 
@@ -138,6 +138,39 @@ def sources(rule: ScanRule, site: Site, held: Iterable[Held], to: Zone | None, l
     )
 
 
+def promised_first(held: Sequence[Held], wanted: Mapping[int, int], owing: Slot) -> list[Held]:
+    """Heaps in the order in which an order's pick takes from them: first, of each lot (`wanted`), as many units as it
+    was promised; then what else there is; last, what was promised and lies nowhere, which the place of `owing` owes."""
+    left = dict(wanted)
+    first: list[Held] = []
+    rest: list[Held] = []
+    for one in held:
+        units = min(one.units, left.get(one.slot.lot_id, 0))
+        if units > 0:
+            left[one.slot.lot_id] -= units
+            first.append(one._replace(units=units))
+        if one.units > units:
+            rest.append(one._replace(units=one.units - units))
+    owed = [Held(owing._replace(lot_id=lot_id), None, "", units) for lot_id, units in sorted(left.items()) if units > 0]
+    return first + rest + owed
+
+
+def lot_that_lies(site: Site, zone: Zone, held: Iterable[Held]) -> Held | str:
+    """The one lot of a SKU that lies in a zone, for a scan that names none; else why it must name one. `held`: what the
+    site holds of the SKU, sellable; the answer names its lots."""
+    real = {one.zone_id for one in site.zones.values() if one.is_real}
+    there = sorted((one for one in held if one.units > 0 and one.slot.zone_id in real), key=lambda one: one.lot)
+    here = [one for one in there if one.slot.zone_id == zone.zone_id]
+    if len(here) == 1:
+        return here[0]
+    if here:
+        told = ", ".join(f"{one.lot} ({one.units})" if one.lot else f"without a lot ({one.units})" for one in here)
+        return f"zone {zone.code} holds several lots, {told}: scan the code with its lot, or say which"
+    lots = sorted({one.lot for one in there if one.lot})
+    told = f"site {site.code} holds {', '.join(lots)}" if lots else f"nor does site {site.code}"
+    return f"zone {zone.code} holds no lot of these goods, {told}: say which lot it is"
+
+
 def fallback(rule: ScanRule, site: Site, to: Zone | None) -> Zone:
     """The zone that owes what no balance holds: the first by kind and code; the unknown where the site has none."""
     rank = {kind: place for place, kind in enumerate(rule.sources)}
@@ -158,6 +191,36 @@ def take(quantity: int, held: Sequence[Held], owing: Slot, to_zone_id: int, cond
     if quantity:
         moves.append(Take(owing, owing._replace(zone_id=to_zone_id, condition=condition), quantity))
     return moves
+
+
+class CountNamed(NamedTuple):
+    """A count that a scan of the instant `at` names. `open`: one of its rounds was open then."""
+
+    code: str
+    at: datetime
+    site_id: int
+    status: str
+    zone_ids: Sequence[int]
+    open: bool
+
+
+def uncounted(count: CountNamed, site: Site, zone: Zone | None) -> str | None:
+    """Why a scan of a zone (None: it names none) does not count for a count; None when it does. A scan that comes late
+    counts until the count is approved."""
+    name = f"count {count.code!r}"
+    if count.site_id != site.site_id:
+        return f"{name} is of another site"
+    if count.status in ("approved", "cancelled"):
+        return f"{name} is {count.status}: nothing more is counted for it"
+    if not count.open and count.status == "closed":
+        return f"{name} is closed: nothing more is counted for it unless it is recounted"
+    if not count.open:
+        return f"{name} was not open at {count.at.isoformat()}: scan anew, or check the clock of the device"
+    if zone is None and len(count.zone_ids) > 1:
+        return f"{name} is of several zones: say which"
+    if zone is not None and zone.zone_id not in count.zone_ids:
+        return f"zone {zone.code!r} is not counted by {name}"
+    return None
 
 
 def impossible_date(observed_at: datetime, earliest: datetime, latest: datetime) -> str | None:

@@ -19,12 +19,14 @@ from backend.alerts.service import Alert, AlertKind, AlertName, clear_alerts, ra
 from backend.catalog.model import Places, Site
 from backend.documents.model import Left
 from backend.documents.service import (
+    Back,
     Crossed,
     fulfilments,
     note_arrived,
     note_crossings,
     read_doors,
     tell_departures,
+    turn_back,
 )
 from backend.effects import rules
 from backend.effects.crossing import INSIDE, DoorBook, Opening
@@ -121,6 +123,13 @@ class Seen(NamedTuple):
     origin_id: int | None = None
     unassigned: bool = False
 
+    @property
+    def document_id(self) -> int | None:
+        """The document that it left or came under."""
+        if self.opening is None or self.unassigned or not self.opening.explains(self.movement.direction or ""):
+            return None
+        return self.opening.document_id
+
 
 @dataclass(slots=True)
 class BatchWork:
@@ -134,6 +143,7 @@ class BatchWork:
     moved: int = 0
     told: list[dict[str, Any]] = field(default_factory=list)
     carried: list[Carried] = field(default_factory=list)
+    back: list[Back] = field(default_factory=list)
 
     async def apply(self, numbered: Sequence[tuple[int, AnyEvent]]) -> None:
         """Apply events with their numbers; all of them, or an exception and the caller's rollback."""
@@ -159,11 +169,13 @@ class BatchWork:
         await scan_work.claim(scans)
         admitted = await admit(self.connection, self.places, site, {one.epc for one in seen}, scan_work.named)
         seen = self._observe(site, seen, admitted)
+        await scan_work.find_promises()
         await scan_work.observe(admitted, self.now + MAX_SKEW, EARLIEST)
         await self._post(admitted, seen, scan_work)
         await scan_work.settle()
         await self._write_movements(site, seen, admitted)
         await count_carried(self.connection, self.carried)
+        await turn_back(self.connection, self.back)
         await self._note_health(site, health)
 
     async def _doors(self, site: Site, movements: Sequence[Movement]) -> DoorBook:
@@ -265,11 +277,15 @@ class BatchWork:
             self.connection, self.places, admitted.all.values(), causes, self.now
         )
         transfers += await scan_work.transfers()
+        await scan_work.note_damage(transfers)
         await self._note_crossings(admitted, seen)
         await scan_work.count()
-        documents = {one.seq: one.opening.document_id for one in seen if one.opening is not None} | scan_work.documents
+        documents = {one.seq: one.document_id for one in seen if one.document_id is not None} | scan_work.documents
         kept = await fulfilments(self.connection, left_under(self.places, transfers, documents))
+        self.back = back_under(self.places, transfers, seen, admitted)
+        kept += await turn_back(self.connection, self.back, kept)
         balances = await post(self.connection, self.places, transfers, self.now, kept)
+        await scan_work.swap_promises()
         await note_owed(self.connection, self.places, balances, self.now)
         lone = {one.portal_id for one in seen if one.unassigned and one.portal_id is not None}
         if lone:
@@ -284,7 +300,7 @@ class BatchWork:
                 one.portal_id,
                 one.movement.direction,
                 one.movement.observed_at,
-                None if one.opening is None or one.unassigned else one.opening.document_id,
+                one.document_id,
                 one.unassigned,
             )
             for one in seen
@@ -412,6 +428,26 @@ def left_under(places: Places, transfers: Iterable[Transfer], documents: Mapping
         if document_id is not None and taken.is_real and not given.is_real:
             left.append(Left(document_id, taken.site_id, one.taken.sku_id, one.taken.lot_id, one.quantity))
     return left
+
+
+def back_under(places: Places, transfers: Iterable[Transfer], seen: Iterable[Seen], admitted: Admitted) -> list[Back]:
+    """Things that come back in while a document that lets goods leave stands open at the door."""
+    openings: dict[int, Opening] = {}
+    back: list[Back] = []
+    for one in seen:
+        if one.opening is not None and one.opening.takes_back(one.movement.direction or ""):
+            openings[one.seq] = one.opening
+            item = admitted.by_epc[one.epc]
+            if item.state.goods is None:
+                back.append(Back(one.opening.document_id, item.item_id, one.movement.observed_at, None))
+    for transfer in transfers if openings else ():
+        opening = openings.get(transfer.cause.seq) if transfer.cause.seq is not None else None
+        taken, given = places.zone_by_id[transfer.taken.zone_id], places.zone_by_id[transfer.given.zone_id]
+        if opening is not None and transfer.item_id is not None and not taken.is_real and given.is_real:
+            sku_id, lot_id = transfer.given.sku_id, transfer.given.lot_id
+            left = Left(opening.document_id, given.site_id, sku_id, lot_id, transfer.quantity)
+            back.append(Back(opening.document_id, transfer.item_id, transfer.observed_at, left))
+    return back
 
 
 async def note_owed(connection: Connection, places: Places, balances: Iterable[Balance], now: datetime) -> None:

@@ -73,7 +73,11 @@ WITH carried AS (
     SELECT carried.item_id, document_id, carried.observed_at, direction = 'out' AS is_gone
     FROM carried JOIN movement AS m ON m.item_id = pallet_id AND m.observed_at = carried.observed_at
         AND (m.gateway, m.epoch, m.seq) = (carried.gateway, carried.epoch, carried.seq)
-    WHERE document_id IS NOT NULL AND direction IS NOT NULL
+    JOIN document USING (document_id)
+    -- as effects/crossing.py says it of the pallet itself (Opening.explains)
+    WHERE CASE direction
+        WHEN 'out' THEN document.kind IN ('shipment', 'transfer') AND document.site_id = m.site_id
+        WHEN 'in' THEN document.kind IN ('receipt', 'return') OR document.to_site_id = m.site_id END
     UNION ALL
     SELECT carried.item_id, document_id, carried.observed_at, intent = 'ship'
     FROM carried JOIN scan AS s ON s.item_id = pallet_id

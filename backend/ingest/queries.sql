@@ -101,11 +101,12 @@ FROM binding WHERE item_id = ANY ($1::bigint[])
 -- name: claim_scans
 -- Scans by parallel arrays, refused until they are applied; those that came before are left out of the answer.
 INSERT INTO scan (device, scan_id, recorded_at, observed_at, site_id, gateway, epoch, seq, operator, intent, code, zone,
-                  quantity, lot, document)
-SELECT device, scan_id, $1, observed_at, $2, $3, $4, seq, operator, intent, code, zone, quantity, lot, document
+                  quantity, lot, document, remark, photo)
+SELECT device, scan_id, $1, observed_at, $2, $3, $4, seq, operator, intent, code, zone, quantity, lot, document, remark,
+       photo
 FROM unnest($5::text[], $6::text[], $7::timestamptz[], $8::bigint[], $9::text[], $10::text[], $11::text[], $12::text[],
-            $13::int[], $14::text[], $15::text[])
-    AS s (device, scan_id, observed_at, seq, operator, intent, code, zone, quantity, lot, document)
+            $13::int[], $14::text[], $15::text[], $16::text[], $17::text[])
+    AS s (device, scan_id, observed_at, seq, operator, intent, code, zone, quantity, lot, document, remark, photo)
 ORDER BY device, scan_id
 ON CONFLICT (device, scan_id) DO NOTHING
 RETURNING seq
@@ -124,6 +125,17 @@ INSERT INTO scan_repeat (gateway, epoch, seq, device, scan_id, recorded_at)
 SELECT $1, $2, seq, device, scan_id, $3 FROM unnest($4::bigint[], $5::text[], $6::text[]) AS s (seq, device, scan_id)
 ON CONFLICT DO NOTHING
 
+-- name: note_damage
+-- What damage scans found broken, by parallel arrays of number, instant, goods, thing, units, condition before, reason,
+-- picture and operator: it stands with the inspections.
+INSERT INTO inspection (inspected_at, site_id, sku_id, lot_id, item_id, quantity, condition, disposition, reason, photo,
+                        actor, gateway, epoch, seq)
+SELECT inspected_at, $1, sku_id, lot_id, item_id, quantity, condition, 'damage', reason, photo, actor, $2, $3, seq
+FROM unnest($4::bigint[], $5::timestamptz[], $6::int[], $7::int[], $8::bigint[], $9::bigint[], $10::text[], $11::text[],
+            $12::text[], $13::text[])
+    AS d (seq, inspected_at, sku_id, lot_id, item_id, quantity, condition, reason, photo, actor)
+ORDER BY seq
+
 -- name: scan_outcomes
 -- What became of scans, by parallel arrays.
 SELECT device, scan_id, state, reason
@@ -134,6 +146,17 @@ FROM unnest($1::text[], $2::text[]) AS s (device, scan_id) JOIN scan USING (devi
 SELECT balance.zone_id, balance.sku_id, balance.lot_id, balance.condition, balance.net, lot.code AS lot, lot.expires_on
 FROM balance JOIN lot USING (lot_id)
 WHERE balance.site_id = $1 AND balance.sku_id = ANY ($2::int[]) AND balance.condition = 'sellable' AND net > 0
+
+-- name: named_counts
+-- Counts that scans name, by parallel arrays of code and instant: and whether one of their rounds was open then.
+SELECT DISTINCT code, at, site_id, status, zone_ids, EXISTS (
+    SELECT FROM count_round
+    WHERE count_round.count_id = stock_count.count_id AND opened_at <= at AND (closed_at IS NULL OR at <= closed_at)) AS open
+FROM unnest($1::text[], $2::timestamptz[]) AS n (code, at) JOIN stock_count USING (code)
+
+-- name: lotted
+-- Those of these SKUs that have lots.
+SELECT DISTINCT sku_id FROM lot WHERE sku_id = ANY ($1::int[]) AND code <> ''
 
 -- name: note_health
 -- Reader health by parallel arrays.

@@ -6,6 +6,7 @@
     a scan or posting of units          each posting gets one that gives back what it took, at the same instant
 
 Reversing twice changes nothing. What left under a shipment or transfer is not taken back so: it comes back by a return.
+What was picked for an order is to be picked again.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from backend.ingest.pallet_names import SQL as PALLETS
 from backend.ingest.pallet_names import with_contents
 from backend.ingest.pallets import Telling
 from backend.ledger.model import Cause, Slot, Transfer
+from backend.orders.swapping import unpick
 from backend.stock.promises import post
 from backend.store.database import Connection, Database
 from wire.clock import Clock
@@ -48,7 +50,11 @@ async def reverse_scan(
         if document is not None and await connection.fetch(DOCUMENTS["named_documents"], [document]):
             raise ProblemError("refused", f"it left under {document!r}: take it back by a return")
         event = (scan["gateway"], scan["epoch"], scan["seq"])
-        return await _reverse(connection, clock, event, None, scan["item_id"], Cause(REVERSAL + reason, actor, role))
+        made = await _reverse(connection, clock, event, None, scan["item_id"], Cause(REVERSAL + reason, actor, role))
+        if made is not None and scan["intent"] == "pick" and scan["document"] is not None:
+            units = [(one.given.sku_id, one.given.lot_id, one.quantity) for one in made if one.item_id is None]
+            await unpick(connection, scan["document"], units, scan["item_id"])
+        return len(made or ())
 
 
 async def reverse_posting(database: Database, clock: Clock, posting_id: int, reason: str, actor: str, role: str) -> int:
@@ -64,16 +70,17 @@ async def reverse_posting(database: Database, clock: Clock, posting_id: int, rea
             raise ProblemError("refused", f"posting {posting_id} takes another one back itself")
         cause = Cause(REVERSAL + reason, actor, role)
         if posting["item_id"] is None:
-            return await _reverse(connection, clock, None, posting_id, None, cause)
+            return len(await _reverse(connection, clock, None, posting_id, None, cause) or ())
         if posting["seq"] is None:
             raise ProblemError("refused", "it follows from a document's word on a thing: say another word on it")
         event = (posting["gateway"], posting["epoch"], posting["seq"])
-        return await _reverse(connection, clock, event, None, posting["item_id"], cause)
+        return len(await _reverse(connection, clock, event, None, posting["item_id"], cause) or ())
 
 
 async def _reverse(
     connection: Connection, clock: Clock, event: Event | None, posting_id: int | None, item_id: int | None, cause: Cause
-) -> int:
+) -> list[Transfer] | None:
+    """Take it back; the postings that this makes, None where it was done before."""
     now = clock.now()
     places = await read_places(connection)
     named = event or (None, None, None)
@@ -84,7 +91,7 @@ async def _reverse(
         telling = await Telling.begin(connection, places, locked.values())
     reversal = cause.reason.removeprefix(REVERSAL)
     if await connection.fetchval(SQL["add_reversal"], now, *named, posting_id, reversal, cause.actor) is None:
-        return 0
+        return None
     transfers: list[Transfer] = []
     if telling is not None and item_id is not None and event is not None:
         if not telling.withdraw(item_id, event):
@@ -99,7 +106,7 @@ async def _reverse(
     balances = await post(connection, places, transfers, now)
     await note_owed(connection, places, balances, now)
     await connection.execute(SQL["tell"], now, "", None)
-    return len(transfers)
+    return transfers
 
 
 async def _opposites(

@@ -6,27 +6,30 @@ What a person is told is final: a refused scan stays refused, the person scans a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import NamedTuple
+from datetime import date, datetime
+from typing import Any, NamedTuple
 
 from backend.catalog.model import Places, Site, Zone
 from backend.catalog.service import Goods, goods_of, lot_ids
-from backend.documents.model import AT_DOOR
+from backend.documents.model import scan_refusal
 from backend.documents.service import SQL as DOCUMENTS
 from backend.effects import rules
 from backend.effects.identity import Named, of_scan
 from backend.effects.observation import Goods as ItemGoods
 from backend.effects.observation import Key
-from backend.effects.rules import Held, ScanRule
+from backend.effects.rules import CountNamed, Held, ScanRule
 from backend.errors import CatalogError
 from backend.ingest.aggregating import JoinWord, refusal, write_joins
+from backend.ingest.heaps import Heaps
 from backend.ingest.items import SQL, Admitted, Item
 from backend.ledger.model import SELLABLE, Cause, Slot, Transfer
+from backend.orders import swapping
 from backend.orders.model import after
 from backend.orders.reserving import SQL as ORDERS
 from backend.orders.service import note_picked
+from backend.orders.substitution import Picking
 from backend.store.database import Connection
 from gs1.element import ScannedCode, parse_scan
 from gs1.errors import ScanError
@@ -100,7 +103,8 @@ async def join_scanned(
 
 @dataclass(slots=True)
 class ScanWork:
-    """The scans of one transaction. Call claim, observe, transfers, count, settle in this order."""
+    """The scans of one transaction. Call claim, find_promises, observe, transfers, count, swap_promises,
+    settle in this order."""
 
     connection: Connection
     places: Places
@@ -109,6 +113,7 @@ class ScanWork:
     epoch: str
     now: datetime
     claimed: list[Claimed] = field(default_factory=list)
+    picking: Picking = field(default_factory=lambda: Picking(date.min))
 
     @property
     def named(self) -> dict[str, Named]:
@@ -126,7 +131,8 @@ class ScanWork:
 
     def _cause(self, one: Claimed) -> Cause:
         scan = one.scan
-        return Cause(scan.intent, scan.operator, "operator", scan.document, self.gateway, self.epoch, one.seq)
+        reason = scan.intent if scan.reason is None else f"{scan.intent}: {scan.reason}"
+        return Cause(reason, scan.operator, "operator", scan.document, self.gateway, self.epoch, one.seq)
 
     async def claim(self, scans: Sequence[tuple[int, Scan]]) -> None:
         """Write new scans, note those that came again, and read the codes of the new ones."""
@@ -153,6 +159,8 @@ class ScanWork:
             [scan.quantity for _, scan in once],
             [scan.lot for _, scan in once],
             [scan.document for _, scan in once],
+            [scan.reason for _, scan in once],
+            [scan.photo for _, scan in once],
         )
         new = {row["seq"] for row in rows}
         self.claimed = [self._read(seq, scan) for seq, scan in scans if seq in new]
@@ -198,14 +206,59 @@ class ScanWork:
         for one in self.claimed:
             document, order = documents.get(one.scan.document or ""), orders.get(one.scan.document or "")
             if document is not None:
-                if document["status"] not in AT_DOOR[document["kind"]]:
-                    said = f"{document['kind']} {document['code']!r} is {document['status']}"
-                    one.reason = one.reason or f"{said}: open it, or name another document"
+                wrong = scan_refusal(document["code"], document["kind"], document["status"], one.scan.intent)
+                one.reason = one.reason or wrong or ""
                 one.document = Document(document["document_id"], document["kind"], document["site_id"])
             elif order is not None and one.scan.intent in ("pick", "pack"):
                 if after(order["status"], "pick") is None and order["status"] != "packed":
                     one.reason = one.reason or f"order {order['code']!r} is {order['status']}: nothing is picked for it"
                 one.order_id = order["order_id"]
+        await self._name_counts([one for one in self.claimed if one.scan.intent == "count" and one.scan.document])
+
+    async def _name_counts(self, scans: Sequence[Claimed]) -> None:
+        """Refuse what is scanned for a count that does not count it: nobody is to think that it does."""
+        if not scans:
+            return
+        rows = await self.connection.fetch(
+            SQL["named_counts"], [one.scan.document for one in scans], [one.scan.observed_at for one in scans]
+        )
+        counts = {(row["code"], row["at"]): CountNamed(**row) for row in rows}
+        for one in scans:
+            count = counts.get((one.scan.document or "", one.scan.observed_at))
+            if count is not None:
+                one.reason = one.reason or rules.uncounted(count, self.site, one.zone) or ""
+
+    async def find_promises(self) -> None:
+        """Read what the orders that picks name were promised here; the orders are locked from now on."""
+        named = {
+            one.order_id
+            for one in self.claimed
+            if one.order_id is not None and one.scan.intent == "pick" and not one.reason
+        }
+        self.picking = await swapping.begin(self.connection, self.site.site_id, named, self.now)
+
+    async def swap_promises(self) -> None:
+        """Count picks on the promises that they serve; where another lot was picked it is promised instead."""
+        await swapping.settle(self.connection, self.site.site_id, self.picking, self.now)
+
+    def _serve(self, one: Claimed, sku_id: int, lots: Sequence[tuple[int | None, int]], brought: int = 0) -> bool:
+        """Whether a pick for an order may be: it serves what the order was promised."""
+        if one.order_id is None or one.scan.intent != "pick":
+            return True
+        one.reason = self.picking.serve(one.order_id, sku_id, lots, brought) or ""
+        return not one.reason
+
+    def _serve_thing(self, one: Claimed, item: Item) -> bool:
+        """Likewise, of one thing; one that stood elsewhere comes to the site with the pick, if that is the newest word
+        on it."""
+        state = item.state
+        if state.goods is None:
+            return True
+        zone = None if state.place_id is None else self.places.zone_by_id[state.place_id]
+        here = zone is not None and zone.is_real and zone.site_id == self.site.site_id
+        comes = not here and state.condition == SELLABLE and (state.key is None or state.key < self._key(one))
+        units = state.goods.quantity
+        return self._serve(one, state.goods.sku_id, [(state.goods.lot_id, units)], units if comes else 0)
 
     async def observe(self, admitted: Admitted, latest: datetime, earliest: datetime) -> None:
         """Give each scan of one thing to its item as an observation."""
@@ -219,6 +272,8 @@ class ScanWork:
             one.item = admitted.by_identity.get(one.name.identity)
             if one.item is None:
                 one.reason = admitted.faults[one.name.identity].reason
+                continue
+            if not self._serve_thing(one, one.item):
                 continue
             to = rules.target(one.rule, self.site, one.zone, one.document and one.document.kind)
             one.place_id = None if to is None else to.zone_id
@@ -285,32 +340,32 @@ class ScanWork:
 
     async def transfers(self) -> list[Transfer]:
         """The postings of scans that name so many of a kind, in the order in which they were scanned."""
-        heaps = [one for one in self.claimed if one.name is None and not one.reason and one.code is not None]
-        heaps = [one for one in heaps if one.rule.changes_stock]
-        goods = await goods_of(self.connection, (gtin for one in heaps if (gtin := _gtin(one)) is not None))
-        for one in heaps:
+        ones = [one for one in self.claimed if one.name is None and not one.reason and one.code is not None]
+        ones = [one for one in ones if one.rule.changes_stock]
+        goods = await goods_of(self.connection, (gtin for one in ones if (gtin := _gtin(one)) is not None))
+        for one in ones:
             gtin = _gtin(one)
             if gtin is None or gtin not in goods:
                 one.reason = f"no SKU has GTIN {gtin}" if gtin else "the code names no goods"
-        known = [(one, goods[gtin]) for one in heaps if (gtin := _gtin(one)) is not None and not one.reason]
+        known = [(one, goods[gtin]) for one in ones if (gtin := _gtin(one)) is not None and not one.reason]
         lots = await self._lots([(one, found.sku_id) for one, found in known])
-        held = await self._held({found.sku_id for _, found in known})
+        named = {found.sku_id for _, found in known}
+        broken = {found.sku_id for one, found in known if one.scan.intent == "damage" and _lot_code(one) is None}
+        heaps = await Heaps.read(self.connection, self.site.site_id, named, lots, broken)
         transfers: list[Transfer] = []
         for one, found in sorted(known, key=lambda pair: (pair[0].scan.observed_at, pair[0].seq)):
             if not one.reason:
-                transfers += self._move(one, found, lots, held)
+                transfers += self._move(one, found, heaps)
         return transfers
 
-    def _move(
-        self, one: Claimed, goods: Goods, lots: dict[tuple[int, str], int], held: dict[Slot, Held]
-    ) -> list[Transfer]:
+    def _move(self, one: Claimed, goods: Goods, heaps: Heaps) -> list[Transfer]:
         quantity = one.scan.quantity * goods.quantity * ((one.code and one.code.count) or 1)
         lot = _lot_code(one)
-        lot_id = goods.lot_id if lot is None else lots[goods.sku_id, lot]
+        lot_id = goods.lot_id if lot is None else heaps.lots[goods.sku_id, lot]
         kind = one.document and one.document.kind
         to = rules.target(one.rule, self.site, one.zone, kind)
         condition = one.rule.condition or SELLABLE
-        heaps: list[Held] = []
+        found: list[Held] = []
         if one.scan.intent == "receive":
             sender = self.site
             if one.document is not None and kind == "transfer":
@@ -322,18 +377,28 @@ class ScanWork:
                 one.reason = "damage to goods without a serial number needs the zone they are in"
                 return []
             source = to = one.zone
+            if lot is None and goods.sku_id in heaps.lotted:
+                lies = rules.lot_that_lies(self.site, one.zone, heaps.of(goods.sku_id))
+                if isinstance(lies, str):
+                    one.reason = lies
+                    return []
+                lot_id = lies.slot.lot_id
         else:
-            of_sku = [heap for heap in held.values() if heap.slot.sku_id == goods.sku_id]
-            heaps = rules.sources(one.rule, self.site, of_sku, to, lot)
+            found = rules.sources(one.rule, self.site, heaps.of(goods.sku_id), to, lot)
             source = rules.fallback(one.rule, self.site, to)
         if to is None:
             return []
         owing = Slot(source.zone_id, goods.sku_id, lot_id, SELLABLE)
-        moves = rules.take(quantity, heaps, owing, to.zone_id, condition)
+        if one.order_id is not None and one.scan.intent == "pick" and lot is None:
+            found = rules.promised_first(found, self.picking.wanted(one.order_id, goods.sku_id), owing)
+        moves = rules.take(quantity, found, owing, to.zone_id, condition)
+        # what no heap holds is of the lot that the scan names, or of one that nobody knows
+        known = {heap.slot for heap in found} if lot is None else {owing, *(move.taken for move in moves)}
+        picked = [(move.taken.lot_id if move.taken in known else None, move.quantity) for move in moves]
+        if not self._serve(one, goods.sku_id, picked):
+            return []
         one.units = [(move.taken.sku_id, move.taken.lot_id, move.quantity) for move in moves]
-        for move in moves:
-            if move.taken in held:
-                held[move.taken] = held[move.taken]._replace(units=held[move.taken].units - move.quantity)
+        heaps.move(moves, lot or "", None if one.code is None else one.code.expires_on)
         cause = self._cause(one)
         return [Transfer(one.scan.observed_at, *move, None, cause) for move in moves]
 
@@ -376,12 +441,34 @@ class ScanWork:
         if picked:
             await note_picked(self.connection, picked, self.now)
 
-    async def _held(self, sku_ids: set[int]) -> dict[Slot, Held]:
-        if not sku_ids:
-            return {}
-        rows = await self.connection.fetch(SQL["held_stock"], self.site.site_id, sorted(sku_ids))
-        slots = ((Slot(row["zone_id"], row["sku_id"], row["lot_id"], row["condition"]), row) for row in rows)
-        return {slot: Held(slot, row["expires_on"], row["lot"], row["net"]) for slot, row in slots}
+    async def note_damage(self, transfers: Iterable[Transfer]) -> None:
+        """Let what damage scans found broken stand with the inspections. `transfers`: what this transaction posts."""
+        before = {one.cause.seq: one.taken.condition for one in transfers}
+        rows: list[tuple[Any, ...]] = []
+        for one in self.claimed:
+            if one.reason or one.scan.intent != "damage":
+                continue
+            item, scan = one.item, one.scan
+            units = [ItemGoods(*each) for each in one.units] if item is None else [item.state.goods]
+            rows += (
+                (
+                    one.seq,
+                    scan.observed_at,
+                    goods.sku_id,
+                    goods.lot_id,
+                    item and item.item_id,
+                    goods.quantity,
+                    before.get(one.seq, rules.DAMAGED),
+                    scan.reason or "",
+                    scan.photo or "",
+                    scan.operator,
+                )
+                for goods in units
+                if goods is not None
+            )
+        if rows:
+            columns = (list(column) for column in zip(*rows, strict=True))
+            await self.connection.execute(SQL["note_damage"], self.site.site_id, self.gateway, self.epoch, *columns)
 
     async def settle(self) -> None:
         """Write what became of each claimed scan."""
@@ -408,6 +495,7 @@ MAX_REASON_CHARS = 500
 
 
 def _lot_code(one: Claimed) -> str | None:
+    """The lot that a scan names; an empty one is stock without a lot."""
     return (one.code.lot if one.code is not None else None) or one.scan.lot
 
 

@@ -29,6 +29,7 @@ from backend.catalog.model import Places
 from backend.catalog.service import PlacesCopy
 from backend.ingest.batch import AnyEvent, BatchWork, Fault, Stream, printable, set_aside
 from backend.ingest.items import SQL
+from backend.orders.swapping import PromiseMovedError
 from backend.store.database import Connection, Database, Record
 from wire.ack import Ack, GatewayStatus, ScanOutcome
 from wire.clock import Clock
@@ -37,8 +38,8 @@ from wire.events import EVENT, BadEvent, Lost, ReceivedBatch, Scan, explain
 logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS: Final = 5
-"""Two transactions that still wait for each other are parted by PostgreSQL; a loser tries again. Five in a row mean
-that the lock order is broken, and that must be seen."""
+"""Two transactions that still wait for each other are parted by PostgreSQL; a loser tries again, and so does one whose
+swap of a promise came too late. Five in a row mean that the lock order is broken, and that must be seen."""
 
 RETRY_PAUSE_S: Final = 0.02
 
@@ -49,7 +50,7 @@ UNAPPLICABLE: Final = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationEr
 """What an event brings about that the database cannot hold, asyncpg's own refusal to encode it included (a
 ValueError). It is found by applying events one by one, and only it is set aside."""
 
-PARTED: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+PARTED: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, PromiseMovedError)
 
 
 class Replayed(NamedTuple):
@@ -110,7 +111,7 @@ class IngestService:
         try:
             async with self._database.transaction() as connection:
                 return await self._take(connection, message, one_by_one=False)
-        except UNAPPLICABLE as error:
+        except (*UNAPPLICABLE, PromiseMovedError) as error:
             logger.warning("applying one by one gateway=%s first_seq=%s: %s", message.gateway, message.first_seq, error)
             async with self._database.transaction() as connection:
                 return await self._take(connection, message, one_by_one=True)

@@ -63,17 +63,6 @@ class Unplaced(NamedTuple):
     units: int
 
 
-def remaining(needs: Iterable[Need], picked: int) -> list[Need]:
-    """What of a line's promises is still to be picked: what expires first was picked first."""
-    left: list[Need] = []
-    for need in sorted(needs, key=lambda need: (need.expires_on or date.max, need.lot_id)):
-        gone = min(picked, need.units)
-        picked -= gone
-        if need.units > gone:
-            left.append(need._replace(units=need.units - gone))
-    return left
-
-
 def plan(needs: Sequence[Need], places: Iterable[Place]) -> tuple[list[Pick], list[Unplaced]]:
     """Picks for all needs of an order, none of them twice, and what has no place. `places` are used up."""
     rank = {kind: order for order, kind in enumerate(PICK_KINDS)}

@@ -1,15 +1,15 @@
 -- name: needs
--- What the lines of an order were promised and still hold or have shipped, and how many units of each line were picked.
-SELECT order_line.line_no, picked, availability.site_id, site.code AS site, availability.sku_id, sku.code AS sku,
-       availability.lot_id, lot.code AS lot, lot.expires_on, sum(held + fulfilled)::bigint AS units
+-- What the lines of an order were promised and nobody has picked yet.
+SELECT order_line.line_no, availability.site_id, site.code AS site, availability.sku_id, sku.code AS sku,
+       availability.lot_id, lot.code AS lot, lot.expires_on, sum(held + fulfilled - allocation.picked)::bigint AS units
 FROM order_line
 JOIN allocation ON holder_kind = 'order' AND holder_id = order_line.line_id
 JOIN availability USING (availability_id) JOIN site USING (site_id)
 JOIN sku ON sku.sku_id = availability.sku_id JOIN lot ON lot.lot_id = availability.lot_id
-WHERE order_line.order_id = $1 AND held + fulfilled > 0
-GROUP BY order_line.line_no, picked, availability.site_id, site.code, availability.sku_id, sku.code, availability.lot_id,
+WHERE order_line.order_id = $1 AND held + fulfilled > allocation.picked
+GROUP BY order_line.line_no, availability.site_id, site.code, availability.sku_id, sku.code, availability.lot_id,
          lot.code, lot.expires_on
-ORDER BY order_line.line_no
+ORDER BY order_line.line_no, lot.expires_on, availability.lot_id
 
 -- name: places
 -- What zones of sites hold of lots, sellable: by parallel arrays of site and lot.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -10,7 +9,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from backend.api.problems import ProblemError
-from backend.orders.picking import PICK_KINDS, Need, Place, Tagged, plan, remaining
+from backend.orders.picking import PICK_KINDS, Need, Place, Tagged, plan
 from backend.orders.reserving import SQL as ORDERS
 from backend.store.database import Connection, Queries
 
@@ -73,12 +72,7 @@ async def pick_list(connection: Connection, code: str) -> PickList:
         raise ProblemError("wrong-state", f"order {code!r} is {head['status']}: nothing is picked for it")
     rows = await connection.fetch(SQL["needs"], head["order_id"])
     names = {(row["site_id"], row["sku_id"], row["lot_id"]): row for row in rows}
-    promised: defaultdict[int, list[Need]] = defaultdict(list)
-    for row in rows:
-        need = Need(row["line_no"], row["site_id"], row["sku_id"], row["lot_id"], row["expires_on"], row["units"])
-        promised[row["line_no"]].append(need)
-    picked = {row["line_no"]: row["picked"] for row in rows}
-    needs = [need for line_no, ones in promised.items() for need in remaining(ones, picked[line_no])]
+    needs = [Need(**{name: row[name] for name in Need._fields}) for row in rows]
     picks, unplaced = plan(needs, await _places(connection, needs))
     return PickList(
         order=code,

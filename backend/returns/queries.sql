@@ -17,11 +17,16 @@ INSERT INTO inspection (inspected_at, site_id, sku_id, lot_id, item_id, quantity
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING inspection_id
 
 -- name: list_inspections
--- Inspections, newest first, below the one given.
+-- Inspections, newest first, below the one given; a damage scan's with its name, and whether it was reversed.
 SELECT inspection_id, inspected_at, site.code AS site, sku.code AS sku, lot.code AS lot,
-       upper(encode(item.epc, 'hex')) AS epc, inspection.quantity, inspection.condition, disposition, reason, photo, actor
-FROM inspection JOIN site USING (site_id) JOIN sku USING (sku_id) JOIN lot USING (lot_id)
-LEFT JOIN item USING (item_id)
+       upper(encode(item.epc, 'hex')) AS epc, inspection.quantity, inspection.condition, disposition, inspection.reason,
+       inspection.photo, inspection.actor, scan.device || '/' || scan.scan_id AS scan,
+       EXISTS (SELECT FROM reversal AS r
+               WHERE (r.gateway, r.epoch, r.seq) = (inspection.gateway, inspection.epoch, inspection.seq)) AS reversed
+FROM inspection JOIN site USING (site_id) JOIN sku ON sku.sku_id = inspection.sku_id
+JOIN lot ON lot.lot_id = inspection.lot_id
+LEFT JOIN item ON item.item_id = inspection.item_id
+LEFT JOIN scan ON (scan.gateway, scan.epoch, scan.seq) = (inspection.gateway, inspection.epoch, inspection.seq)
 WHERE ($1::bigint IS NULL OR inspection_id < $1) AND ($2::text IS NULL OR site.code = $2)
 ORDER BY inspection_id DESC LIMIT $3
 

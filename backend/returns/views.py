@@ -47,7 +47,8 @@ class InspectionMade(BaseModel):
 
 
 class InspectionView(BaseModel):
-    """A decision about goods."""
+    """A decision about goods, or (`disposition` damage) what a handheld's scan found broken. `scan`: its device and id;
+    `reversed`: it was taken back."""
 
     inspection_id: int
     inspected_at: datetime
@@ -61,6 +62,8 @@ class InspectionView(BaseModel):
     reason: str
     photo: str
     actor: str
+    scan: str | None
+    reversed: bool
 
 
 class InspectionParams(Paged):

@@ -24,7 +24,7 @@ class Shelf(NamedTuple):
 
 class Fulfilment(NamedTuple):
     """Units that serve an allocation: they leave the site by the postings made with it, or left before and were missed
-    then (`left_before`)."""
+    then (`left_before`). Below zero: they had left for it and are back, so it holds them again."""
 
     allocation_id: int
     quantity: int

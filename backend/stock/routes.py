@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Final
 
 from backend.api.paging import Page
 from backend.api.permissions import Permission
@@ -21,6 +22,10 @@ from backend.stock.views import (
     StockView,
 )
 from backend.store.database import Database
+
+HOT_MAX_AGE_S: Final = 1
+"""A screen that asks for stock all the time is as fresh as a replica some milliseconds behind makes it, and a thousand
+such screens ask once a second. No more: a person who looks again expects what has happened."""
 
 
 def routes(database: Database) -> list[Route]:
@@ -47,6 +52,7 @@ def routes(database: Database) -> list[Route]:
             path="/api/v1/stock",
             operation="get_stock",
             summary="Units by site, zone, SKU, lot and condition, now or at a past instant",
+            max_age_s=HOT_MAX_AGE_S,
             permission=Permission.STOCK_READ,
             answer=Page[StockView],
             params=StockParams,
@@ -85,6 +91,7 @@ def routes(database: Database) -> list[Route]:
             path="/api/v1/movements",
             operation="list_movements",
             summary="What readers and portals decided, newest first",
+            max_age_s=HOT_MAX_AGE_S,
             permission=Permission.MOVEMENTS_READ,
             answer=Page[MovementView],
             params=MovementParams,

@@ -163,6 +163,7 @@ class CardEntry(BaseModel):
     actor: str
     role: str
     gateway: str | None
+    photo: Annotated[str | None, Field(description="Where a picture lies that came with the scan")]
     reverses_id: int | None
 
 

@@ -114,7 +114,7 @@ LIMIT $8
 -- What changed a SKU's stock at a site (of one zone or lot, if asked), newest first, below the entry given, each with
 -- how many units there were after it. Without a zone, moves inside the site are left out.
 WITH entry AS (
-    SELECT posting.observed_at, posting_id, recorded_at, reason, document, actor, role, gateway, item_id, reverses_id,
+    SELECT posting.observed_at, posting_id, recorded_at, reason, document, actor, role, gateway, epoch, seq, item_id, reverses_id,
            concat_ws('/', from_site.code, from_zone.code) AS from_place, concat_ws('/', to_site.code, to_zone.code) AS to_place,
            coalesce(given_lot.code, taken_lot.code) AS lot, taken.condition AS from_condition, given.condition AS to_condition,
            quantity * (to_here.here::int - from_here.here::int) AS delta
@@ -136,7 +136,11 @@ WITH entry AS (
       AND (from_here.here <> to_here.here OR taken.condition <> given.condition)
 ), counted AS (
     SELECT *, sum(delta) OVER (ORDER BY observed_at, posting_id)::bigint AS units FROM entry
+), shown AS MATERIALIZED (
+    SELECT * FROM counted
+    WHERE $6::timestamptz IS NULL OR (observed_at, posting_id) < ($6, $7::bigint)
+    ORDER BY observed_at DESC, posting_id DESC LIMIT $8
 )
-SELECT * FROM counted
-WHERE $6::timestamptz IS NULL OR (observed_at, posting_id) < ($6, $7::bigint)
-ORDER BY observed_at DESC, posting_id DESC LIMIT $8
+SELECT shown.*, photo
+FROM shown LEFT JOIN scan ON (scan.gateway, scan.epoch, scan.seq) = (shown.gateway, shown.epoch, shown.seq)
+ORDER BY shown.observed_at DESC, posting_id DESC

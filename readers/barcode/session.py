@@ -3,7 +3,7 @@
     heard                                           what follows
     -----                                           ------------
     TM:operator=… intent=… zone=… document=… pallet=… set for the scans that follow
-    TM:quantity=… TM:lot=…                          set for the next scan alone
+    TM:quantity=… lot=… reason=… photo=…            set for the next scan alone
     TM:reset                                        everything as the configuration says
     TM: and anything else, or a value not allowed   refused, nothing changed
     a code heard `repeat_ms` ago or less            the same scan: the trigger was pulled twice
@@ -28,12 +28,12 @@ from pydantic import Field, ValidationError
 from gs1.element import parse_scan
 from gs1.errors import ScanError
 from wire.ack import ScanRequest
-from wire.events import Document, Frozen, Intent, Lot, Name, Operator, Pallet, Quantity, explain
+from wire.events import Document, Frozen, Intent, Lot, Name, Operator, Pallet, Photo, Quantity, Reason, explain
 
 COMMAND: Final = "TM:"
 """What command codes begin with; no GS1 code does."""
 
-ONE_SCAN_ONLY: Final = frozenset({"quantity", "lot"})
+ONE_SCAN_ONLY: Final = frozenset({"quantity", "lot", "reason", "photo"})
 """Settings that are forgotten with the scan they were for."""
 
 DEFAULT_REPEAT_MS: Final = 500
@@ -55,6 +55,8 @@ class ScanContext(Frozen):
     pallet: Pallet | None = None
     quantity: Quantity = 1
     lot: Lot | None = None
+    reason: Reason | None = None
+    photo: Photo | None = None
 
 
 @dataclass(frozen=True, slots=True)

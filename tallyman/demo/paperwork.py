@@ -1,4 +1,5 @@
-"""The office's books against the backend: documents, orders, what channels may promise, inspections.
+"""The office's books against the backend: documents, orders, what channels may promise, inspections,
+counts.
 
 The API is asked, as the people of the office would ask it; the balances below it are compared in compare.py.
 """
@@ -13,7 +14,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from simulators.books import Inspected, Paper
+from simulators.books import Inspected, Line, Paper
 from simulators.office import OfficeDay
 from tallyman.demo.compare import MAX_WRONG_SHARE
 from tallyman.demo.office import Clerks
@@ -77,6 +78,7 @@ async def check_paperwork(api: aiohttp.ClientSession, clerks: Clerks) -> Paperwo
     await _crossed(api, clerks.dock.papers, result)
     await _orders(api, day, result)
     await _inspections(api, day, result)
+    await _counts(api, day, result)
     await _channels(api, day, result)
     return result
 
@@ -101,15 +103,16 @@ async def _documents(api: aiohttp.ClientSession, papers: Mapping[str, Paper], re
 
 async def _crossed(api: aiohttp.ClientSession, papers: Mapping[str, Paper], result: Paperwork) -> None:
     """Documents whose goods crossed doors by radio: their state and what they expect exactly, and with the radio's
-    bounds the units that went and came."""
+    bounds the units that went and came, of other goods too."""
     for code, paper in papers.items():
         kind, status, lines = await _shown(api, code)
         expected = {sku: line.expected for sku, line in paper.lines.items()}
-        told = {sku: numbers[0] for sku, numbers in lines.items()}
+        told = {sku: numbers[0] for sku, numbers in lines.items() if numbers[0]}
         result.take("documents", code, (paper.kind, paper.status, expected), (kind, status, told))
-        for sku, line in paper.lines.items():
+        for sku in sorted({*paper.lines, *lines}):
+            truth = paper.lines.get(sku, Line(0))
             _, gone, come = lines.get(sku, (0, 0, 0))
-            result.judge(code, sku, (line.gone, line.come), (gone, come))
+            result.judge(code, sku, (truth.gone, truth.come), (gone, come))
 
 
 async def _shown(
@@ -150,6 +153,16 @@ async def _inspections(api: aiohttp.ClientSession, day: OfficeDay, result: Paper
     truth = Counter(day.books.inspections)
     for one in sorted(truth | found):
         result.take("inspections", "/".join(map(str, one)), truth[one], found[one])
+
+
+async def _counts(api: aiohttp.ClientSession, day: OfficeDay, result: Paperwork) -> None:
+    """Each blind count to the unit: what was counted, and what differs. What moved meanwhile does not."""
+    for code, sheet in day.books.counts.items():
+        shown = await _get(api, f"counts/{code}") or {"lines": [], "things": []}
+        lines = {(one["sku"], one["condition"]): (one["counted"], one["difference"]) for one in shown["lines"]}
+        told = (shown.get("site"), shown.get("zones"), shown.get("status"), lines, shown["things"])
+        truth = {key: tuple(line) for key, line in sheet.lines.items()}
+        result.take("counts", code, (sheet.site, [sheet.zone], sheet.status, truth, []), told)
 
 
 async def _channels(api: aiohttp.ClientSession, day: OfficeDay, result: Paperwork) -> None:

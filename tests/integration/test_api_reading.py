@@ -189,3 +189,12 @@ async def test_what_operators_ask_for(api: aiohttp.ClientSession) -> None:
         document = await answer.json()
     assert document["openapi"].startswith("3.1")
     assert "/api/v1/items/{epc}/history" in document["paths"]
+
+
+async def test_without_a_replica_every_answer_is_asked_for_anew(api: aiohttp.ClientSession) -> None:
+    """Nobody is told where what it has written ends, so nobody may be shown what was before it."""
+    async with api.get("/api/v1/stock") as response:
+        assert response.headers["Cache-Control"] == "private, no-cache"
+        mark = response.headers["ETag"]
+    async with api.get("/api/v1/stock", headers={"If-None-Match": mark}) as response:
+        assert response.status == 304

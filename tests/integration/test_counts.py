@@ -179,6 +179,46 @@ async def test_scans_for_a_count_and_passes_feed_the_same_one(clerk: Clerk) -> N
     assert (await stock(clerk.database))["a/shelf/BOX/L1/sellable"] == 3
 
 
+@pytest.mark.parametrize(
+    ("scanned", "told"),
+    [
+        ({"seconds": 700}, "count 'c1' is closed: nothing more is counted for it unless it is recounted"),
+        ({"seconds": 590}, "count 'c1' is closed"),
+        ({"seconds": 620, "zone": "dock"}, "zone 'dock' is not counted by count 'c1'"),
+        ({"seconds": 620, "zone": None}, "count 'c1' is of several zones: say which"),
+    ],
+)
+async def test_what_is_scanned_for_a_count_that_does_not_count_it_is_refused(
+    clerk: Clerk, scanned: dict[str, Any], told: str
+) -> None:
+    await make(clerk, zones=("shelf", "rack"), subject="units")
+    await clerk.here.say(scan("count", f"01{GTIN}", 611, scan_id="1", zone="shelf", document="c1"))
+    await event(clerk, "close", partial=True)
+    more = {"zone": "shelf", "document": "c1", "scan_id": "x"} | scanned
+    ack = await clerk.here.say(scan("count", f"01{GTIN}", **more))
+    (outcome,) = ack.scans
+    assert outcome.state == "refused"
+    assert told in outcome.reason
+
+
+async def test_a_scan_that_comes_late_counts_until_the_count_is_approved(clerk: Clerk) -> None:
+    await clerk.here.say(scan("receive", f"01{GTIN}", 100, scan_id="r", zone="shelf", quantity=2))
+    await make(clerk, zones=("shelf",), subject="units")
+    early = scan("count", f"01{GTIN}", 580, scan_id="e", zone="shelf", document="c1")
+    (refused,) = (await clerk.here.say(early)).scans
+    assert refused.reason.startswith(f"count 'c1' was not open at {at(580).isoformat()}: scan anew")
+    await clerk.here.say(scan("count", f"01{GTIN}", 611, scan_id="1", zone="shelf", document="c1"))
+    assert [one["difference"] for one in (await event(clerk, "close"))["lines"]] == [-1]
+    late = scan("count", f"01{GTIN}", 612, scan_id="2", zone="shelf", document="c1")
+    assert [one.state for one in (await clerk.here.say(late)).scans] == ["applied"]
+    assert [one["difference"] for one in (await event(clerk, "approve"))["lines"]] == [0]
+    again = scan("count", f"01{GTIN}", 613, scan_id="3", zone="shelf", document="c1")
+    (refused,) = (await clerk.here.say(again)).scans
+    assert (refused.state, refused.reason) == ("refused", "count 'c1' is approved: nothing more is counted for it")
+    (refused,) = (await clerk.there.say(scan("count", f"01{GTIN}", 611, scan_id="4", document="c1"))).scans
+    assert refused.reason == "count 'c1' is of another site"
+
+
 async def test_within_tolerance_whoever_counted_may_approve(clerk: Clerk) -> None:
     await clerk.post("sites/a/count-rule", tolerance_units=1, tolerance_value=500)
     await worth(clerk, 501)

@@ -14,6 +14,7 @@ from simulators.scenario import SCENARIOS
 from tallyman.demo.run import DemoSettings, run_demo
 
 SCANNED = ("deeds", "documents", "orders", "inspections", "channels")
+"""Of each there are some; of counts one."""
 
 OFFICE = """
 [[sites]]
@@ -100,6 +101,7 @@ async def test_a_day_ends_as_its_books_say(settings: DemoSettings) -> None:
     for what in SCANNED:
         assert report[f"{what}_checked"] >= 5, what
         assert report[f"{what}_wrong"] == 0, report[f"wrong_{what}"]
+    assert (report["counts_checked"], report["counts_wrong"]) == (1, 0), report["wrong_counts"]
     assert office_balances(report) == []
     assert report["lost_events"] == report["duplicated_events"] == report["quarantined"] == 0
     assert report["verify"] == "ok"

@@ -219,6 +219,69 @@ async def test_what_comes_back_is_returned_goods_until_somebody_looks(clerk: Cle
     assert await stock(clerk.database) == {"a/rack/BOX//sellable": 9, "a/dock/BOX//returned": 1}
 
 
+async def test_what_comes_in_under_a_shipment_has_not_come_of_it(clerk: Clerk) -> None:
+    await clerk.make("s1", "shipment", 1)
+    await clerk.door("s1")
+    await clerk.here.say(crossed(21, "in", 610))
+    shown = await clerk.get("documents/s1")
+    assert ([(line["gone"], line["come"]) for line in shown["lines"]], shown["things"]) == ([(0, 0)], [])
+    assert await place(clerk.database, 21) == "a/dock"
+
+
+@pytest.mark.parametrize("together", [False, True])
+async def test_what_turns_back_at_the_door_has_not_left_and_is_promised_again(clerk: Clerk, together: bool) -> None:
+    """In one batch with its leaving, too."""
+    await order(clerk, 3)
+    await clerk.make("s1", "shipment", 3, order="o1")
+    await clerk.door("s1")
+    out, back = [crossed(serial, "out", 610 + serial) for serial in (1, 2)], [crossed(1, "in", 630)]
+    if together:
+        await clerk.here.say(*out, *back)
+    else:
+        await clerk.here.say(*out)
+        assert await clerk.promised() == 1
+        await clerk.here.say(*back)
+    shown = await clerk.get("documents/s1")
+    assert [(line["gone"], line["come"]) for line in shown["lines"]] == [(1, 0)]
+    assert [thing["epc"] for thing in shown["things"]] == [tag(2)]
+    assert await clerk.promised() == 2
+    (promise,) = (await clerk.get("orders/o1"))["lines"][0]["promises"]
+    assert (promise["held"], promise["fulfilled"]) == (2, 1)
+    assert (await stock(clerk.database))["a/dock/BOX//sellable"] == 1
+    await clerk.here.say(crossed(1, "out", 650))
+    assert (await clerk.get("documents/s1"))["lines"][0]["gone"] == 2
+    assert await clerk.promised() == 1
+
+
+async def test_what_turns_back_of_a_transfer_is_not_missing_at_its_end(clerk: Clerk) -> None:
+    await clerk.make("t1", "transfer", 2, to_site="b")
+    await clerk.event("t1", "approve", "allocate")
+    await clerk.door("t1")
+    await clerk.here.say(crossed(21, "in", 605), crossed(1, "out", 610), crossed(2, "out", 611))
+    await clerk.here.say(crossed(2, "in", 620))
+    shown = await clerk.get("documents/t1")
+    assert [(line["gone"], line["come"]) for line in shown["lines"]] == [(1, 0)]
+    assert await clerk.promised() == 1
+    await clerk.event("t1", "send")
+    await clerk.door("t1", "b")
+    await clerk.there.say(crossed(1, "in", 650))
+    await clerk.event("t1", "receive", "close")
+    assert await clerk.alerts() == set()
+
+
+async def test_what_leaves_where_a_transfer_goes_to_leaves_without_a_document(clerk: Clerk) -> None:
+    await clerk.make("t1", "transfer", 1, to_site="b")
+    await clerk.event("t1", "approve", "allocate")
+    await clerk.door("t1")
+    await clerk.here.say(crossed(1, "out", 610))
+    await clerk.event("t1", "send")
+    await clerk.door("t1", "b")
+    await clerk.there.say(crossed(1, "in", 650), crossed(1, "out", 680))
+    shown = await clerk.get("documents/t1")
+    assert [(line["gone"], line["come"]) for line in shown["lines"]] == [(1, 1)]
+    assert [row["epc"] for row in (await clerk.get("departures?site=b"))["rows"]] == [tag(1)]
+
+
 async def test_crossings_that_come_late_find_the_document_of_their_time(clerk: Clerk) -> None:
     await clerk.make("s1", "shipment", 1)
     await clerk.door("s1")
@@ -263,3 +326,14 @@ async def test_a_scan_for_a_closed_document_is_refused_and_says_why(clerk: Clerk
     (outcome,) = ack.scans
     assert (outcome.state, outcome.reason) == ("refused", "shipment 's1' is closed: open it, or name another document")
     await clerk.post("doors/a/d", 422, document="s1")
+
+
+async def test_a_scan_that_goes_another_way_than_its_document_is_refused(clerk: Clerk) -> None:
+    await clerk.make("s1", "shipment", 1)
+    await clerk.make("t1", "transfer", 1, to_site="b")
+    await clerk.event("t1", "approve", "allocate")
+    ack = await clerk.here.say(scan("receive", f"01{GTIN}", 700, zone="dock", document="s1"))
+    assert [one.reason for one in ack.scans] == ["nothing comes under a shipment, as 's1' is: name another document"]
+    ack = await clerk.there.say(scan("receive", f"01{GTIN}", 701, scan_id="t", zone="dock", document="t1"))
+    assert [one.state for one in ack.scans] == ["refused"]
+    assert [line["come"] for line in (await clerk.get("documents/t1"))["lines"]] == [0]

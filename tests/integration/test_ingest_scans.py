@@ -116,6 +116,44 @@ async def test_goods_without_serial_numbers(database: Database, gateway: Gateway
     assert (await stock(database))["a/shelf/BOX/NEW/damaged"] == 1
 
 
+async def test_what_breaks_without_a_lot_is_the_one_that_lies_there(database: Database, gateway: Gateway) -> None:
+    """In the batch that brought it, too, and out of the heap that a person means."""
+    await gateway.say(
+        scan("receive", f"01{GTIN}10OLD", 0, zone="rack", quantity=5, scan_id="old"),
+        scan("damage", GTIN, 1, zone="rack", quantity=2, scan_id="drop"),
+    )
+    assert await stock(database) == {"a/rack/BOX/OLD/sellable": 3, "a/rack/BOX/OLD/damaged": 2}
+    await gateway.say(scan("receive", f"01{GTIN}10NEW", 5, zone="rack", quantity=5, scan_id="new"))
+    before = await stock(database)
+    ack = await gateway.say(
+        scan("damage", GTIN, 10, zone="rack", scan_id="which"), scan("damage", GTIN, 11, zone="shelf", scan_id="none")
+    )
+    assert [(state, reason) for _, state, reason in sorted(outcomes(ack))] == [
+        ("refused", "zone shelf holds no lot of these goods, site a holds NEW, OLD: say which lot it is"),
+        (
+            "refused",
+            "zone rack holds several lots, NEW (5), OLD (3): scan the code with its lot, or say which",
+        ),
+    ]
+    assert await stock(database) == before
+    await gateway.say(scan("damage", GTIN, 12, zone="rack", lot="NEW", scan_id="said"))
+    assert (await stock(database))["a/rack/BOX/NEW/damaged"] == 1
+
+
+async def test_goods_without_lots_break_as_ever(database: Database, gateway: Gateway) -> None:
+    await gateway.say(scan("damage", GTIN, 10, zone="rack"))
+    assert await stock(database) == {"a/rack/BOX//damaged": 1, "a/rack/BOX//sellable": -1}
+
+
+async def test_stock_without_a_lot_beside_lots_is_named_by_an_empty_one(database: Database, gateway: Gateway) -> None:
+    await gateway.say(
+        scan("receive", f"01{GTIN}10OLD", 0, zone="rack", quantity=5, scan_id="old"),
+        scan("receive", GTIN, 1, zone="rack", quantity=4, scan_id="bare"),
+        scan("damage", GTIN, 2, zone="rack", lot="", scan_id="drop"),
+    )
+    assert (await stock(database))["a/rack/BOX//damaged"] == 1
+
+
 async def test_what_nobody_received_yet_is_owed(database: Database, gateway: Gateway) -> None:
     await gateway.say(scan("pick", GTIN, 20, zone="dock", quantity=3))
     assert await stock(database) == {"a/dock/BOX//sellable": 3, "a/shelf/BOX//sellable": -3}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -48,6 +49,35 @@ async def test_a_failing_migration_leaves_nothing(empty_database_url: str, tmp_p
     connection = await asyncpg.connect(empty_database_url)
     assert await connection.fetchval("SELECT to_regclass('a')") is None
     await connection.close()
+
+
+async def test_what_lines_had_picked_is_put_on_their_promises(empty_database_url: str, tmp_path: Path) -> None:
+    """Of seven picked units the lot that expires first has its three, the next four; what shipped counts too."""
+    (picked,) = MIGRATIONS.glob("*_picked.sql")
+    for path in MIGRATIONS.glob("*.sql"):
+        if path.name < picked.name:
+            shutil.copy(path, tmp_path)
+    await migrate(empty_database_url, CLOCK, tmp_path)
+    connection = await asyncpg.connect(empty_database_url)
+    await connection.execute(
+        "INSERT INTO site (code) VALUES ('a'); INSERT INTO sku (code) VALUES ('BOX');"
+        "INSERT INTO lot (sku_id, code, expires_on)"
+        " VALUES (1, '', NULL), (1, 'NEW', '2027-01-01'), (1, 'OLD', '2026-06-01');"
+        "INSERT INTO availability (site_id, sku_id, lot_id, condition, on_hand, reserved)"
+        " VALUES (1, 1, 1, 'sellable', 9, 6), (1, 1, 2, 'sellable', 9, 6), (1, 1, 3, 'sellable', 9, 1);"
+        "INSERT INTO channel (code, kind) VALUES ('web', 'website');"
+        "INSERT INTO sales_order"
+        " (code, channel_id, status, backorder, most_sites, placed_at, changed_at, actor, digest)"
+        " SELECT code, 1, 'picking', false, 1, now(), now(), '', '' FROM unnest(ARRAY['o', 'p']) AS o (code);"
+        "INSERT INTO order_line (order_id, line_no, sku_id, quantity, picked) VALUES (1, 1, 1, 14, 7), (2, 1, 1, 1, 0);"
+        "INSERT INTO allocation (availability_id, holder_kind, holder_id, granted, held, fulfilled, made_at)"
+        " VALUES (1, 'order', 1, 5, 5, 0, now()), (2, 'order', 1, 6, 6, 0, now()), (3, 'order', 1, 3, 1, 2, now()),"
+        " (1, 'order', 2, 1, 1, 0, now())"
+    )
+    assert picked.stem in await migrate(empty_database_url, CLOCK)
+    rows = await connection.fetch("SELECT picked FROM allocation ORDER BY allocation_id")
+    await connection.close()
+    assert [row["picked"] for row in rows] == [0, 4, 3, 0]
 
 
 async def test_numbers_must_follow_each_other(tmp_path: Path, empty_database_url: str) -> None:

@@ -85,6 +85,33 @@ async def test_a_shipped_pallet_takes_its_load_to_the_customer_and_keeps_the_pro
     assert await clerk.promised() == 0
 
 
+async def test_a_pallet_that_turns_back_takes_its_load_back_into_the_promise(clerk: Clerk) -> None:
+    await order(clerk, 3)
+    await load(clerk, 1, 2)
+    await clerk.make("s1", "shipment", 3, order="o1")
+    await clerk.door("s1")
+    await clerk.here.say(crossed(PALLET, "out", 610))
+    assert await clerk.promised() == 1
+    await clerk.here.say(crossed(PALLET, "in", 700))
+    document = await clerk.get("documents/s1")
+    assert ([(line["gone"], line["come"]) for line in document["lines"]], document["things"]) == ([(0, 0)], [])
+    assert await clerk.promised() == 3
+    await clerk.here.say(crossed(PALLET, "out", 800), crossed(PALLET, "in", 830))
+    document = await clerk.get("documents/s1")
+    assert ([(line["gone"], line["come"]) for line in document["lines"]], document["things"]) == ([(0, 0)], [])
+    assert (await stock(clerk.database))["a/dock/BOX//sellable"] == 2
+
+
+async def test_what_a_pallet_brings_under_a_shipment_has_not_come_of_it(clerk: Clerk) -> None:
+    await load(clerk, 1, 2)
+    await clerk.here.say(crossed(PALLET, "out", 610))
+    await clerk.make("s1", "shipment", 3)
+    await clerk.door("s1")
+    await clerk.here.say(crossed(PALLET, "in", 700))
+    document = await clerk.get("documents/s1")
+    assert ([(line["gone"], line["come"]) for line in document["lines"]], document["things"]) == ([(0, 0)], [])
+
+
 async def test_a_pallet_that_left_unexplained_is_settled_with_its_load(clerk: Clerk) -> None:
     await order(clerk, 2)
     await load(clerk, 1, 2)

@@ -120,6 +120,20 @@ async def test_a_replica_that_catches_up_meanwhile_answers(pair: Pair) -> None:
     assert await asked == {"DRUM"}
 
 
+async def test_hot_reads_may_be_shown_again_but_never_to_who_has_written(pair: Pair) -> None:
+    async def how(path: str, lsn: str | None = None) -> tuple[str, str]:
+        headers = {"Tallyman-LSN": lsn} if lsn else {}
+        async with pair.session.get(f"/api/v1/{path}", headers=headers) as response:
+            assert response.status == 200
+            return response.headers["Cache-Control"], response.headers["Vary"]
+
+    written = await pair.add("DRUM")
+    for path in ("stock", "movements"):
+        assert await how(path) == ("private, max-age=1", "Tallyman-LSN")
+        assert await how(path, written) == ("private, no-cache", "Tallyman-LSN")
+    assert await how("sites") == ("private, no-cache", "Tallyman-LSN")
+
+
 async def test_a_place_that_no_answer_carried_is_refused(pair: Pair) -> None:
     async with pair.session.get("/api/v1/sites", headers={"Tallyman-LSN": "soon"}) as response:
         assert response.status == 400

@@ -74,6 +74,64 @@ async def test_what_is_seen_after_the_inspection_moves_it_in_its_new_condition(c
     assert await place(clerk.database, 1) == "a/shelf"
 
 
+BROKEN = {"reason": "fell from the rack", "photo": "cam/17"}
+
+
+async def card(clerk: Clerk) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = (await clerk.get("stock/card?sku=BOX&site=a"))["rows"]
+    return rows
+
+
+async def test_one_scan_says_what_broke_and_why_and_where_the_picture_lies(clerk: Clerk) -> None:
+    ack = await clerk.here.say(scan("damage", f"01{GTIN}211", 610, scan_id="d", **BROKEN))
+    assert [one.state for one in ack.scans] == ["applied"]
+    newest, before = (await card(clerk))[:2]
+    assert (newest["reason"], newest["photo"], newest["delta"]) == ("damage: fell from the rack", "cam/17", 0)
+    assert (newest["to_condition"], before["photo"]) == ("damaged", None)
+    (shown,) = (await clerk.get("inspections"))["rows"]
+    assert (
+        shown
+        | {
+            "site": "a",
+            "sku": "BOX",
+            "epc": tag(1),
+            "quantity": 1,
+            "condition": "sellable",
+            "disposition": "damage",
+            "actor": "dewi",
+            "scan": "gun-1/d",
+            "reversed": False,
+            "inspected_at": shown["inspected_at"],
+            **BROKEN,
+        }
+        == shown
+    )
+    history = (await clerk.get(f"items/{tag(1)}/history"))["rows"]
+    assert "damage: fell from the rack" in {entry["what"] for entry in history}
+    await clerk.post("scans/gun-1/d/reverse", reason="another box")
+    (shown,) = (await clerk.get("inspections"))["rows"]
+    assert shown["reversed"] is True
+    assert (await card(clerk))[0]["to_condition"] == "sellable"
+
+
+async def test_units_that_broke_are_told_with_the_scans_reason_too(clerk: Clerk) -> None:
+    await clerk.here.say(scan("receive", f"01{GTIN}10L7", 605, scan_id="r", zone="dock", quantity=4))
+    await clerk.here.say(
+        scan("damage", f"01{GTIN}10L7", 610, scan_id="d", zone="dock", quantity=3, **BROKEN),
+        scan("damage", f"01{GTIN}211", 611, scan_id="e"),
+    )
+    assert (await card(clerk))[1]["reason"] == "damage: fell from the rack"
+    bare, units = (await clerk.get("inspections"))["rows"]
+    assert (units["lot"], units["epc"], units["quantity"], units["reason"]) == ("L7", None, 3, BROKEN["reason"])
+    assert (bare["epc"], bare["reason"], bare["photo"]) == (tag(1), "", "")
+
+
+async def test_a_damage_scan_that_is_refused_is_no_inspection(clerk: Clerk) -> None:
+    ack = await clerk.here.say(scan("damage", f"01{GTIN}", 610, **BROKEN))
+    assert [one.state for one in ack.scans] == ["refused"]
+    assert (await clerk.get("inspections"))["rows"] == []
+
+
 async def test_goods_that_nobody_looks_at_raise_an_alert_until_somebody_does(clerk: Clerk) -> None:
     await come_back(clerk)
     assert await watch_overdue(clerk.database, ScaledClock(at(47 * 3600))) == 0

@@ -77,6 +77,7 @@ class Promise:
     site: str
     held: int
     short: int = 0
+    kept: int = 0
 
 
 @dataclass
@@ -106,6 +107,8 @@ class Model:
     orders: dict[str, str] = field(default_factory=dict)
     papers: dict[str, Paper] = field(default_factory=dict)
     doors: dict[str, str | None] = field(default_factory=lambda: dict.fromkeys(SITES))
+    left: dict[int, str] = field(default_factory=dict)
+    """The paper under which a thing left and was not seen since."""
 
     def reserved(self, site: str) -> int:
         return sum(one.held for one in self.promises if one.site == site)
@@ -131,11 +134,24 @@ class Model:
                 held = min(one.held, open_units)
                 found = min(one.short, open_units - held)
                 one.held, one.short, open_units = one.held - held, one.short - found, open_units - held - found
+                one.kept += held + found
         if paper is None or paper.kind == "transfer":
             self.under_way[site] += units
         if paper is not None:
             paper.gone += units
         self.change(site, -units)
+
+    def turn_back(self, paper: Paper) -> None:
+        """A thing that left under a paper is back at its site, and promised again while somebody waits for it."""
+        waits = paper.status == "allocated" if paper.order is None else self.orders[paper.order] == "confirmed"
+        for one in reversed(self.promises):
+            if waits and one.holder == (paper.order or paper.code) and one.site == paper.site and one.kept:
+                one.held, one.kept = one.held + 1, one.kept - 1
+                break
+        if paper.kind == "transfer":
+            self.under_way[paper.site] -= 1
+        paper.gone -= 1
+        self.change(paper.site, 1)
 
     def release(self, holder: str) -> None:
         for one in self.promises:
@@ -255,6 +271,7 @@ class Warehouse(RuleBasedStateMachine):
                 one.things.discard(serial)
                 one.come += 1
         self.model.things[serial] = (site, zone)
+        self.model.left.pop(serial, None)
 
     @rule(serial=st.sampled_from(SERIALS))
     def cross_out(self, serial: int) -> None:
@@ -271,6 +288,19 @@ class Warehouse(RuleBasedStateMachine):
         self.model.things[serial] = None if shipped else ("away", site)
         if paper is not None and paper.kind == "transfer":
             paper.things.add(serial)
+        if paper is not None:
+            self.model.left[serial] = paper.code
+
+    @rule(serial=st.sampled_from(SERIALS), site=site_names)
+    def turn_back(self, serial: int, site: str) -> None:
+        paper = self.model.at_door(site)
+        if paper is None or paper.site != site or self.model.left.get(serial) != paper.code:
+            return
+        self.say(site, crossed(serial, "in", self.tick()))
+        paper.things.discard(serial)
+        self.model.turn_back(paper)
+        self.model.things[serial] = (site, "dock")
+        del self.model.left[serial]
 
     @rule(serial=st.sampled_from(SERIALS), site=site_names)
     def cross_in(self, serial: int, site: str) -> None:
@@ -280,7 +310,7 @@ class Warehouse(RuleBasedStateMachine):
         if any(serial in one.things and one.to_site != site for one in self.model.papers.values()):
             return
         paper = self.model.at_door(site)
-        if paper is not None and serial not in paper.things:
+        if paper is not None and paper.to_site == site and serial not in paper.things:
             return
         self.say(site, crossed(serial, "in", self.tick()))
         self._come(serial, site, "dock", place)

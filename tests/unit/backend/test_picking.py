@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.orders.picking import Need, Place, Tagged, plan, remaining
-
-EARLY, LATE = date(2026, 4, 1), date(2026, 9, 1)
+from backend.orders.picking import Need, Place, Tagged, plan
 
 
-def need(units: int, lot: int = 1, expires_on: date | None = None) -> Need:
-    return Need(1, 1, 1, lot, expires_on, units)
+def need(units: int, lot: int = 1) -> Need:
+    return Need(1, 1, 1, lot, None, units)
 
 
 def place(zone: str, kind: str, units: int, *things: int, lot: int = 1) -> Place:
@@ -44,12 +40,6 @@ def test_whole_things_before_loose_units_before_a_thing_is_opened() -> None:
     assert ([thing.units for thing in pick.things], pick.loose, pick.opens) == ([12], 2, False)
     (pick,), _ = plan([need(15)], [place("f", "pick_face", 26, 12, 12)])
     assert ([thing.units for thing in pick.things], pick.loose, pick.opens) == ([12, 12], 2, True)
-
-
-def test_what_was_picked_is_what_expires_first() -> None:
-    needs = [need(4, 1, LATE), need(3, 2, EARLY), need(2, 3, None)]
-    assert [(one.lot_id, one.units) for one in remaining(needs, 5)] == [(1, 2), (3, 2)]
-    assert remaining(needs, 9) == remaining(needs, 99) == []
 
 
 @given(

@@ -67,6 +67,34 @@ def test_what_the_heaps_lack_is_owed() -> None:
     assert [move.quantity for move in rules.take(2, heaps, owing, 1, SELLABLE)] == [2]
 
 
+def test_what_was_promised_is_taken_first_and_owed_where_it_lies_nowhere() -> None:
+    held = [heap("pick_face", "a", 5), heap("storage", "bb", 3), heap("storage", "a", 2)]
+    owing = Slot(ZONES["pick_face"].zone_id, 1, 0, SELLABLE)
+    found = rules.promised_first(held, {2: 2, 1: 6, 3: 4, 4: 0}, owing)
+    assert [(one.slot.zone_id, one.slot.lot_id, one.units) for one in found] == [
+        (ZONES["pick_face"].zone_id, 1, 5),
+        (ZONES["storage"].zone_id, 2, 2),
+        (ZONES["storage"].zone_id, 1, 1),
+        (ZONES["storage"].zone_id, 2, 1),
+        (ZONES["storage"].zone_id, 1, 1),
+        (ZONES["pick_face"].zone_id, 3, 4),
+    ]
+
+
+def test_what_breaks_is_the_lot_that_lies_there() -> None:
+    held = [heap("storage", "ab", 5), heap("storage", "abc", 2), heap("pick_face", "x", 3), heap("storage", "q", 0)]
+    held += [heap("customer", "abcd", 9)]
+    lies = rules.lot_that_lies(SITE, ZONES["pick_face"], held)
+    assert isinstance(lies, Held)
+    assert lies.lot == "x"
+    several = rules.lot_that_lies(SITE, ZONES["storage"], [*held, heap("storage", "", 4)])
+    assert "several lots, without a lot (4), ab (5), abc (2): scan the code with its lot" in str(several)
+    assert "no lot of these goods, site a holds ab, abc, x: say which" in str(
+        rules.lot_that_lies(SITE, ZONES["dock"], held)
+    )
+    assert "nor does site a: say which" in str(rules.lot_that_lies(SITE, ZONES["dock"], []))
+
+
 def test_the_zone_that_owes_is_the_likeliest() -> None:
     assert rules.fallback(SCAN_RULES["pick"], SITE, ZONES["packing"]).kind == "pick_face"
     assert rules.fallback(SCAN_RULES["pick"], SITE, ZONES["pick_face"]).kind == "storage"

@@ -47,8 +47,28 @@ def test_the_day_has_everything_in_it() -> None:
     assert {order.channel for order in one.books.orders.values()} == {"web", "market", "social"}
     assert {order.status for order in one.books.orders.values()} == {"shipped", "cancelled", "confirmed"}
     scans = Counter(deed.scan.request.intent for each in deeds.values() for deed in each if isinstance(deed, DeskScan))
-    assert set(scans) == {"receive", "put_away", "pick", "ship", "damage"}
-    assert {one.disposition for one in one.books.inspections} == {"scrap", "resell", "quarantine"}
+    assert set(scans) == {"receive", "put_away", "pick", "ship", "damage", "count"}
+    assert {one.disposition for one in one.books.inspections} == {"damage", "scrap", "resell", "quarantine"}
+
+
+def test_every_site_counts_while_goods_move_and_one_unit_is_gone() -> None:
+    one, deeds = played()
+    assert sorted(sheet.site for sheet in one.books.counts.values()) == ["JKT", "MDN", "SUB"]
+    for code, sheet in one.books.counts.items():
+        scans = [deed.scan.request for deed in deeds[sheet.site] if isinstance(deed, DeskScan)]
+        counted = [scan for scan in scans if scan.document == code]
+        during = scans[scans.index(counted[0]) : scans.index(counted[-1])]
+        (pick,) = [scan for scan in during if scan.intent == "pick"]
+        told = Counter[str]()
+        for scan in counted:
+            told[scan.code] += scan.quantity
+        assert sum(scan.code == pick.code + counted[0].code[len(pick.code) :] for scan in counted) == 2, "in two halves"
+        assert sum(told.values()) == sum(line.counted for key, line in sheet.lines.items() if key[1] == "sellable")
+        assert sum(line.difference for line in sheet.lines.values()) == -1
+        assert sheet.status == "approved"
+        assert not {key[0] for key in sheet.lines} & {
+            transfer.sku for transfer in one.office.transfers if transfer.to_site == sheet.site
+        }
 
 
 def test_a_desk_does_one_thing_after_the_other_and_the_same_again() -> None:

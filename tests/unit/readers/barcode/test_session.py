@@ -66,14 +66,15 @@ def test_commands_hold_until_changed_or_reset() -> None:
     assert counted(one.read(EAN, at(1400))).request.intent == "receive"
 
 
-def test_quantity_and_lot_are_for_the_next_scan_alone() -> None:
+def test_quantity_lot_reason_and_photo_are_for_the_next_scan_alone() -> None:
     one = ready()
     one.read("TM:quantity=12", at(0))
     one.read("TM:lot=L7", at(1))
+    one.read("TM:reason=fell;photo=cam/17", at(1.5))
     first = counted(one.read(EAN, at(2))).request
-    assert (first.quantity, first.lot) == (12, "L7")
+    assert (first.quantity, first.lot, first.reason, first.photo) == (12, "L7", "fell", "cam/17")
     second = counted(one.read(OTHER, at(3))).request
-    assert (second.quantity, second.lot) == (1, None)
+    assert (second.quantity, second.lot, second.reason, second.photo) == (1, None, None, None)
 
 
 def test_a_refused_code_keeps_the_quantity_for_its_next_try() -> None:
