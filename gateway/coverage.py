@@ -98,8 +98,14 @@ class Coverage:
         self._trusted_us[runs] = until[runs]
 
     def clock_at(self, zones: NDArray[np.int64], at_us: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The clocks of `zones` at event times not after the last `advance`; never more than they truly were."""
-        then_us: NDArray[np.int64] = self.clock_us[zones] - np.maximum(self._trusted_us[zones] - at_us, 0)
+        """The clocks of `zones` at event times not after the last `advance`.
+
+        Where a clock stands because a reader is in doubt, it is what it will be if the doubt proves idle: a tag that
+        another reader saw meanwhile was not silent meanwhile. If the reader was off, the tag is taken for present by so
+        much longer, LINK_DOUBT_US at most.
+        """
+        may_add_us = np.where(self.watched[zones], LINK_DOUBT_US, 0)
+        then_us: NDArray[np.int64] = self.clock_us[zones] + np.minimum(at_us - self._trusted_us[zones], may_add_us)
         return then_us
 
     def zone_antennas(self, zone: int, mask: int) -> tuple[str, ...]:
