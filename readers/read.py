@@ -125,12 +125,18 @@ class ReadBatch:
     received_at_us: int
 
 
+LINK_DOUBT_US: Final = 10_000_000
+"""A driver knows of a dead link within this if it does not say otherwise: two of the longest keepalive periods that
+the LLRP driver allows."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReaderState:
     """A reader began or ceased to see: from `at_us` on its antennas are on (`antennas` ports) or off (empty).
 
     Silence of a reader is not absence of tags: presence windows count only the time an antenna was on. `idle` says that
-    a reader whose antennas are off is well, and waits for its trigger (a photo-eye) to begin.
+    a reader whose antennas are off is well, and waits for its trigger (a photo-eye) to begin. `doubt_us` is how long
+    the driver may take to notice that the reader is gone: until then silence may be the link's.
     """
 
     reader: str
@@ -138,6 +144,7 @@ class ReaderState:
     at_us: int
     detail: str = ""
     idle: bool = False
+    doubt_us: int = LINK_DOUBT_US
 
 
 @dataclass(frozen=True, slots=True)

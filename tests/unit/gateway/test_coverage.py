@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import numpy as np
 import pytest
 
 from gateway.config import GatewayConfig
-from gateway.coverage import LINK_DOUBT_US, Coverage
+from gateway.coverage import Coverage
 from gateway.pipeline import Pipeline
-from readers.read import EpcTable, ReadBatch, ReaderEvent, ReaderState, empty_reads
+from readers.read import LINK_DOUBT_US, EpcTable, ReadBatch, ReaderEvent, ReaderState, empty_reads
 
 START_US = 1_700_000_000_000_000
 DOUBT_S = LINK_DOUBT_US // 1_000_000
 ZONE = np.zeros(1, np.int64)
 WINDOW_S = 4
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "site": "s",
     "gateway": "g",
     "zones": [{"code": "dock"}],
@@ -87,6 +90,37 @@ def test_a_doubt_that_proves_right_costs_no_more_than_the_doubt() -> None:
     assert watch.clock_s() == 5
     assert stamp_s - watch.clock_s() == DOUBT_S
     assert watch.clock_at_s(5000) == 5, "a zone with an antenna off has no time to add"
+
+
+def test_a_reader_whose_driver_takes_long_to_notice_is_doubted_as_long() -> None:
+    """Behind a broker a dead reader is known of after a minute only: until then its silence takes no tag away."""
+    watch = Watch()
+    slow = dataclasses.replace(state("one", True, 0), doubt_us=60_500_000)
+    watch.coverage.apply(slow)
+    watch.hear(0, 5), watch.hear(1, 5)
+    for at_s in range(6, 65):
+        watch.hear(1, at_s)
+    assert watch.clock_s() == 5
+    assert watch.clock_at_s(64) == 64
+    watch.hear(1, 66)
+    assert watch.clock_s() == 66
+    assert watch.coverage.longest_doubt_us == 60_500_000
+
+
+def test_a_reader_behind_a_broker_that_dies_takes_no_tag_with_it() -> None:
+    """It is said to be off a minute after it was last heard, as of then: what it saw is as it was."""
+    epcs = EpcTable()
+    pipeline = Pipeline(GatewayConfig.model_validate({**CONFIG, "readers": CONFIG["readers"][:1]}), epcs)
+    on = dataclasses.replace(state("one", True, 0), doubt_us=60_500_000)
+    kinds = []
+    for second in range(1, 300):
+        events: list[ReaderEvent] = [on] if second == 1 else []
+        if second < 30:
+            events.append(batch(epcs, "one", b"\1" * 12, [second + 0.1, second + 0.7]))
+        if second == 90:
+            events.append(state("one", False, 29.7))
+        kinds += [m.kind for m in pipeline.step(events, us(second + 1)).movements]
+    assert kinds == ["arrived"]
 
 
 def batch(epcs: EpcTable, reader: str, epc: bytes, times_s: list[float]) -> ReadBatch:
