@@ -35,7 +35,7 @@ from readers.llrp.endpoint import LLRP_PORT, LLRP_TLS_PORT, TlsOptions, parse_ad
 from readers.llrp.exchange import Answer
 from readers.llrp.message import Message
 from readers.llrp.report import ReportDecoder
-from readers.llrp.requests import Capabilities, GpiTrigger, InventoryPlan
+from readers.llrp.requests import Capabilities, GpiTrigger, InventoryPlan, SearchMode
 from readers.read import LINK_DOUBT_US, EpcTable, ReaderEvent, ReaderState, to_us
 from wire.clock import Clock
 
@@ -98,6 +98,10 @@ class LlrpOptions(BaseModel):
     tag_population: Annotated[int, Field(ge=1, le=65535)] = 32
     tx_power_index: Annotated[int, Field(ge=0, le=65535)] | None = None
     """Index into the reader's own power table; none leaves the reader's setting."""
+    rf_mode: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """One of the reader's own air protocol modes (UHFC1G2RFModeTable): fast, or robust among many readers."""
+    search_mode: Literal["single_target", "dual_target", "suppression"] | None = None
+    """Impinj's: tags answer once a while, as often as they can, or are kept silent as long as they have power."""
     version: Literal["auto", "1.0.1"] = "auto"
     """`auto` speaks LLRP 1.1 with a reader that does."""
     start: GpiOptions | None = None
@@ -127,6 +131,8 @@ class LlrpOptions(BaseModel):
             session=self.session,
             tag_population=self.tag_population,
             tx_power_index=self.tx_power_index,
+            rf_mode=self.rf_mode,
+            search_mode=SearchMode[self.search_mode.upper()] if self.search_mode else None,
             may_speak_1_1=self.version == "auto",
             start=GpiTrigger(self.start.gpi, self.start.high) if self.start else None,
             stop=GpiTrigger(self.stop.gpi, self.stop.high, run_ms) if self.stop else None,
