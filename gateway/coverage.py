@@ -2,8 +2,8 @@
 
 Presence windows do not run on wall time but on a zone's clock: it counts only time in which every antenna of the zone
 was on. Silence of a reader is not absence of tags, so a reader is trusted only up to its last sign of life (a read of
-any tag, or a state event); one that stays silent longer than its driver needs to notice a dead link is trusted again,
-because by then the driver would have said so.
+any tag, or a state event); one that stays silent longer than its driver needs to notice a dead link (`doubt_us` of its
+state) is trusted again, because by then the driver would have said so.
 
     reader state            the zone's clock
     on, giving signs        runs up to the last sign of life
@@ -21,10 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.config import Antenna, GatewayConfig
-from readers.read import ReaderState
-
-LINK_DOUBT_US: Final = 10_000_000
-"""A driver notices a dead link within its keepalive watchdog; until then silence may be the link's."""
+from readers.read import LINK_DOUBT_US, ReaderState
 
 NOWHERE: Final = -1
 SIDES: Final = ("in", "out")
@@ -56,11 +53,13 @@ class Coverage:
         self._lookup, self._lookup_at, self._past_ports = self._number_ports()
         self._on = np.zeros(len(views), np.bool_)
         self._sign_us = np.zeros(len(config.readers), np.int64)
+        self._doubt_us = np.full(len(config.readers), LINK_DOUBT_US)
         self._trusted_us = np.zeros(len(zones), np.int64)
         self.clock_us = np.zeros(len(zones), np.int64)
         self.watched = self._watched()
         links = np.stack([self.zone_of, self._reader_of], axis=1)
         self._zone_links = np.unique(links[self.zone_of >= 0], axis=0)
+        self._zone_doubt_us = self._longest_doubts()
 
     def antennas(self, readers: Sequence[str], counts: Sequence[int], ports: NDArray[np.uint16]) -> NDArray[np.int64]:
         """Antenna numbers of ports, the first `counts[0]` of `readers[0]` and so on; NOWHERE for a port or reader that
@@ -77,6 +76,8 @@ class Coverage:
             return
         if state.antennas:
             self._sign_us[number] = max(int(self._sign_us[number]), state.at_us)
+            self._doubt_us[number] = state.doubt_us
+            self._zone_doubt_us = self._longest_doubts()
         mine = self._reader_of == number
         before = self._on.copy()
         self._on[mine] = np.isin(self._ports[mine], list(state.antennas))
@@ -89,7 +90,7 @@ class Coverage:
 
     def advance(self, now_us: int) -> None:
         """Let the clocks of watched zones run, as far as their readers can be trusted at event time `now_us`."""
-        silent = now_us - self._sign_us > LINK_DOUBT_US
+        silent = now_us - self._sign_us > self._doubt_us
         trusted = np.where(silent, now_us, np.minimum(self._sign_us, now_us))
         until = np.full(len(self.zones), now_us, np.int64)
         np.minimum.at(until, self._zone_links[:, 0], trusted[self._zone_links[:, 1]])
@@ -98,8 +99,14 @@ class Coverage:
         self._trusted_us[runs] = until[runs]
 
     def clock_at(self, zones: NDArray[np.int64], at_us: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The clocks of `zones` at event times not after the last `advance`; never more than they truly were."""
-        then_us: NDArray[np.int64] = self.clock_us[zones] - np.maximum(self._trusted_us[zones] - at_us, 0)
+        """The clocks of `zones` at event times not after the last `advance`.
+
+        Where a clock stands because a reader is in doubt, it is what it will be if the doubt proves idle: a tag that
+        another reader saw meanwhile was not silent meanwhile. If the reader was off, the tag is taken for present by so
+        much longer, by the reader's doubt at most.
+        """
+        may_add_us = np.where(self.watched[zones], self._zone_doubt_us[zones], 0)
+        then_us: NDArray[np.int64] = self.clock_us[zones] + np.minimum(at_us - self._trusted_us[zones], may_add_us)
         return then_us
 
     def zone_antennas(self, zone: int, mask: int) -> tuple[str, ...]:
@@ -109,6 +116,17 @@ class Coverage:
     def portal_antennas(self, portal: int, mask: int) -> tuple[str, ...]:
         """Names `reader/port` of the antennas of a portal whose bits stand in `mask`."""
         return _named(self._portal_labels[portal], mask)
+
+    @property
+    def longest_doubt_us(self) -> int:
+        """The clock of no zone moves on by more than this at once, unless time does."""
+        return int(self._zone_doubt_us.max(initial=0))
+
+    def _longest_doubts(self) -> NDArray[np.int64]:
+        """Of each zone's readers."""
+        longest_us = np.zeros(len(self.zones), np.int64)
+        np.maximum.at(longest_us, self._zone_links[:, 0], self._doubt_us[self._zone_links[:, 1]])
+        return longest_us
 
     def _watched(self) -> NDArray[np.bool_]:
         """For each zone: does it have antennas, and are all of them on?"""

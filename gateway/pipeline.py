@@ -24,7 +24,7 @@ from typing import Final
 import numpy as np
 
 from gateway.config import GatewayConfig
-from gateway.coverage import LINK_DOUBT_US, NOWHERE, Coverage
+from gateway.coverage import NOWHERE, Coverage
 from gateway.grid import GridReads, ReorderBuffer
 from gateway.movement import Book, Decision, Finding, State, StoredState, pack_state, unpack_state
 from gateway.placing import Placing, View
@@ -256,7 +256,7 @@ class Pipeline:
         saw, self._saw = self._saw, False
         busy = saw or crossed or silent or stored or self._doors.awake
         if not busy and not self._checkpoint(slice(0, None), end_us, step):
-            self._idle_until_us = end_us + max(0, self._placing.spare_us() - LINK_DOUBT_US)
+            self._idle_until_us = end_us + max(0, self._placing.spare_us() - self._coverage.longest_doubt_us)
 
     def _enter(self, decisions: list[Decision], decided_us: int, step: _Step) -> None:
         for decision in sorted(decisions, key=lambda each: (each.observed_us, self._epcs.epc(each.tag))):

@@ -9,6 +9,7 @@ that time: what was not looked at is not absent.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import random
 from collections.abc import Callable, Sequence
@@ -137,9 +138,10 @@ class Supervisor:
     def _see_again(self, batch: ReadBatch) -> None:
         if batch.reader in self._unseen:
             self._unseen.discard(batch.reader)
-            on = self._state.get(batch.reader)
-            antennas = on.antennas if on is not None else frozenset(int(port) for port in batch.reads["antenna"])
-            self._events.append(ReaderState(batch.reader, antennas, batch.received_at_us, "reads are judged again"))
+            ports = frozenset(int(port) for port in batch.reads["antenna"])
+            on = self._state.get(batch.reader, ReaderState(batch.reader, ports, batch.received_at_us))
+            again = "reads are judged again"
+            self._events.append(dataclasses.replace(on, at_us=batch.received_at_us, detail=again))
 
     def _judge(self) -> _Tick:
         events, self._events, self._waiting_reads = self._events, [], 0

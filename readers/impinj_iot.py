@@ -27,7 +27,7 @@ from readers.driver import Deliver, Driver, DriverOptions, ReaderSettings, read_
 from readers.errors import LinkLostError, ReaderError
 from readers.impinj_event import decode, status_of
 from readers.lines import LineFramer
-from readers.mqtt_feed import MqttFeed
+from readers.mqtt_feed import CHECK_S, MqttFeed
 from readers.read import EpcTable, to_us
 from readers.vendor_event import Alive, ClockOf, InventoryStatus, Unusable, VendorEvent, VendorReader
 from wire.clock import Clock
@@ -83,7 +83,15 @@ def impinj_iot(settings: ReaderSettings, epcs: EpcTable, clock: Clock, deliver: 
         raise ReaderError(
             f"reader {settings.name}: {', '.join(misplaced)} means nothing with an address of {scheme}://"
         )
-    reader = VendorReader(settings.name, settings.antennas, epcs, clock_of=options.clock, silence_s=options.silence_s)
+    by_status_s, by_silence_s = options.status_every_s + ANSWER_TIMEOUT_S, options.silence_s + CHECK_S
+    reader = VendorReader(
+        settings.name,
+        settings.antennas,
+        epcs,
+        clock_of=options.clock,
+        silence_s=options.silence_s,
+        doubt_s=by_silence_s if over_mqtt else by_status_s,
+    )
     if not over_mqtt:
         return HttpStream(settings.name, settings.address, options, reader, clock, deliver)
     if options.event_topic is None:
@@ -193,11 +201,17 @@ class HttpStream:
                     asks = answer.status != 404
                     if asks:
                         self._take([_status_in(answer.status, await answer.read())])
+                    else:
+                        self._doubt(self._options.silence_s + self._options.status_every_s)
             elif silence := self._reader.check_silence(to_us(self._clock.now())):
                 for event in silence:
                     self._deliver(event)
                 raise LinkLostError("the reader fell silent")
             await asyncio.sleep(self._options.status_every_s)
+
+    def _doubt(self, doubt_s: float) -> None:
+        for event in self._reader.doubted_for(doubt_s, to_us(self._clock.now())):
+            self._deliver(event)
 
     def _take(self, events: list[VendorEvent]) -> None:
         delivered = self._reader.take(events, to_us(self._clock.now()))

@@ -15,7 +15,7 @@ from typing import Final, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from readers.epc_index import EPC_96_BYTES, EpcIndex, Epcs96, Numbers, Tails
+from readers.epc_index import EPC_96_BYTES, EpcIndex, Numbers, Sought
 
 READ_DTYPE: Final = np.dtype(
     [
@@ -57,7 +57,12 @@ def empty_reads(count: int = 0) -> Reads:
 def join_reads(parts: Iterable[Reads]) -> Reads:
     """All parts one after the other, as a new array. Joins bytes: numpy's own concatenation works out the common type
     of structured arrays anew for each of them, which takes longer than decoding a report."""
-    return np.frombuffer(bytearray().join([part.tobytes() for part in parts]), READ_DTYPE)
+    several = list(parts)
+    try:
+        joined = bytearray().join(cast("list[memoryview]", several))
+    except TypeError:  # one of them is a slice with gaps, which numpy does not show as bytes
+        joined = bytearray().join([part.tobytes() for part in several])
+    return np.frombuffer(joined, READ_DTYPE)
 
 
 NO_NUMBERS: Final = np.empty(0, np.uint32)
@@ -84,7 +89,7 @@ class EpcTable:
                 self._index.keep(known, epc)
         return known
 
-    def numbers(self, epcs: Iterable[bytes]) -> Numbers:
+    def numbers(self, epcs: Iterable[bytes]) -> NDArray[np.uint32]:
         """The numbers of many EPCs, in order. Quickest for a list of EPCs already known."""
         wanted = epcs if isinstance(epcs, list) else list(epcs)
         known = list(map(self._numbers.get, wanted))
@@ -93,15 +98,13 @@ class EpcTable:
         except TypeError:  # a None among them: an EPC at its first sight
             return np.array([self.number(epc) for epc in wanted], np.uint32)
 
-    def numbers_96(self, epcs: Epcs96, tails: Tails) -> Numbers:
-        """The numbers of 96-bit EPCs, in the shape of `epcs`; `tails` are their last 8 bytes, views of the same bytes.
-        Quickest for a dozen or more."""
-        numbers, slots, unsure = self._index.look_up(epcs, tails)
-        if np.count_nonzero(unsure):
-            for at in zip(*unsure.nonzero(), strict=True):
-                # numpy drops the zeros at the end of an item.
-                numbers[at] = number = self.number(epcs[at].ljust(EPC_96_BYTES, b"\0"))
-                self._index.correct(slots[at], number)
+    def numbers_96(self, sought: Sought) -> Numbers:
+        """The numbers of 96-bit EPCs, in order. Quickest for half a dozen or more."""
+        numbers = self._index.look_up(sought)
+        if 1 in sought.differing:
+            for place in sought.unsure():
+                numbers[place] = number = self.number(sought.epcs[place].tobytes())
+                self._index.correct(sought, place, number)
         return numbers
 
     def epc(self, number: int) -> bytes:
@@ -122,12 +125,18 @@ class ReadBatch:
     received_at_us: int
 
 
+LINK_DOUBT_US: Final = 10_000_000
+"""A driver knows of a dead link within this if it does not say otherwise: two of the longest keepalive periods that
+the LLRP driver allows."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReaderState:
     """A reader began or ceased to see: from `at_us` on its antennas are on (`antennas` ports) or off (empty).
 
     Silence of a reader is not absence of tags: presence windows count only the time an antenna was on. `idle` says that
-    a reader whose antennas are off is well, and waits for its trigger (a photo-eye) to begin.
+    a reader whose antennas are off is well, and waits for its trigger (a photo-eye) to begin. `doubt_us` is how long
+    the driver may take to notice that the reader is gone: until then silence may be the link's.
     """
 
     reader: str
@@ -135,6 +144,7 @@ class ReaderState:
     at_us: int
     detail: str = ""
     idle: bool = False
+    doubt_us: int = LINK_DOUBT_US
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,9 @@ MAX_BRIDGED_READS: Final = 20_000
 CHECK_S: Final = 0.5
 """How often the thread is asked whether it lives; nothing else tells."""
 
+KEEPALIVES: Final = 3
+"""So many keepalive periods without a word mean that the reader is gone."""
+
 CONNECT_TIMEOUT_S: Final = 10.0
 LEAVE_TIMEOUT_S: Final = 2.0
 """How long a polite goodbye may take before the socket is cut."""
@@ -104,6 +107,7 @@ class SllurpDriver:
         self._clock = clock
         self._deliver = deliver
         self._backoff = Backoff(random.random)
+        self._patience_s = max(KEEPALIVES * self._options.keepalive_s, CONNECT_TIMEOUT_S)
         self._is_on = False
         self._was_lost = False
         self._heard_at_us = 0
@@ -164,7 +168,7 @@ class SllurpDriver:
     async def _watch(self, client: Any, loop: asyncio.AbstractEventLoop) -> ReaderError:
         while client.is_alive():
             await asyncio.sleep(CHECK_S)
-            if loop.time() - self._heard_s > max(3 * self._options.keepalive_s, CONNECT_TIMEOUT_S):
+            if loop.time() - self._heard_s > self._patience_s:
                 return LinkLostError("the reader fell silent")
         return LinkLostError("sllurp's thread has ended")
 
@@ -186,7 +190,8 @@ class SllurpDriver:
             self._was_lost = False
             logger.info("reader %s: inventorying again", self._name)
         self._is_on = True
-        self._deliver(ReaderState(self._name, frozenset(self._antennas), self._heard_at_us))
+        doubt_us = round((self._patience_s + CHECK_S) * 1e6)
+        self._deliver(ReaderState(self._name, frozenset(self._antennas), self._heard_at_us, doubt_us=doubt_us))
 
     def _hear(self) -> None:
         self._heard_s = asyncio.get_running_loop().time()

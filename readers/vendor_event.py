@@ -84,7 +84,10 @@ VendorEvent = TagSeen | InventoryStatus | Alive | Unusable
 
 
 class VendorReader:
-    """The state of one reader that speaks its vendor's language. `clock_of` says whose time a read carries."""
+    """The state of one reader that speaks its vendor's language. `clock_of` says whose time a read carries. A reader
+    not heard for `silence_s` counts as off where silence is all there is to go by; `doubt_s` is how long it may be gone
+    before whoever listens to it knows, by that or otherwise.
+    """
 
     def __init__(
         self,
@@ -94,6 +97,7 @@ class VendorReader:
         *,
         clock_of: ClockOf = "reader",
         silence_s: float,
+        doubt_s: float,
     ) -> None:
         self._name = name
         self._antennas = frozenset(antennas)
@@ -101,6 +105,7 @@ class VendorReader:
         self._epcs = epcs
         self._clock_of = clock_of
         self._silence_us = round(silence_s * 1e6)
+        self._doubt_us = round(doubt_s * 1e6)
         self._heard_at_us = 0
         self._off_until_us = 0
         self._told: set[str] = set()
@@ -139,6 +144,11 @@ class VendorReader:
             return []
         return self.lost(f"nothing heard for {self._silence_us / 1e6:g} s")
 
+    def doubted_for(self, doubt_s: float, now_us: int) -> list[ReaderEvent]:
+        """It turned out that this is how long the reader may be gone before anybody knows."""
+        self._doubt_us = round(doubt_s * 1e6)
+        return self._turn_on(now_us) if self.is_on else []
+
     def _status(self, status: InventoryStatus, received_at_us: int) -> list[ReaderEvent]:
         if not status.running:
             self._off_until_us = received_at_us + STRAGGLER_US
@@ -174,7 +184,7 @@ class VendorReader:
 
     def _turn_on(self, at_us: int) -> list[ReaderEvent]:
         self.is_on = True
-        return [ReaderState(self._name, self._antennas, at_us)]
+        return [ReaderState(self._name, self._antennas, at_us, doubt_us=self._doubt_us)]
 
     def _turn_off(self, at_us: int, detail: str) -> list[ReaderEvent]:
         self.is_on = False

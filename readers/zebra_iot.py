@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from readers.driver import Deliver, DriverOptions, ReaderSettings, read_options
-from readers.mqtt_feed import MqttFeed
+from readers.mqtt_feed import CHECK_S, MqttFeed
 from readers.read import EpcTable
 from readers.vendor_event import ClockOf, VendorReader
 from readers.zebra_event import decode
@@ -38,7 +38,12 @@ class ZebraIotDriver(MqttFeed):
         options = read_options(ZebraOptions, settings, "zebra-iot")
         topics = [options.data_topic, options.events_topic]
         reader = VendorReader(
-            settings.name, settings.antennas, epcs, clock_of=options.clock, silence_s=options.silence_s
+            settings.name,
+            settings.antennas,
+            epcs,
+            clock_of=options.clock,
+            silence_s=options.silence_s,
+            doubt_s=options.silence_s + CHECK_S,
         )
         decoders = {topic: decode for topic in topics if topic is not None}
         super().__init__(settings.name, settings.address, decoders, reader, clock, deliver)

@@ -22,21 +22,21 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from readers.backoff import Backoff
 from readers.driver import Deliver, ReaderSettings
 from readers.errors import LinkLostError, ReaderError
 from readers.llrp import requests
 from readers.llrp.access import AccessJob, AccessOutcome
-from readers.llrp.connection import ClientSession, SessionEvent
+from readers.llrp.connection import WATCHDOG_PERIODS, ClientSession, SessionEvent
 from readers.llrp.delivery import Memory
 from readers.llrp.endpoint import LLRP_PORT, LLRP_TLS_PORT, TlsOptions, parse_address
 from readers.llrp.exchange import Answer
 from readers.llrp.message import Message
 from readers.llrp.report import ReportDecoder
-from readers.llrp.requests import Capabilities, GpiTrigger, InventoryPlan
-from readers.read import EpcTable, ReaderEvent, ReaderState, to_us
+from readers.llrp.requests import Capabilities, GpiTrigger, InventoryPlan, SearchMode
+from readers.read import LINK_DOUBT_US, EpcTable, ReaderEvent, ReaderState, to_us
 from wire.clock import Clock
 
 logger = logging.getLogger(__name__)
@@ -56,8 +56,8 @@ NEXT_ADDRESS_S: Final = 0.25
 READY_TIMEOUT_S: Final = 20.0
 """A program that wants one reader now waits so long for its inventory: twice the slowest single answer."""
 
-MAX_KEEPALIVE_S: Final = 5.0
-"""A gateway takes a silence beyond 10 s for an empty floor (gateway/coverage.py): a dead link must be known by then."""
+MAX_KEEPALIVE_S: Final = LINK_DOUBT_US / 1e6 / WATCHDOG_PERIODS
+"""A gateway takes a longer silence than LINK_DOUBT_US for an empty floor: a dead link must be known by then."""
 
 Result = TypeVar("Result")
 
@@ -73,12 +73,21 @@ class GpiOptions(BaseModel):
     high: bool = True
 
 
+def _noticed_in_time(keepalive_s: float) -> float:
+    if keepalive_s > MAX_KEEPALIVE_S:
+        raise ValueError(
+            f"at most {MAX_KEEPALIVE_S:g}: a dead link is noticed after {WATCHDOG_PERIODS} times this, and a gateway"
+            f" takes a silence of more than {LINK_DOUBT_US / 1e6:g} s for an empty floor"
+        )
+    return keepalive_s
+
+
 class LlrpOptions(BaseModel):
     """What a configuration may say about one LLRP reader; unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    keepalive_s: Annotated[float, Field(ge=0.1, le=MAX_KEEPALIVE_S)] = 5.0
+    keepalive_s: Annotated[float, Field(ge=0.1), AfterValidator(_noticed_in_time)] = 5.0
     """A silent reader is noticed after twice this."""
     report_every_n: Annotated[int, Field(ge=1, le=65535)] = 1
     """Tags in a report."""
@@ -89,6 +98,10 @@ class LlrpOptions(BaseModel):
     tag_population: Annotated[int, Field(ge=1, le=65535)] = 32
     tx_power_index: Annotated[int, Field(ge=0, le=65535)] | None = None
     """Index into the reader's own power table; none leaves the reader's setting."""
+    rf_mode: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """One of the reader's own air protocol modes (UHFC1G2RFModeTable): fast, or robust among many readers."""
+    search_mode: Literal["single_target", "dual_target", "suppression"] | None = None
+    """Impinj's: tags answer once a while, as often as they can, or are kept silent as long as they have power."""
     version: Literal["auto", "1.0.1"] = "auto"
     """`auto` speaks LLRP 1.1 with a reader that does."""
     start: GpiOptions | None = None
@@ -118,6 +131,8 @@ class LlrpOptions(BaseModel):
             session=self.session,
             tag_population=self.tag_population,
             tx_power_index=self.tx_power_index,
+            rf_mode=self.rf_mode,
+            search_mode=SearchMode[self.search_mode.upper()] if self.search_mode else None,
             may_speak_1_1=self.version == "auto",
             start=GpiTrigger(self.start.gpi, self.start.high) if self.start else None,
             stop=GpiTrigger(self.stop.gpi, self.stop.high, run_ms) if self.stop else None,

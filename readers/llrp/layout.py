@@ -16,7 +16,6 @@ from typing import Any, Final, NoReturn
 
 import numpy as np
 
-from readers.epc_index import EPC_96_BYTES, TAIL
 from readers.errors import DecodeError
 from readers.llrp.table import PARAMETERS
 from readers.llrp.vendor import CENTI_DBM, IMPINJ, IMPINJ_PEAK_RSSI, IMPINJ_RF_PHASE_ANGLE, RAD_PER_PHASE_STEP
@@ -88,8 +87,9 @@ class Layout:
 
     One record: `holds` says so, `row.unpack_from` gives its values, and `pick(values + carried)` puts them into the
     order of VALUES, the absent ones from `carried` (without the EPC, which is never absent).
-    Many records: `dtype` reads them as columns, of which `copied` (value, column of READ_DTYPE) go over as they are.
-    `is_whole`: nothing that can be carried is absent.
+    Many records: `dtype` reads them as columns (columns.py), of which `copied` (value, column of READ_DTYPE) go over as
+    they are, and `scaled` (value, column, unit) in another unit.
+    `is_whole`: nothing that can be carried is absent. `low_count_at`: where TagSeenCount has its low byte, or None.
     """
 
     __slots__ = (
@@ -100,6 +100,7 @@ class Layout:
         "fixed",
         "is_whole",
         "length",
+        "low_count_at",
         "mask",
         "pattern",
         "pick",
@@ -130,6 +131,7 @@ class Layout:
             (name, *SCALED[name]) for name in walk.places if name == "phase" or (name == "rssi" and self.rssi_is_centi)
         )
         self.is_whole = self.present.issuperset(COLUMNS)
+        self.low_count_at = walk.places["count"][0] + 1 if "count" in walk.places else None
         self.dtype: np.dtype[np.void] | None = self._columns(walk)
         self.row, self.pick = _row(walk.places)
 
@@ -142,11 +144,9 @@ class Layout:
         if not self.epc_bytes:
             return None
         columns = {
-            name: (at, f"S{self.epc_bytes}" if name == "epc" else NUMPY_FORMATS[form])
+            name: (at, f"V{self.epc_bytes}" if name == "epc" else NUMPY_FORMATS[form])
             for name, (at, form) in walk.places.items()
         }
-        if self.epc_bytes == EPC_96_BYTES:
-            columns["tail"] = (columns["epc"][0] + EPC_96_BYTES - TAIL.itemsize, TAIL.str)
         return np.dtype(
             {
                 "names": list(columns),

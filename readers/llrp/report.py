@@ -1,8 +1,8 @@
 """RO_ACCESS_REPORT bytes → structured array: the hot path.
 
-What has the layout of the first record (the usual case) is validated under one mask and read as columns: the records of
-a long report, and those of many short reports of one length that came in one piece. A few records, where numpy costs
-more than it saves, and mixed ones are read one by one with learnt layouts. Every way gives the same values.
+What has the layout of the first record (the usual case) is validated under one mask and read as columns (columns.py):
+the records of a long report, and those of many short reports of one length that came in one piece. A few records, where
+numpy costs more than it saves, and mixed ones are read one by one with learnt layouts. Every way gives the same values.
 
 LLRP lets a reader leave out an enabled parameter whose value has not changed (LLRP 1.0.1 §13.2.3), so the decoder
 remembers the last value of each; a parameter the ROSpec does not enable never comes, so it is never remembered.
@@ -11,16 +11,16 @@ remembers the last value of each; a parameter the ROSpec does not enable never c
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Iterator, Sequence
+from itertools import groupby, islice
 from struct import Struct
 from typing import Any, Final
 
 import numpy as np
 
-from readers.epc_index import EPC_96_BYTES
 from readers.errors import DecodeError
 from readers.llrp.codec import HEADER, TLV_HEADER, VERSIONS
+from readers.llrp.columns import VIEWS_BYTES, Columns, Worktop
 from readers.llrp.layout import COLUMNS, Layout, refuse
 from readers.llrp.vendor import CENTI_DBM, RAD_PER_PHASE_STEP
 from readers.read import READ_DTYPE, EpcTable, Reads, join_reads
@@ -42,14 +42,21 @@ ANY_ID: Final = bytes(4)
 ROW: Final = Struct("=IHfqqHf")
 """READ_DTYPE as a struct, to write reads one by one."""
 
-COLUMNS_FROM: Final = 8
-"""From this many records on, columns are quicker than rows (measured on a shared core: equal at 5 to 8)."""
+COLUMNS_FROM: Final = 6
+"""From this many records on, columns are quicker than rows (measured on a shared core: equal at 5)."""
+
+TOGETHER_BYTES: Final = 1 << 15
+"""Reports are read together up to so many bytes: more would come out of the cache before they are looked at again."""
 
 MAX_LAYOUTS: Final = 64
 """Layouts kept. A reader sends a handful: EPC lengths, with and without what has not changed."""
 
-MAX_SHAPE_BYTES: Final = 1 << 18
-"""Frame lengths whose shapes are kept come to this many bytes together: hundreds of short ones, ten of 500 tags."""
+MAX_KEPT_BYTES: Final = 1 << 20
+"""What is kept to read the next report like the last ones: a worktop for 500 tags takes a tenth of it, and each length
+of report that comes again a 200th."""
+
+SHAPE_BYTES: Final = 500
+"""About what a shape takes, besides its mask."""
 
 MAX_LEARNT_PER_REPORT: Final = 512
 """A report that brings more new layouts than this is noise; learning one costs ten times as much as reading it."""
@@ -81,6 +88,8 @@ class ReportDecoder:
         self._kept_layouts = 0
         self._learnt = 0
         self._shapes: dict[int, list[_Shape]] = {}
+        self._worktops: dict[Layout, Worktop] = {}
+        self._columns: dict[tuple[Layout, int], Columns] = {}
         self._kept_bytes = 0
         self._carried: Carried = NOTHING
         self._last: tuple[Layout, bytes] | None = None
@@ -100,8 +109,8 @@ class ReportDecoder:
         shape = self._shape_of(frame)
         if shape is None:
             return np.frombuffer(self._mixed_rows(frame), READ_DTYPE)
-        if shape.records >= COLUMNS_FROM:
-            return self._columns(shape, frame, 1)
+        if shape.columns is not None:
+            return self._read(shape.columns, frame)
         return np.frombuffer(self._rows(shape, frame), READ_DTYPE)
 
     def decode_all(self, frames: Sequence[bytes]) -> tuple[Reads, dict[int, DecodeError]]:
@@ -112,8 +121,7 @@ class ReportDecoder:
         parts: list[Reads] = []
         faults: dict[int, DecodeError] = {}
         at = 0
-        for _, group in groupby(frames, key=len):
-            run = list(group)
+        for run in _runs(frames):
             reads = self._decode_run(run)
             if reads is not None:
                 parts.append(reads)
@@ -129,17 +137,22 @@ class ReportDecoder:
 
     def _decode_run(self, frames: list[bytes]) -> Reads | None:
         """Frames of one length, when all have the shape of the first; None when they do not, or hold too little."""
+        if len(frames) == 1:
+            return None
         try:
             shape = self._shape_of(frames[0])
         except DecodeError:
             return None
         if shape is None or shape.records * len(frames) < COLUMNS_FROM:
             return None
-        data = b"".join(frames)
-        return self._columns(shape, data, len(frames)) if shape.hold(data, len(frames)) else None
+        if not all(frame.startswith(shape.start) for frame in frames):
+            return None
+        data = b"".join([frames[0], *(frame[HEADER.size :] for frame in frames[1:])])
+        columns = self._columns_of(shape.layout, shape.records * len(frames))
+        return self._read(columns, data) if columns.take(data) else None
 
     def _shape_of(self, frame: bytes) -> _Shape | None:
-        """The shape of this frame, learnt now if it is new; None when it has none."""
+        """The shape of this frame, learnt now if it is new; None when it has none. Its columns have taken the frame."""
         for shape in self._shapes.get(len(frame), ()):
             if shape.holds(frame):
                 return shape
@@ -150,31 +163,57 @@ class ReportDecoder:
         size = len(frame) - HEADER.size
         if word not in START_WORDS or claimed != len(frame) or kind != TAG_REPORT_DATA or not length or size % length:
             return None
-        shape = _Shape(frame, self._recognise(frame[HEADER.size : HEADER.size + length]))
-        if shape.layout.dtype is None or not shape.holds(frame):
+        layout, records = self._recognise(frame[HEADER.size : HEADER.size + length]), size // length
+        if layout.dtype is None:
             return None
-        if self._kept_bytes + len(frame) > MAX_SHAPE_BYTES:
-            self._shapes.clear()
-            self._kept_bytes = 0
-        self._shapes.setdefault(len(frame), []).append(shape)
-        self._kept_bytes += len(frame)
+        shape = _Shape(frame, layout, self._columns_of(layout, records) if records >= COLUMNS_FROM else None)
+        if not shape.holds(frame):
+            return None
+        is_kept = shape.columns is self._columns.get((layout, records))
+        if is_kept and self._keep(shape.bytes):
+            self._shapes.setdefault(len(frame), []).append(shape)
         return shape
 
-    def _columns(self, shape: _Shape, data: bytes, frames: int) -> Reads:
-        """All records of so many frames of this shape at once."""
-        layout, cells = shape.layout, shape.cells(data, frames)
+    def _columns_of(self, layout: Layout, records: int) -> Columns:
+        """The columns of so many records of a layout."""
+        columns = self._columns.get((layout, records))
+        if columns is not None:
+            return columns
+        worktop, needed = self._worktops.get(layout), VIEWS_BYTES
+        if worktop is None or worktop.room < records or self._kept_bytes + needed > MAX_KEPT_BYTES:
+            worktop = Worktop(layout, 1 << (records - 1).bit_length())
+            needed += worktop.bytes
+        columns = worktop.columns(records)
+        if self._keep(needed):
+            self._worktops[layout] = worktop
+            self._columns[layout, records] = columns
+        return columns
+
+    def _keep(self, size: int) -> bool:
+        """Whether so many bytes may be kept: everything before them is forgotten if they are too many together."""
+        if self._kept_bytes + size > MAX_KEPT_BYTES:
+            self._forget()
+        fits = size <= MAX_KEPT_BYTES
+        self._kept_bytes += size * fits
+        return fits
+
+    def _forget(self) -> None:
+        self._shapes.clear()
+        self._worktops.clear()
+        self._columns.clear()
+        self._kept_bytes = 0
+
+    def _read(self, columns: Columns, data: bytes) -> Reads:
+        """All records that the columns have taken, which are those of `data`."""
+        layout = columns.layout
         blank = WHOLE if layout.is_whole else _blank(self._carry())
-        reads = np.frombuffer(bytearray(blank * (frames * shape.records)), READ_DTYPE)
-        grid = reads if cells.ndim == 1 else reads.reshape(cells.shape)
-        if layout.epc_bytes == EPC_96_BYTES:
-            grid["epc"] = self._epcs.numbers_96(cells["epc"], cells["tail"])
-        else:
-            reads["epc"] = self._epcs.numbers(cells["epc"].reshape(-1).view(f"V{layout.epc_bytes}").tolist())
-        for name, column in layout.copied:
-            grid[column] = cells[name]
-        for name, column, unit in layout.scaled:
-            np.multiply(cells[name], unit, out=grid[column], dtype=np.float64, casting="same_kind")
-        if np.count_nonzero(reads["count"]) < len(reads):
+        reads = np.frombuffer(bytearray(blank) * columns.records, READ_DTYPE)
+        reads["epc"] = columns.numbers(self._epcs)
+        for column, values in columns.copied:
+            reads[column] = values
+        for column, values, unit in columns.scaled:
+            np.multiply(values, unit, out=reads[column], dtype=np.float64, casting="same_kind")
+        if columns.low_counts is not None and 0 in data[columns.low_counts]:
             np.maximum(reads["count"], 1, out=reads["count"])
         if layout.uptime or not layout.is_whole:
             self._complete(layout, reads)
@@ -228,8 +267,8 @@ class ReportDecoder:
         layout = Layout(record)
         if self._kept_layouts >= MAX_LAYOUTS:
             self._layouts.clear()
-            self._shapes.clear()
-            self._kept_layouts = self._kept_bytes = 0
+            self._forget()
+            self._kept_layouts = 0
         self._layouts.setdefault(len(record), []).append(layout)
         self._kept_layouts += 1
         self._learnt += 1
@@ -269,36 +308,32 @@ class _Shape:
     """Frames of one length that hold nothing but records of one layout: every byte of them but values and the
     message's id."""
 
-    __slots__ = ("expected", "fixed", "layout", "mask", "pattern", "records")
+    __slots__ = ("_expected", "_mask", "bytes", "columns", "layout", "records", "start")
 
-    def __init__(self, frame: bytes, layout: Layout) -> None:
-        self.layout = layout
+    def __init__(self, frame: bytes, layout: Layout, columns: Columns | None) -> None:
+        self.layout, self.columns = layout, columns
         self.records = (len(frame) - HEADER.size) // layout.length
-        fixed = FIXED_START + ANY_ID + layout.fixed * self.records
-        self.pattern = frame[: len(FIXED_START)] + ANY_ID + layout.pattern * self.records
-        self.fixed = np.frombuffer(fixed, np.uint8)
-        # Of a few records an integer is quicker than an array.
-        self.mask = int.from_bytes(fixed) if self.records < COLUMNS_FROM else 0
-        self.expected = int.from_bytes(self.pattern) if self.records < COLUMNS_FROM else 0
+        self.start = frame[: len(FIXED_START)]
+        self.bytes = SHAPE_BYTES
+        if columns is None:
+            # Of a few records an integer is quicker than an array.
+            self._mask = int.from_bytes(FIXED_START + ANY_ID + layout.fixed * self.records)
+            self._expected = int.from_bytes(self.start + ANY_ID + layout.pattern * self.records)
+            self.bytes += 2 * len(frame)
 
     def holds(self, frame: bytes) -> bool:
-        """Whether a frame of this length has this shape."""
-        if self.mask:
-            return int.from_bytes(frame) & self.mask == self.expected
-        return (np.frombuffer(frame, np.uint8) & self.fixed).tobytes() == self.pattern
+        """Whether a frame of this length has this shape; if so, its columns take it."""
+        if self.columns is None:
+            return int.from_bytes(frame) & self._mask == self._expected
+        return frame.startswith(self.start) and self.columns.take(frame)
 
-    def hold(self, data: bytes, frames: int) -> bool:
-        """Whether all of so many frames of this length, one after the other, have this shape."""
-        held = np.frombuffer(data, np.uint8).reshape(frames, len(self.pattern)) & self.fixed
-        return held.tobytes() == self.pattern * frames
 
-    def cells(self, data: bytes, frames: int) -> Reads:
-        """The records of so many frames, seen in their bytes: (records,) of one, (frames, records) of more."""
-        layout = self.layout
-        if frames == 1:
-            return np.frombuffer(data, layout.dtype, self.records, HEADER.size)
-        strides = len(self.pattern), layout.length
-        return np.ndarray((frames, self.records), layout.dtype, data, HEADER.size, strides)
+def _runs(frames: Sequence[bytes]) -> Iterator[list[bytes]]:
+    """Frames of one length that follow each other, as many as are read together."""
+    for length, group in groupby(frames, key=len):
+        few = max(1, TOGETHER_BYTES // max(1, length))
+        while run := list(islice(group, few)):
+            yield run
 
 
 def _blank(carried: Carried) -> bytes:

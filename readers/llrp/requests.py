@@ -5,6 +5,7 @@ Names and numbers are those of LLRP 1.0.1; the vendor part follows the public Oc
 
 from __future__ import annotations
 
+import enum
 import hashlib
 import struct
 from collections.abc import Iterable
@@ -13,7 +14,7 @@ from typing import Final
 
 from readers.llrp.codec import encode
 from readers.llrp.message import Message, Parameter
-from readers.llrp.vendor import IMPINJ
+from readers.llrp.vendor import IMPINJ, custom
 
 LLRP_1_0_1: Final = 1
 LLRP_1_1: Final = 2
@@ -63,13 +64,21 @@ class GpiTrigger:
     timeout_ms: int = 0
 
 
+class SearchMode(enum.IntEnum):
+    """How often Impinj's readers let a tag answer, as ImpinjInventorySearchType counts."""
+
+    SINGLE_TARGET = 1
+    DUAL_TARGET = 2
+    SUPPRESSION = 3
+
+
 @dataclass(frozen=True, slots=True)
 class InventoryPlan:
     """How one reader shall inventory.
 
-    `report_every_n` tags make a report; what waits for more is fetched after `report_wait_ms`. `tx_power_index` None
-    keeps the reader's power. Without `start` the inventory never ends; with it each run ends by `stop`, or after
-    `run_ms`.
+    `report_every_n` tags make a report; what waits for more is fetched after `report_wait_ms`. `tx_power_index`,
+    `rf_mode` and `search_mode` None keep the reader's own. Without `start` the inventory never ends; with it each run
+    ends by `stop`, or after `run_ms`.
     """
 
     antennas: tuple[int, ...]
@@ -79,6 +88,8 @@ class InventoryPlan:
     session: int = 1
     tag_population: int = 32
     tx_power_index: int | None = None
+    rf_mode: int | None = None
+    search_mode: SearchMode | None = None
     may_speak_1_1: bool = True
     start: GpiTrigger | None = None
     stop: GpiTrigger | None = None
@@ -102,6 +113,11 @@ class Capabilities:
     hop_table: int | None = None
     has_extensions: bool = True
     """False once an Impinj reader has refused its own extensions."""
+
+    @property
+    def takes_impinj(self) -> bool:
+        """Whether Impinj's parameters may be sent."""
+        return self.vendor == IMPINJ and self.has_extensions
 
     @classmethod
     def of(cls, message: Message) -> Capabilities:
@@ -261,12 +277,20 @@ def _antenna_configuration(plan: InventoryPlan, capabilities: Capabilities) -> P
             "TransmitPower": plan.tx_power_index,
         }
         parameters.append(Parameter("RFTransmitter", fields))
-    singulation = Parameter(
-        "C1G2SingulationControl",
-        {"Session": plan.session, "TagPopulation": plan.tag_population, "TagTransitTime": 0},
-    )
-    parameters.append(Parameter("C1G2InventoryCommand", {"TagInventoryStateAware": False}, [singulation]))
+    parameters.append(Parameter("C1G2InventoryCommand", {"TagInventoryStateAware": False}, _air(plan, capabilities)))
     return Parameter("AntennaConfiguration", {"AntennaID": 0}, parameters)
+
+
+def _air(plan: InventoryPlan, capabilities: Capabilities) -> list[Parameter]:
+    """What is asked of the air protocol."""
+    parameters = []
+    if plan.rf_mode is not None:
+        parameters.append(Parameter("C1G2RFControl", {"ModeIndex": plan.rf_mode, "Tari": 0}))
+    singulation = {"Session": plan.session, "TagPopulation": plan.tag_population, "TagTransitTime": 0}
+    parameters.append(Parameter("C1G2SingulationControl", singulation))
+    if plan.search_mode is not None and capabilities.takes_impinj:
+        parameters.append(custom("ImpinjInventorySearchMode", int(plan.search_mode)))
+    return parameters
 
 
 def _report_spec(plan: InventoryPlan, capabilities: Capabilities) -> Parameter:
@@ -286,7 +310,7 @@ def _report_spec(plan: InventoryPlan, capabilities: Capabilities) -> Parameter:
         },
     )
     parameters = [selector]
-    if capabilities.vendor == IMPINJ and capabilities.has_extensions:
+    if capabilities.takes_impinj:
         parameters.append(_impinj_content())
     return Parameter("ROReportSpec", {"ROReportTrigger": 2, "N": plan.report_every_n}, parameters)
 

@@ -93,6 +93,8 @@ def _learn_capabilities(session: ClientSession, message: Message) -> None:
         session.memory.version_losses = 0
     session.capabilities = Capabilities.of(message)
     session.antennas.limit(session.capabilities.antennas)
+    if session.plan.search_mode is not None and session.capabilities.vendor != IMPINJ:
+        session.delivery.notice("fault", "search_mode is an option for Impinj's readers: this one goes without it")
     if not session.antennas.usable:
         missing = sorted(session.plan.antennas)
         session.fail(ReaderError(f"the reader has no antenna {missing}, only 1-{session.capabilities.antennas}"))

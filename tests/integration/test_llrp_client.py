@@ -500,5 +500,10 @@ def test_options_that_cannot_be_are_refused_by_name(options: dict[str, Any]) -> 
         Gateway("127.0.0.1", options)
 
 
+def test_a_keepalive_too_rare_to_notice_a_dead_link_in_time_is_refused_with_the_reason() -> None:
+    with pytest.raises(ReaderError, match=r"keepalive_s: .*at most 5: .*silence of more than 10 s for an empty floor"):
+        Gateway("127.0.0.1", {"keepalive_s": 6})
+
+
 def test_the_driver_is_found_by_its_name() -> None:
     assert find_driver("llrp") is LlrpDriver

@@ -98,6 +98,19 @@ async def test_each_make_inventories_in_its_own_version_and_time(make: str) -> N
     assert [notice.detail for notice in bench.of(ReaderNotice) if notice.kind == "fault"] == []
 
 
+async def test_a_make_takes_the_modes_it_has_and_names_the_one_it_has_not() -> None:
+    bench = Bench("speedway-r420", {"rf_mode": 3, "search_mode": "dual_target"})
+    async with connected(await bench.driver()):
+        await until(lambda: len(bench.rows()) > 10)
+    await bench.reader.stop()
+    assert [notice.detail for notice in bench.of(ReaderNotice) if notice.kind == "fault"] == []
+    bench = Bench("speedway-r420", {"rf_mode": 77})
+    running = asyncio.create_task((await bench.driver()).run())
+    await until(lambda: any("no mode 77" in state.detail for state in bench.of(ReaderState)))
+    running.cancel()
+    await bench.reader.stop()
+
+
 async def test_tags_are_read_written_locked_and_killed() -> None:
     bench = Bench("speedway-r420")
     new = bytes(11) + b"\x07"

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from readers.epc_index import FIRST_ROWS
+from readers.epc_index import FIRST_ROWS, FIRST_SLOTS, SLOTS_PER_EPC, Sought
 from readers.read import EpcTable
 
 ZEROS, ONES = bytes(12), b"\xff" * 12
@@ -21,12 +21,13 @@ epcs_96 = st.one_of(
 )
 
 
-def looked_up(table: EpcTable, epcs: list[bytes]) -> list[int]:
-    """As from a report: columns with other bytes between them."""
-    rows = np.zeros(len(epcs), np.dtype([("before", "u1"), ("epc", "S12"), ("behind", "u2")]))
+def looked_up(table: EpcTable, epcs: list[bytes], room: Sought | None = None) -> list[int]:
+    """As from a report: a column with other bytes between its cells."""
+    rows = np.zeros(len(epcs), np.dtype([("before", "u1"), ("epc", "V12"), ("behind", "u2")]))
     rows["epc"] = epcs
-    tails = np.ndarray(len(epcs), "=u8", rows.tobytes(), 5, (rows.itemsize,))
-    return table.numbers_96(rows["epc"], tails).tolist()
+    sought = room.first(len(epcs)) if room is not None else Sought.room(len(epcs))
+    sought.epcs[...] = rows["epc"]
+    return table.numbers_96(sought).tolist()
 
 
 @settings(max_examples=200)
@@ -58,8 +59,23 @@ def test_numbers_stay_while_the_index_grows() -> None:
     assert len(table) == len(epcs) + len(range(0, len(epcs), 100))
 
 
-def test_two_dimensions_are_answered_in_theirs() -> None:
+@given(st.lists(st.lists(epcs_96, min_size=1, max_size=20), min_size=2, max_size=8))
+def test_a_room_that_serves_again_says_the_same(columns: list[list[bytes]]) -> None:
+    table, plain, room = EpcTable(), EpcTable(), Sought.room(20)
+    for epcs in columns:
+        assert looked_up(table, epcs, room) == [plain.number(epc) for epc in epcs]
+
+
+def test_an_epc_of_zeros_is_not_taken_for_a_slot_never_filled() -> None:
     table = EpcTable()
-    grid = np.array([[b"a" * 12, b"b" * 12], [b"b" * 12, b"c" * 12]], "S12")
-    tails = np.ndarray((2, 2), "=u8", grid.tobytes(), 4, (24, 12))
-    assert table.numbers_96(grid, tails).tolist() == [[0, 1], [1, 2]]
+    table.number(b"not 96 bits: the number 0 has no row of its own")
+    assert looked_up(table, [ONES, ZEROS, ONES, ZEROS]) == [1, 2, 1, 2]
+
+
+def test_numbers_stay_while_the_slots_become_more() -> None:
+    table = EpcTable()
+    serials = np.arange(FIRST_SLOTS // SLOTS_PER_EPC + 9, dtype=">u4")
+    epcs = [b"company." + serial.tobytes() for serial in serials]
+    numbers = looked_up(table, epcs)
+    assert numbers == list(range(len(epcs)))
+    assert looked_up(table, epcs[::-1]) == numbers[::-1]

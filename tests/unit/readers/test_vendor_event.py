@@ -119,7 +119,7 @@ def test_any_values_of_known_fields_become_a_read_that_fits_or_a_fault(tag: dict
     ]
     for decode in (impinj_event.decode, zebra_event.decode):
         found = decode(json.dumps(events).encode())
-        reader = VendorReader("r", (1,), EpcTable(), silence_s=60)
+        reader = VendorReader("r", (1,), EpcTable(), silence_s=60, doubt_s=61)
         for event in reader.take(found, NOW_US):
             if isinstance(event, ReadBatch):
                 assert event.reads["antenna"].min() >= 1
@@ -165,13 +165,24 @@ def told(events: list[ReaderEvent]) -> list[object]:
 
 
 def reader(antennas: tuple[int, ...] = (1, 2), **options: Any) -> VendorReader:
-    return VendorReader("r", antennas, EpcTable(), **({"silence_s": 60} | options))
+    return VendorReader("r", antennas, EpcTable(), **({"silence_s": 60, "doubt_s": 61} | options))
 
 
 def test_a_read_turns_the_reader_on_from_its_time() -> None:
     one = reader()
     assert told(one.take([seen(at_us=NOW_US - 5)], NOW_US)) == [([1, 2], NOW_US - 5), [NOW_US - 5]]
     assert told(one.take([seen()], NOW_US + 1)) == [[NOW_US]]
+
+
+def test_it_says_how_long_it_may_be_gone_unnoticed_and_again_when_that_turns_out_longer() -> None:
+    one = reader(doubt_s=15)
+    [on, _] = one.take([seen()], NOW_US)
+    assert isinstance(on, ReaderState)
+    assert on.doubt_us == 15_000_000
+    [again] = one.doubted_for(65, NOW_US + 1)
+    assert again == ReaderState("r", frozenset({1, 2}), NOW_US + 1, doubt_us=65_000_000)
+    one.lost("gone")
+    assert one.doubted_for(70, NOW_US + 2) == []
 
 
 def test_its_word_turns_it_on_and_off_and_stragglers_do_not_wake_it() -> None:

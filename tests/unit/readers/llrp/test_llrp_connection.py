@@ -11,7 +11,7 @@ from readers.llrp.connection import RESTART_WAIT_S, ClientSession
 from readers.llrp.exchange import ANSWER_TIMEOUT_S
 from readers.llrp.message import Message, Parameter
 from readers.llrp.report import ReportDecoder
-from readers.llrp.requests import InventoryPlan
+from readers.llrp.requests import InventoryPlan, SearchMode
 from readers.llrp.steps import Phase
 from readers.llrp.vendor import IMPINJ
 from readers.read import EpcTable, GpiChange, ReadBatch, ReaderNotice, ReaderState
@@ -69,6 +69,18 @@ def test_only_an_impinj_reader_is_asked_for_its_own_parameters() -> None:
         spec = talk.asked[-1].parameters[0].find("ROReportSpec")
         assert spec is not None
         assert (spec.find("Custom") is not None) is has_custom
+
+
+@pytest.mark.parametrize(("vendor", "asked"), [(IMPINJ, True), (OTHER_VENDOR, False)])
+def test_modes_go_out_as_the_air_protocol_and_impinj_have_them(vendor: int, asked: bool) -> None:
+    plan = InventoryPlan(antennas=(1, 2), rf_mode=4, search_mode=SearchMode.DUAL_TARGET)
+    talk = Talk(plan, reader=ScriptedReader(vendor=vendor))
+    talk.run()
+    [added] = [encode(message) for message in talk.asked if message.name == "ADD_ROSPEC"]
+    assert bytes.fromhex("014f 0008 0004 0000") in added
+    assert (bytes.fromhex("03ff 000e 0000651a 00000017 0002") in added) is asked
+    told = [notice.detail for notice in talk.of(ReaderNotice) if notice.kind == "fault"]
+    assert told == ([] if asked else ["search_mode is an option for Impinj's readers: this one goes without it"])
 
 
 @pytest.mark.parametrize("code", [1, 2, 3, 4])

@@ -23,8 +23,9 @@ ALL_THERE = ReaderNotice("door", "antenna_back", "every planned antenna is conne
 # --- versions ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_reader_of_1_1_is_spoken_to_in_1_1() -> None:
-    talk = Talk(reader=ScriptedReader(versions=(1, 2)))
+@pytest.mark.parametrize("versions", [(1, 2), (1, 2, 3)])
+def test_a_reader_of_1_1_or_later_is_spoken_to_in_1_1(versions: tuple[int, ...]) -> None:
+    talk = Talk(reader=ScriptedReader(versions=versions))
     talk.run()
     assert [message.name for message in talk.asked[:3]] == [
         "GET_SUPPORTED_VERSION",

@@ -3,6 +3,7 @@ only themselves."""
 
 import math
 import struct
+import tracemalloc
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from readers.errors import DecodeError
-from readers.llrp.codec import decode, encode
+from readers.llrp.codec import HEADER, decode, encode
 from readers.llrp.message import Message, Parameter
-from readers.llrp.report import COLUMNS_FROM, MAX_LAYOUTS, MAX_LEARNT_PER_REPORT, ReportDecoder
+from readers.llrp.report import COLUMNS_FROM, MAX_KEPT_BYTES, MAX_LAYOUTS, MAX_LEARNT_PER_REPORT, ReportDecoder
 from readers.llrp.vendor import RAD_PER_PHASE_STEP, custom, interpret
 from readers.read import EpcTable, Reads
 
@@ -360,6 +361,42 @@ def test_more_layouts_and_lengths_than_are_kept_are_read_all_the_same() -> None:
             frame = struct.pack("!HII", 1 << 10 | 61, 10 + 9 * len(record), 1) + record * 9
             epcs.append({table.epc(number) for number in decoder.decode(frame)["epc"]})
     assert epcs == [{bytes([extra]) * 12} for extra in range(MAX_LAYOUTS + 9)] * 2
+
+
+def numbered(first: int, count: int, whole: bool) -> bytes:
+    """A report whose values are all different, of one of two layouts."""
+    found = []
+    for number in range(first, first + count):
+        before = {"AntennaID": number % 4 + 1, "PeakRSSI": -(number % 128)}
+        times = {"FirstSeenTimestampUTC": 999 * number} if whole else {}
+        counts = {"TagSeenCount": number % 5} if whole else {}
+        found.append(tag(number.to_bytes(12, "big"), **before, **times, LastSeenTimestampUTC=1_000 * number, **counts))
+    return report(*found)
+
+
+def test_reports_of_every_length_by_turns_are_read_each_for_itself() -> None:
+    """Memory and views serve again: nothing of a longer report stays in a shorter one, and reads handed on stay."""
+    epcs, plain = EpcTable(), Plain()
+    decoder = ReportDecoder(epcs)
+    frames = [numbered(7 * turn, count, turn % 2 == 0) for turn, count in enumerate((50, 6, 7, 200, 6, 50, 201, 3) * 3)]
+    decoded = [decoder.decode(frame) for frame in frames]
+    for reads, frame in zip(decoded, frames, strict=True):
+        assert_same(rows_of(reads, epcs), plain.rows(frame))
+
+
+def test_a_report_larger_than_what_is_kept_is_read_and_costs_no_memory_later() -> None:
+    decoder = ReportDecoder(EpcTable())
+    few = numbered(0, 20, True)
+    frame = HEADER.pack(1 << 10 | 61, 10 + 500 * (len(few) - 10), 1) + few[10:] * 500
+    assert len(frame) > MAX_KEPT_BYTES // 4
+    tracemalloc.start()
+    try:
+        for _ in range(2):
+            assert decoder.decode(frame)["at_us"].tolist() == [1_000 * number for number in range(20)] * 500
+        kept = sum(stat.size for stat in tracemalloc.take_snapshot().statistics("filename") if "columns" in str(stat))
+    finally:
+        tracemalloc.stop()
+    assert kept < MAX_KEPT_BYTES
 
 
 def test_vendor_values_have_their_units() -> None:
