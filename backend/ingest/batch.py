@@ -36,6 +36,7 @@ from backend.ingest.pallets import Carried, count_carried, fold_together
 from backend.ingest.scans import ScanWork
 from backend.ledger.model import Balance, Cause, Transfer
 from backend.stock.promises import post
+from backend.store import arrays
 from backend.store.database import Connection
 from wire.events import BadEvent, Movement, ReaderHealth, Scan
 
@@ -48,34 +49,6 @@ EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 MOVEMENTS_TOLD: Final = 100
 """Of one batch, the latest: more than a page shows. Who needs every one reads the table of movements; as JSON in the
 outbox a thousand of them would cost more than all their postings."""
-
-MOVEMENT_COLUMNS: Final = (
-    "recorded_at",
-    "observed_at",
-    "gateway",
-    "epoch",
-    "seq",
-    "kind",
-    "item_id",
-    "site_id",
-    "zone_id",
-    "portal_id",
-    "direction",
-    "place_id",
-    "decided_at",
-    "confidence",
-    "from_zone",
-    "method",
-    "reads",
-    "antennas",
-    "first_at",
-    "last_at",
-    "document_id",
-    "condition",
-    "origin_id",
-)
-
-NO_EVIDENCE: Final[tuple[int | None, str | None, datetime | None, datetime | None]] = (None, None, None, None)
 
 HEALTH_ALERTS: Final[dict[str, tuple[AlertKind | None, tuple[AlertKind, ...]]]] = {
     "connected": (None, ("reader_lost", "reader_fault", "reader_overflow")),
@@ -318,41 +291,37 @@ class BatchWork:
     async def _write_movements(self, site: Site, seen: Sequence[Seen], admitted: Admitted) -> None:
         if not seen:
             return
-        await self.connection.copy_records_to_table(
-            "movement",
-            columns=MOVEMENT_COLUMNS,
-            records=[self._row(site.site_id, one, admitted.by_epc[one.epc].item_id) for one in seen],
+        movements = [one.movement for one in seen]
+        openings = [one.opening for one in seen]
+        evidence = [one.evidence for one in movements]
+        await self.connection.execute(
+            SQL["add_movements"],
+            self.now,
+            self.stream.gateway,
+            self.stream.epoch,
+            site.site_id,
+            arrays.instants([one.observed_at for one in movements]),
+            arrays.numbers([one.seq for one in seen]),
+            arrays.texts([one.kind for one in movements]),
+            arrays.numbers([admitted.by_epc[one.epc].item_id for one in seen]),
+            arrays.sparse([one.zone_id for one in seen], arrays.numbers),
+            arrays.sparse([one.portal_id for one in seen], arrays.numbers),
+            arrays.sparse([one.direction for one in movements], arrays.texts),
+            arrays.sparse([one.place_id for one in seen], arrays.numbers),
+            arrays.instants([one.decided_at for one in movements]),
+            arrays.numbers([one.confidence for one in movements]),
+            arrays.sparse([one.from_zone for one in movements], arrays.texts),
+            arrays.texts([one.method for one in movements]),
+            arrays.sparse([one and one.reads for one in evidence], arrays.numbers),
+            arrays.sparse([one and " ".join(one.antennas) for one in evidence], arrays.texts),
+            arrays.sparse([one and one.first_at for one in evidence], arrays.instants),
+            arrays.sparse([one and one.last_at for one in evidence], arrays.instants),
+            arrays.sparse([one and one.document_id for one in openings], arrays.numbers),
+            arrays.sparse([one.condition for one in seen], arrays.texts),
+            arrays.sparse([one.origin_id for one in seen], arrays.numbers),
         )
         self.moved += len(seen)
         self.told += [self._tell(one, admitted.by_epc[one.epc]) for one in seen[-MOVEMENTS_TOLD:]]
-
-    def _row(self, site_id: int, one: Seen, item_id: int) -> tuple[Any, ...]:
-        movement, opening = one.movement, one.opening
-        evidence = NO_EVIDENCE
-        if (seen := movement.evidence) is not None:
-            evidence = seen.reads, " ".join(seen.antennas), seen.first_at, seen.last_at
-        return (
-            self.now,
-            movement.observed_at,
-            self.stream.gateway,
-            self.stream.epoch,
-            one.seq,
-            movement.kind,
-            item_id,
-            site_id,
-            one.zone_id,
-            one.portal_id,
-            movement.direction,
-            one.place_id,
-            movement.decided_at,
-            movement.confidence,
-            movement.from_zone,
-            movement.method,
-            *evidence,
-            opening and opening.document_id,
-            one.condition,
-            one.origin_id,
-        )
 
     def _tell(self, one: Seen, item: Item) -> dict[str, Any]:
         movement = one.movement

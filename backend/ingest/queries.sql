@@ -98,6 +98,17 @@ FROM scan WHERE item_id = ANY ($1::bigint[]) AND state = 'applied' AND (place_id
 SELECT binding_id, item_id, bound_at, sku_id, lot_id, quantity, origin_zone_id, zone_id, condition
 FROM binding WHERE item_id = ANY ($1::bigint[])
 
+-- name: add_movements
+-- A gateway's movements at a site, recorded at one instant, by parallel arrays; those that end early are NULL from there
+-- on.
+INSERT INTO movement (recorded_at, gateway, epoch, site_id, observed_at, seq, kind, item_id, zone_id, portal_id, direction,
+                      place_id, decided_at, confidence, from_zone, method, reads, antennas, first_at, last_at, document_id,
+                      condition, origin_id)
+SELECT $1, $2, $3, $4, m.* FROM unnest($5::text::timestamptz[], $6::text::bigint[], $7::text::text[], $8::text::bigint[],
+    $9::text::int[], $10::text::int[], $11::text::text[], $12::text::int[], $13::text::timestamptz[], $14::text::real[],
+    $15::text::text[], $16::text::text[], $17::text::int[], $18::text::text[], $19::text::timestamptz[],
+    $20::text::timestamptz[], $21::text::bigint[], $22::text::text[], $23::text::int[]) AS m
+
 -- name: claim_scans
 -- Scans by parallel arrays, refused until they are applied; those that came before are left out of the answer.
 INSERT INTO scan (device, scan_id, recorded_at, observed_at, site_id, gateway, epoch, seq, operator, intent, code, zone,

@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from backend.catalog.model import Places
-from backend.ledger.model import Balance, Transfer, deltas
+from backend.ledger.model import Balance, Slot, Transfer, deltas
 from backend.store import arrays
 from backend.store.database import Connection, Queries
 
 SQL = Queries.beside(__file__)
-
-POSTING_COLUMNS = (
-    "recorded_at",
-    "observed_at",
-    "from_balance_id",
-    "to_balance_id",
-    "quantity",
-    "item_id",
-    "reason",
-    "document",
-    "actor",
-    "role",
-    "gateway",
-    "epoch",
-    "seq",
-    "reverses_id",
-)
-
 
 async def post(
     connection: Connection, places: Places, transfers: Sequence[Transfer], recorded_at: datetime
@@ -53,32 +35,33 @@ async def post(
         recorded_at,
     )
     assert row is not None
-    balances = [
-        Balance(balance_id, slot, net, delta)
-        for balance_id, (slot, delta), net in zip(row["balance_ids"], changes.items(), row["nets"], strict=True)
-    ]
-    ids = dict(zip(changes, row["balance_ids"], strict=True))
-    await connection.copy_records_to_table(
-        "posting",
-        columns=POSTING_COLUMNS,
-        records=[
-            (
-                recorded_at,
-                observed_at,
-                ids[taken],
-                ids[given],
-                quantity,
-                item_id,
-                cause.reason,
-                cause.document,
-                cause.actor,
-                cause.role,
-                cause.gateway,
-                cause.epoch,
-                cause.seq,
-                reverses_id,
-            )
-            for observed_at, taken, given, quantity, item_id, cause, reverses_id in transfers
-        ],
+    # what was written in an order is answered in it; a balance taken for another would be the worst of faults
+    assert row["zone_ids"] == list(zone_ids)
+    assert row["lot_ids"] == list(lot_ids)
+    numbers = row["balance_ids"]
+    await _add_postings(connection, transfers, dict(zip(changes, numbers, strict=True)), recorded_at)
+    return list(map(Balance._make, zip(numbers, changes, row["nets"], changes.values(), strict=True)))
+
+
+async def _add_postings(
+    connection: Connection, transfers: Sequence[Transfer], balance_ids: Mapping[Slot, int], recorded_at: datetime
+) -> None:
+    instants, taken, given, quantities, items, causes, reverses = zip(*transfers, strict=True)
+    reasons, actors, roles, documents, gateways, epochs, seqs = zip(*causes, strict=True)
+    await connection.execute(
+        SQL["add_postings"],
+        recorded_at,
+        arrays.instants(instants),
+        arrays.numbers([balance_ids[slot] for slot in taken]),
+        arrays.numbers([balance_ids[slot] for slot in given]),
+        arrays.numbers(quantities),
+        arrays.sparse(items, arrays.numbers),
+        arrays.texts(reasons),
+        arrays.sparse(documents, arrays.texts),
+        arrays.texts(actors),
+        arrays.texts(roles),
+        arrays.sparse(gateways, arrays.texts),
+        arrays.sparse(epochs, arrays.texts),
+        arrays.sparse(seqs, arrays.numbers),
+        arrays.sparse(reverses, arrays.numbers),
     )
-    return balances
