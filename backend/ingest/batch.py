@@ -8,10 +8,11 @@ events ─▶ movements ─┐                    ┌─▶ items      ─▶ po
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from pydantic_core import to_json
 
@@ -30,14 +31,16 @@ from backend.documents.service import (
 )
 from backend.effects import rules
 from backend.effects.crossing import INSIDE, DoorBook, Opening
+from backend.effects.identity import Named
 from backend.effects.observation import Key
-from backend.ingest.items import SQL, Admitted, Item, admit
+from backend.effects.plain import Plain, Stood, move_plainly
+from backend.ingest.items import SQL, Admitted, Item, admit, items_of, lock_known, save_places
 from backend.ingest.pallets import Carried, count_carried, fold_together
 from backend.ingest.scans import ScanWork
 from backend.ledger.model import Balance, Cause, Transfer
 from backend.stock.promises import post
 from backend.store import arrays
-from backend.store.database import Connection
+from backend.store.database import Connection, Record
 from wire.events import BadEvent, Movement, ReaderHealth, Scan
 
 MAX_SKEW: Final = timedelta(seconds=300)
@@ -85,6 +88,7 @@ class Seen(NamedTuple):
     meaning, and the document that stood open at the door."""
 
     seq: int
+    kind: str
     movement: Movement
     epc: bytes
     key: Key
@@ -102,6 +106,13 @@ class Seen(NamedTuple):
         if self.opening is None or self.unassigned or not self.opening.explains(self.movement.direction or ""):
             return None
         return self.opening.document_id
+
+
+class Thing(NamedTuple):
+    """What a movement's tag turned out to be."""
+
+    item_id: int
+    sku_id: int | None
 
 
 @dataclass(slots=True)
@@ -140,13 +151,16 @@ class BatchWork:
                 self.faults.append(Fault(seq, event, "unreadable", event.reason))
         scan_work = ScanWork(self.connection, self.places, site, self.stream.gateway, self.stream.epoch, self.now)
         await scan_work.claim(scans)
-        admitted = await admit(self.connection, self.places, site, {one.epc for one in seen}, scan_work.named)
-        seen = self._observe(site, seen, admitted)
+        admitted, plain = await self._admit(site, seen, scan_work.named)
+        things = dict(zip([one.epc for one in plain.said], map(Thing, plain.item_ids, plain.sku_ids), strict=True))
+        observed = self._observe(site, [one for one in seen if one.epc not in things], admitted)
         await scan_work.find_promises()
         await scan_work.observe(admitted, self.now + MAX_SKEW, EARLIEST)
-        await self._post(admitted, seen, scan_work)
+        await self._post(admitted, observed, plain, scan_work)
         await scan_work.settle()
-        await self._write_movements(site, seen, admitted)
+        for epc, item in admitted.by_epc.items():
+            things[epc] = Thing(item.item_id, item.state.goods and item.state.goods.sku_id)
+        await self._write_movements(site, [one for one in seen if one.epc in things], things)
         await count_carried(self.connection, self.carried)
         await turn_back(self.connection, self.back)
         await self._note_health(site, health)
@@ -162,11 +176,12 @@ class BatchWork:
 
     def _resolve(self, site: Site, doors: DoorBook, seq: int, movement: Movement, seen: list[Seen]) -> None:
         """Put codes into numbers, or the event among the faults."""
-        wrong = rules.impossible_date(movement.observed_at, EARLIEST, self.now + MAX_SKEW)
+        at, kind = movement.observed_at, movement.kind
+        wrong = rules.impossible_date(at, EARLIEST, self.now + MAX_SKEW)
         if wrong is not None:
             self.faults.append(Fault(seq, movement, "clock_skew", wrong))
             return
-        key = (movement.observed_at, self.stream.gateway, self.stream.epoch, seq)
+        key = (at, self.stream.gateway, self.stream.epoch, seq)
         zone = place = None
         if movement.portal is not None:
             portal = site.portals.get(movement.portal)
@@ -180,6 +195,7 @@ class BatchWork:
             seen.append(
                 Seen(
                     seq,
+                    kind,
                     movement,
                     bytes.fromhex(movement.epc),
                     key,
@@ -198,11 +214,12 @@ class BatchWork:
             if zone is None:
                 self.faults.append(_unknown(seq, movement, site, "zone", movement.zone))
                 return
-            if movement.kind in ("arrived", "moved"):
+            if kind != "departed":
                 place = zone
         seen.append(
             Seen(
                 seq,
+                kind,
                 movement,
                 bytes.fromhex(movement.epc),
                 key,
@@ -211,6 +228,20 @@ class BatchWork:
                 place and place.zone_id,
             )
         )
+
+    async def _admit(
+        self, site: Site, seen: Sequence[Seen], named: Mapping[str, Named]
+    ) -> tuple[Admitted, Plain[Seen]]:
+        """Lock what is seen or named; what is told plainly of it is told, the rest is to be folded."""
+        by_epc = {one.epc: one for one in seen}
+        rows = [] if named else await lock_known(self.connection, by_epc)
+        if not rows:
+            return await admit(self.connection, self.places, site, by_epc, named), Plain()
+        times = Counter([one.epc for one in seen]) if len(by_epc) < len(seen) else {}
+        said = [one if one.portal_id is None and times.get(one.epc, 1) == 1 else None for one in by_epc.values()]
+        plain = move_plainly(cast("list[Stood]", rows), said, self.places.real_zone_ids)
+        items = items_of(self.places, cast("list[Record]", plain.others))
+        return Admitted({item.epc: item for item in items if item.epc is not None}), plain
 
     def _observe(self, site: Site, seen: list[Seen], admitted: Admitted) -> list[Seen]:
         """Give each movement to its item; those whose tag names nothing join the faults."""
@@ -237,7 +268,7 @@ class BatchWork:
             applied.append(one)
         return applied
 
-    async def _post(self, admitted: Admitted, seen: Iterable[Seen], scan_work: ScanWork) -> None:
+    async def _post(self, admitted: Admitted, seen: Sequence[Seen], plain: Plain[Seen], scan_work: ScanWork) -> None:
         gateway, epoch = self.stream.gateway, self.stream.epoch
         causes = {
             one.key: Cause(
@@ -251,6 +282,9 @@ class BatchWork:
         )
         transfers += await scan_work.transfers()
         await scan_work.note_damage(transfers)
+        if plain.said:
+            await save_places(self.connection, gateway, epoch, plain)
+            transfers += plain.transfers
         await self._note_crossings(admitted, seen)
         await scan_work.count()
         documents = {one.seq: one.document_id for one in seen if one.document_id is not None} | scan_work.documents
@@ -288,13 +322,14 @@ class BatchWork:
         ]
         await note_arrived(self.connection, self.places.by_code[self.stream.site].site_id, here)
 
-    async def _write_movements(self, site: Site, seen: Sequence[Seen], admitted: Admitted) -> None:
+    async def _write_movements(self, site: Site, seen: Sequence[Seen], things: Mapping[bytes, Thing]) -> None:
         if not seen:
             return
         movements = [one.movement for one in seen]
         openings = [one.opening for one in seen]
         evidence = [one.evidence for one in movements]
-        await self.connection.execute(
+        told = seen[-MOVEMENTS_TOLD:]
+        skus = await self.connection.fetch(
             SQL["add_movements"],
             self.now,
             self.stream.gateway,
@@ -303,7 +338,7 @@ class BatchWork:
             arrays.instants([one.observed_at for one in movements]),
             arrays.numbers([one.seq for one in seen]),
             arrays.texts([one.kind for one in movements]),
-            arrays.numbers([admitted.by_epc[one.epc].item_id for one in seen]),
+            arrays.numbers([things[one.epc].item_id for one in seen]),
             arrays.sparse([one.zone_id for one in seen], arrays.numbers),
             arrays.sparse([one.portal_id for one in seen], arrays.numbers),
             arrays.sparse([one.direction for one in movements], arrays.texts),
@@ -312,24 +347,26 @@ class BatchWork:
             arrays.numbers([one.confidence for one in movements]),
             arrays.sparse([one.from_zone for one in movements], arrays.texts),
             arrays.texts([one.method for one in movements]),
-            arrays.sparse([one and one.reads for one in evidence], arrays.numbers),
-            arrays.sparse([one and " ".join(one.antennas) for one in evidence], arrays.texts),
-            arrays.sparse([one and one.first_at for one in evidence], arrays.instants),
-            arrays.sparse([one and one.last_at for one in evidence], arrays.instants),
-            arrays.sparse([one and one.document_id for one in openings], arrays.numbers),
+            arrays.sparse([None if one is None else one.reads for one in evidence], arrays.numbers),
+            arrays.sparse([None if one is None else " ".join(one.antennas) for one in evidence], arrays.texts),
+            arrays.sparse([None if one is None else one.first_at for one in evidence], arrays.instants),
+            arrays.sparse([None if one is None else one.last_at for one in evidence], arrays.instants),
+            arrays.sparse([None if one is None else one.document_id for one in openings], arrays.numbers),
             arrays.sparse([one.condition for one in seen], arrays.texts),
             arrays.sparse([one.origin_id for one in seen], arrays.numbers),
+            arrays.numbers({things[one.epc].sku_id for one in told}),
         )
+        codes = {row["sku_id"]: row["code"] for row in skus}
         self.moved += len(seen)
-        self.told += [self._tell(one, admitted.by_epc[one.epc]) for one in seen[-MOVEMENTS_TOLD:]]
+        self.told += [self._tell(one, codes.get(things[one.epc].sku_id)) for one in told]
 
-    def _tell(self, one: Seen, item: Item) -> dict[str, Any]:
+    def _tell(self, one: Seen, sku: str | None) -> dict[str, Any]:
         movement = one.movement
         return {
             "id": f"{self.stream.gateway}/{self.stream.epoch}/{one.seq}",
             "kind": movement.kind,
             "epc": movement.epc,
-            "sku": item.sku,
+            "sku": sku,
             "site": self.stream.site,
             "zone": movement.zone,
             "from_zone": movement.from_zone,

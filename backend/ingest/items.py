@@ -14,6 +14,7 @@ from backend.effects import rules
 from backend.effects.containment import Join
 from backend.effects.identity import Named, Unnamed, of_epc
 from backend.effects.observation import Goods, Observation
+from backend.effects.plain import Plain, Word
 from backend.effects.timeline import Change, State, advance, is_late, splice
 from backend.ingest.pallet_names import names_pallet, with_contents
 from backend.store import arrays
@@ -35,7 +36,6 @@ class Item:
     item_id: int
     epc: bytes | None
     identity: str | None
-    sku: str | None
     state: State
     unplaced_in: int
     was_away: bool = False
@@ -76,20 +76,23 @@ class Admitted:
         return {item.item_id: item for item in (*self.by_epc.values(), *self.by_identity.values())}
 
 
+async def lock_known(connection: Connection, epcs: Collection[bytes]) -> list[Record]:
+    """Rows of the items of these EPCs (effects/plain.py, Stood), locked, in one statement; none, and none locked, where
+    one of them is new or a pallet."""
+    if not epcs or any(map(names_pallet, epcs)):
+        return []
+    return await connection.fetch(SQL["lock_known"], arrays.octets(epcs), len(epcs))
+
+
 async def admit(
     connection: Connection, places: Places, site: Site, epcs: Collection[bytes], named: Mapping[str, Named]
 ) -> Admitted:
     """Lock the items of these EPCs and identities, making those that are new and can be named.
 
-    Where none is new and none a pallet, one statement does. Else new ones come first and in the order of their EPCs,
-    then all are locked by number, with whatever was ever on a pallet: the one lock order.
+    New ones come first and in the order of their EPCs, then all are locked by number, with whatever was ever on a
+    pallet: the one lock order.
     """
     admitted = Admitted()
-    if epcs and not named and not any(map(names_pallet, epcs)):
-        known = _items(places, await connection.fetch(SQL["lock_known"], arrays.octets(epcs), len(epcs)))
-        admitted.by_epc = {item.epc: item for item in known if item.epc is not None}
-        if known:
-            return admitted
     ids = await _find(connection, epcs, named)
     unknown_epcs = [epc for epc in epcs if epc not in ids]
     unknown_names = {identity: name for identity, name in named.items() if identity not in ids}
@@ -177,17 +180,17 @@ async def make(connection: Connection, new: Sequence[NewItem]) -> None:
 async def lock(connection: Connection, places: Places, item_ids: Iterable[int]) -> dict[int, Item]:
     """Items with their states, locked in the order of their numbers."""
     rows = await connection.fetch(SQL["lock_items"], arrays.numbers(sorted(set(item_ids))))
-    return {item.item_id: item for item in _items(places, rows)}
+    return {item.item_id: item for item in items_of(places, rows)}
 
 
-def _items(places: Places, rows: Iterable[Record]) -> list[Item]:
+def items_of(places: Places, rows: Iterable[Record]) -> list[Item]:
+    """Locked rows as items."""
     zones = places.zone_by_id
     return [
         Item(
             row["item_id"],
             row["epc"],
             row["identity"],
-            row["sku"],
             state_of(places, row),
             row["zone_id"],
             was_away=not zones[row["zone_id"]].is_real,
@@ -263,6 +266,21 @@ async def save(connection: Connection, items: Sequence[Item]) -> None:
         arrays.instants([key[0] for key in keys]),
         arrays.texts([key[1] for key in keys]),
         arrays.texts([key[2] for key in keys]),
+        arrays.numbers([key[3] for key in keys]),
+    )
+
+
+async def save_places(connection: Connection, gateway: str, epoch: str, plain: Plain[Word]) -> None:
+    """Write where plain movements of one gateway put things."""
+    keys = [one.key for one in plain.said]
+    await connection.execute(
+        SQL["save_places"],
+        gateway,
+        epoch,
+        arrays.numbers(plain.item_ids),
+        arrays.numbers(plain.zone_ids),
+        arrays.truths(plain.present),
+        arrays.instants([key[0] for key in keys]),
         arrays.numbers([key[3] for key in keys]),
     )
 

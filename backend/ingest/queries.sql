@@ -46,22 +46,29 @@ RETURNING item_id, epc, identity
 
 -- name: lock_items
 -- Items with the state that their observations left, locked in the order of their numbers.
-SELECT item_id, epc, item.identity, item.sku_id, sku.code AS sku, lot_id, quantity, origin_zone_id, zone_id, condition,
-       left_at, present, observed_at, gateway, epoch, seq, contained, rides
-FROM unnest((SELECT $1::text::bigint[])) AS thing (item_id) JOIN item USING (item_id) LEFT JOIN sku ON sku.sku_id = item.sku_id
+SELECT item_id, sku_id, lot_id, quantity, origin_zone_id, zone_id, condition, left_at, observed_at, gateway, epoch, seq,
+       rides, contained, present, identity, epc
+FROM unnest((SELECT $1::text::bigint[])) AS thing (item_id) JOIN item USING (item_id)
 ORDER BY item_id FOR NO KEY UPDATE OF item
 
 -- name: lock_known
--- The items that all of these EPCs are known by, as lock_items gives them; nothing, and nothing locked, where one of
--- them is new.
-WITH known AS MATERIALIZED (
-    SELECT item_id FROM unnest((SELECT $1::text::bytea[])) AS tag (epc) JOIN item USING (epc)
+-- The items that all of these EPCs are known by, as lock_items gives them, each with the place of its EPC among those
+-- asked for; nothing, and nothing locked, where one of them is new.
+WITH tag AS MATERIALIZED (
+    SELECT epc, place::int - 1 AS place FROM unnest((SELECT $1::text::bytea[])) WITH ORDINALITY AS tag (epc, place)
 )
-SELECT item_id, epc, item.identity, item.sku_id, sku.code AS sku, lot_id, quantity, origin_zone_id, zone_id, condition,
-       left_at, present, observed_at, gateway, epoch, seq, contained, rides
-FROM known JOIN item USING (item_id) LEFT JOIN sku ON sku.sku_id = item.sku_id
-WHERE (SELECT count(*) FROM known) = $2
+SELECT item_id, sku_id, lot_id, quantity, origin_zone_id, zone_id, condition, left_at, observed_at, gateway, epoch, seq,
+       rides, contained, present, identity, epc, place
+FROM tag JOIN item USING (epc)
+WHERE (SELECT count(*) FROM tag JOIN item USING (epc)) = $2
 ORDER BY item_id FOR NO KEY UPDATE OF item
+
+-- name: save_places
+-- The places of items after one gateway's newest observations, by parallel arrays; whatever else they are is unchanged.
+UPDATE item SET zone_id = s.zone_id, present = s.present, observed_at = s.observed_at, gateway = $1, epoch = $2, seq = s.seq
+FROM unnest((SELECT $3::text::bigint[]), $4::text::int[], $5::text::bool[], $6::text::timestamptz[], $7::text::bigint[])
+    AS s (item_id, zone_id, present, observed_at, seq)
+WHERE item.item_id = s.item_id
 
 -- name: save_items
 -- The state of items after their observations, by parallel arrays. The array behind the sub-select keeps the plan what
@@ -100,14 +107,18 @@ FROM binding WHERE item_id = ANY ($1::bigint[])
 
 -- name: add_movements
 -- A gateway's movements at a site, recorded at one instant, by parallel arrays; those that end early are NULL from there
--- on.
-INSERT INTO movement (recorded_at, gateway, epoch, site_id, observed_at, seq, kind, item_id, zone_id, portal_id, direction,
-                      place_id, decided_at, confidence, from_zone, method, reads, antennas, first_at, last_at, document_id,
-                      condition, origin_id)
-SELECT $1, $2, $3, $4, m.* FROM unnest($5::text::timestamptz[], $6::text::bigint[], $7::text::text[], $8::text::bigint[],
-    $9::text::int[], $10::text::int[], $11::text::text[], $12::text::int[], $13::text::timestamptz[], $14::text::real[],
-    $15::text::text[], $16::text::text[], $17::text::int[], $18::text::text[], $19::text::timestamptz[],
-    $20::text::timestamptz[], $21::text::bigint[], $22::text::text[], $23::text::int[]) AS m
+-- on. Answers the codes of SKUs.
+WITH written AS (
+    INSERT INTO movement (recorded_at, gateway, epoch, site_id, observed_at, seq, kind, item_id, zone_id, portal_id,
+                          direction, place_id, decided_at, confidence, from_zone, method, reads, antennas, first_at,
+                          last_at, document_id, condition, origin_id)
+    SELECT $1, $2, $3, $4, m.* FROM unnest($5::text::timestamptz[], $6::text::bigint[], $7::text::text[],
+        $8::text::bigint[], $9::text::int[], $10::text::int[], $11::text::text[], $12::text::int[],
+        $13::text::timestamptz[], $14::text::real[], $15::text::text[], $16::text::text[], $17::text::int[],
+        $18::text::text[], $19::text::timestamptz[], $20::text::timestamptz[], $21::text::bigint[], $22::text::text[],
+        $23::text::int[]) AS m
+)
+SELECT sku_id, code FROM unnest((SELECT $24::text::int[])) AS asked (sku_id) JOIN sku USING (sku_id)
 
 -- name: claim_scans
 -- Scans by parallel arrays, refused until they are applied; those that came before are left out of the answer.

@@ -12,6 +12,7 @@ from backend.store.database import Connection, Queries
 
 SQL = Queries.beside(__file__)
 
+
 async def post(
     connection: Connection, places: Places, transfers: Sequence[Transfer], recorded_at: datetime
 ) -> list[Balance]:

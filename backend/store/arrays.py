@@ -48,8 +48,8 @@ def octets(values: Iterable[bytes]) -> str:
 
 
 def sparse(values: Sequence[T | None], write: Callable[[Sequence[T | None]], str]) -> str:
-    """`write(values)`, or an empty array where all of them are None: beside longer ones `unnest` fills it up with NULLs,
-    and nobody has to read them."""
+    """`write(values)`, or an empty array where all of them are None: beside longer ones `unnest` fills it up with
+    NULLs, and nobody has to read them."""
     return "{}" if values.count(None) == len(values) else write(values)
 
 
