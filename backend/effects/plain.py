@@ -18,8 +18,8 @@ from backend.ledger.model import Cause, Slot, Transfer
 
 
 class Stood(NamedTuple):
-    """A thing as its observations so far left it, and the place of what is said of it now; the order of columns is that
-    of the statements that lock things."""
+    """A thing as its observations so far left it, as far as plain movements must know; the order of columns is that of
+    the statement that locks them. `place`: of what is said of it now."""
 
     item_id: int
     sku_id: int | None
@@ -30,14 +30,8 @@ class Stood(NamedTuple):
     condition: str
     left_at: datetime | None
     observed_at: datetime | None
-    gateway: str | None
-    epoch: str | None
-    seq: int | None
     rides: bool
-    contained: bool
-    present: bool
-    identity: str | None
-    epc: bytes | None
+    is_pallet: bool
     place: int
 
 
@@ -58,7 +52,7 @@ Word = TypeVar("Word", bound=Said)
 @dataclass(slots=True)
 class Plain(Generic[Word]):
     """What plain movements do, by columns: what was said, of which thing, the zone it is in now, whether readers see it
-    there, and its SKU; the postings; and the rows that are not plain."""
+    there, and its SKU; the postings; and the things of which something else is to be told."""
 
     said: list[Word] = field(default_factory=list)
     item_ids: list[int] = field(default_factory=list)
@@ -66,7 +60,7 @@ class Plain(Generic[Word]):
     present: list[bool] = field(default_factory=list)
     sku_ids: list[int] = field(default_factory=list)
     transfers: list[Transfer] = field(default_factory=list)
-    others: list[Stood] = field(default_factory=list)
+    others: list[int] = field(default_factory=list)
 
 
 def move_plainly(rows: Iterable[Stood], said: Sequence[Word | None], real: Container[int]) -> Plain[Word]:
@@ -74,8 +68,8 @@ def move_plainly(rows: Iterable[Stood], said: Sequence[Word | None], real: Conta
     that is more than a zone's one word; `real` holds the zones in which goods can stand."""
     plain: Plain[Word] = Plain()
     for row in rows:
-        (item_id, sku_id, lot_id, quantity, origin_id, was_in, condition, left_at, observed_at, gateway, epoch, seq,
-         rides, _, _, identity, _, place) = row  # fmt: skip
+        (item_id, sku_id, lot_id, quantity, origin_id, was_in, condition, left_at, observed_at, rides, is_pallet,
+         place) = row  # fmt: skip
         word = said[place]
         if (
             word is None
@@ -84,12 +78,12 @@ def move_plainly(rows: Iterable[Stood], said: Sequence[Word | None], real: Conta
             or origin_id is None
             or left_at is not None
             or rides
+            or is_pallet
             or was_in not in real
             or observed_at is None
-            or word.key < (observed_at, gateway, epoch, seq)
-            or (identity is not None and identity.startswith("(00)"))
+            or word.key[0] <= observed_at
         ):
-            plain.others.append(row)
+            plain.others.append(item_id)
             continue
         zone_id = word.place_id
         plain.said.append(word)

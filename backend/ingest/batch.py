@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from pydantic_core import to_json
 
@@ -33,14 +33,15 @@ from backend.effects import rules
 from backend.effects.crossing import INSIDE, DoorBook, Opening
 from backend.effects.identity import Named
 from backend.effects.observation import Key
-from backend.effects.plain import Plain, Stood, move_plainly
-from backend.ingest.items import SQL, Admitted, Item, admit, items_of, lock_known, save_places
+from backend.effects.plain import Plain, move_plainly
+from backend.ingest.items import SQL, Admitted, Item, admit, lock, lock_known, save_places
+from backend.ingest.pallet_names import names_pallet
 from backend.ingest.pallets import Carried, count_carried, fold_together
 from backend.ingest.scans import ScanWork
 from backend.ledger.model import Balance, Cause, Transfer
 from backend.stock.promises import post
 from backend.store import arrays
-from backend.store.database import Connection, Record
+from backend.store.database import Connection
 from wire.events import BadEvent, Movement, ReaderHealth, Scan
 
 MAX_SKEW: Final = timedelta(seconds=300)
@@ -108,21 +109,20 @@ class Seen(NamedTuple):
         return self.opening.document_id
 
 
-class Thing(NamedTuple):
-    """What a movement's tag turned out to be."""
-
-    item_id: int
-    sku_id: int | None
+Thing = tuple[int, int | None]
+"""What a movement's tag turned out to be: the number of the item and of its SKU."""
 
 
 @dataclass(slots=True)
 class BatchWork:
-    """What one transaction does for a stream's events. `faults` holds those that changed nothing."""
+    """What one transaction does for a stream's events. `makes_things`: those that are new are made, where otherwise
+    UnknownThingsError is raised. `faults` holds the events that changed nothing."""
 
     connection: Connection
     places: Places
     stream: Stream
     now: datetime
+    makes_things: bool = True
     faults: list[Fault] = field(default_factory=list)
     moved: int = 0
     told: list[dict[str, Any]] = field(default_factory=list)
@@ -137,29 +137,20 @@ class BatchWork:
             self.faults += (Fault(seq, one, f"unknown_site:{self.stream.site}", reason) for seq, one in numbered)
             return
         doors = await self._doors(site, [event for _, event in numbered if isinstance(event, Movement)])
-        seen: list[Seen] = []
-        scans: list[tuple[int, Scan]] = []
-        health: list[tuple[int, ReaderHealth]] = []
-        for seq, event in numbered:
-            if isinstance(event, Movement):
-                self._resolve(site, doors, seq, event, seen)
-            elif isinstance(event, Scan):
-                scans.append((seq, event))
-            elif isinstance(event, ReaderHealth):
-                health.append((seq, event))
-            else:
-                self.faults.append(Fault(seq, event, "unreadable", event.reason))
+        seen, scans, health = self._sort(site, doors, numbered)
         scan_work = ScanWork(self.connection, self.places, site, self.stream.gateway, self.stream.epoch, self.now)
         await scan_work.claim(scans)
         admitted, plain = await self._admit(site, seen, scan_work.named)
-        things = dict(zip([one.epc for one in plain.said], map(Thing, plain.item_ids, plain.sku_ids), strict=True))
+        things: dict[bytes, Thing] = dict(
+            zip([one.epc for one in plain.said], zip(plain.item_ids, plain.sku_ids, strict=True), strict=True)
+        )
         observed = self._observe(site, [one for one in seen if one.epc not in things], admitted)
         await scan_work.find_promises()
         await scan_work.observe(admitted, self.now + MAX_SKEW, EARLIEST)
         await self._post(admitted, observed, plain, scan_work)
         await scan_work.settle()
         for epc, item in admitted.by_epc.items():
-            things[epc] = Thing(item.item_id, item.state.goods and item.state.goods.sku_id)
+            things[epc] = item.item_id, item.state.goods and item.state.goods.sku_id
         await self._write_movements(site, [one for one in seen if one.epc in things], things)
         await count_carried(self.connection, self.carried)
         await turn_back(self.connection, self.back)
@@ -174,58 +165,66 @@ class BatchWork:
         times = [one.observed_at for one in crossed]
         return await read_doors(self.connection, site.site_id, portals, min(times), max(times))
 
+    def _sort(
+        self, site: Site, doors: DoorBook, numbered: Sequence[tuple[int, AnyEvent]]
+    ) -> tuple[list[Seen], list[tuple[int, Scan]], list[tuple[int, ReaderHealth]]]:
+        """Movements with their codes as numbers, scans, and health; what is none of these joins the faults."""
+        seen: list[Seen] = []
+        scans: list[tuple[int, Scan]] = []
+        health: list[tuple[int, ReaderHealth]] = []
+        _, gateway, epoch = self.stream
+        zones = {zone.code: zone.zone_id for zone in site.zones.values() if zone.is_real}
+        latest, first_year = self.now + MAX_SKEW, EARLIEST.year
+        for seq, event in numbered:
+            if isinstance(event, Movement):
+                at, kind = event.observed_at, event.kind
+                zone_id = zones.get(event.zone or "")
+                if event.portal is None and zone_id is not None and at.year >= first_year and at <= latest:
+                    place_id = None if kind == "departed" else zone_id
+                    epc, key = bytes.fromhex(event.epc), (at, gateway, epoch, seq)
+                    seen.append(Seen(seq, kind, event, epc, key, zone_id, None, place_id))
+                else:
+                    self._resolve(site, doors, seq, event, seen)
+            elif isinstance(event, Scan):
+                scans.append((seq, event))
+            elif isinstance(event, ReaderHealth):
+                health.append((seq, event))
+            else:
+                self.faults.append(Fault(seq, event, "unreadable", event.reason))
+        return seen, scans, health
+
     def _resolve(self, site: Site, doors: DoorBook, seq: int, movement: Movement, seen: list[Seen]) -> None:
-        """Put codes into numbers, or the event among the faults."""
-        at, kind = movement.observed_at, movement.kind
+        """Put a door's code into numbers and what crossing it means, or the event among the faults."""
+        at = movement.observed_at
         wrong = rules.impossible_date(at, EARLIEST, self.now + MAX_SKEW)
         if wrong is not None:
             self.faults.append(Fault(seq, movement, "clock_skew", wrong))
             return
-        key = (at, self.stream.gateway, self.stream.epoch, seq)
-        zone = place = None
-        if movement.portal is not None:
-            portal = site.portals.get(movement.portal)
-            if portal is None:
-                self.faults.append(_unknown(seq, movement, site, "portal", movement.portal))
-                return
-            opening = doors.open_at(portal.portal_id, movement.observed_at)
-            meaning = doors.meaning(movement.direction or "", opening)
-            place = portal.inside if meaning.place == INSIDE else site.virtual(meaning.place)
-            origin = None if meaning.origin is None else site.virtual(meaning.origin).zone_id
-            seen.append(
-                Seen(
-                    seq,
-                    kind,
-                    movement,
-                    bytes.fromhex(movement.epc),
-                    key,
-                    None,
-                    portal.portal_id,
-                    place.zone_id,
-                    opening,
-                    meaning.condition,
-                    origin,
-                    meaning.unassigned,
-                )
-            )
+        if movement.portal is None:
+            self.faults.append(_unknown(seq, movement, site, "zone", movement.zone or ""))
             return
-        if movement.zone is not None:
-            zone = site.real_zone(movement.zone)
-            if zone is None:
-                self.faults.append(_unknown(seq, movement, site, "zone", movement.zone))
-                return
-            if kind != "departed":
-                place = zone
+        portal = site.portals.get(movement.portal)
+        if portal is None:
+            self.faults.append(_unknown(seq, movement, site, "portal", movement.portal))
+            return
+        opening = doors.open_at(portal.portal_id, at)
+        meaning = doors.meaning(movement.direction or "", opening)
+        place = portal.inside if meaning.place == INSIDE else site.virtual(meaning.place)
+        origin = None if meaning.origin is None else site.virtual(meaning.origin).zone_id
         seen.append(
             Seen(
                 seq,
-                kind,
+                movement.kind,
                 movement,
                 bytes.fromhex(movement.epc),
-                key,
-                zone and zone.zone_id,
+                (at, self.stream.gateway, self.stream.epoch, seq),
                 None,
-                place and place.zone_id,
+                portal.portal_id,
+                place.zone_id,
+                opening,
+                meaning.condition,
+                origin,
+                meaning.unassigned,
             )
         )
 
@@ -234,13 +233,13 @@ class BatchWork:
     ) -> tuple[Admitted, Plain[Seen]]:
         """Lock what is seen or named; what is told plainly of it is told, the rest is to be folded."""
         by_epc = {one.epc: one for one in seen}
-        rows = [] if named else await lock_known(self.connection, by_epc)
-        if not rows:
+        if named or not by_epc or self.makes_things or any(map(names_pallet, by_epc)):
             return await admit(self.connection, self.places, site, by_epc, named), Plain()
+        rows = await lock_known(self.connection, by_epc)
         times = Counter([one.epc for one in seen]) if len(by_epc) < len(seen) else {}
         said = [one if one.portal_id is None and times.get(one.epc, 1) == 1 else None for one in by_epc.values()]
-        plain = move_plainly(cast("list[Stood]", rows), said, self.places.real_zone_ids)
-        items = items_of(self.places, cast("list[Record]", plain.others))
+        plain = move_plainly(rows, said, self.places.real_zone_ids)
+        items = (await lock(self.connection, self.places, plain.others)).values() if plain.others else ()
         return Admitted({item.epc: item for item in items if item.epc is not None}), plain
 
     def _observe(self, site: Site, seen: list[Seen], admitted: Admitted) -> list[Seen]:
@@ -338,7 +337,7 @@ class BatchWork:
             arrays.instants([one.observed_at for one in movements]),
             arrays.numbers([one.seq for one in seen]),
             arrays.texts([one.kind for one in movements]),
-            arrays.numbers([things[one.epc].item_id for one in seen]),
+            arrays.numbers([things[one.epc][0] for one in seen]),
             arrays.sparse([one.zone_id for one in seen], arrays.numbers),
             arrays.sparse([one.portal_id for one in seen], arrays.numbers),
             arrays.sparse([one.direction for one in movements], arrays.texts),
@@ -354,11 +353,11 @@ class BatchWork:
             arrays.sparse([None if one is None else one.document_id for one in openings], arrays.numbers),
             arrays.sparse([one.condition for one in seen], arrays.texts),
             arrays.sparse([one.origin_id for one in seen], arrays.numbers),
-            arrays.numbers({things[one.epc].sku_id for one in told}),
+            arrays.numbers({things[one.epc][1] for one in told}),
         )
         codes = {row["sku_id"]: row["code"] for row in skus}
         self.moved += len(seen)
-        self.told += [self._tell(one, codes.get(things[one.epc].sku_id)) for one in told]
+        self.told += [self._tell(one, codes.get(things[one.epc][1])) for one in told]
 
     def _tell(self, one: Seen, sku: str | None) -> dict[str, Any]:
         movement = one.movement

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from backend.catalog.model import Places, Site
 from backend.catalog.service import Goods as CatalogGoods
@@ -14,7 +14,7 @@ from backend.effects import rules
 from backend.effects.containment import Join
 from backend.effects.identity import Named, Unnamed, of_epc
 from backend.effects.observation import Goods, Observation
-from backend.effects.plain import Plain, Word
+from backend.effects.plain import Plain, Stood, Word
 from backend.effects.timeline import Change, State, advance, is_late, splice
 from backend.ingest.pallet_names import names_pallet, with_contents
 from backend.store import arrays
@@ -76,12 +76,17 @@ class Admitted:
         return {item.item_id: item for item in (*self.by_epc.values(), *self.by_identity.values())}
 
 
-async def lock_known(connection: Connection, epcs: Collection[bytes]) -> list[Record]:
-    """Rows of the items of these EPCs (effects/plain.py, Stood), locked, in one statement; none, and none locked, where
-    one of them is new or a pallet."""
-    if not epcs or any(map(names_pallet, epcs)):
-        return []
-    return await connection.fetch(SQL["lock_known"], arrays.octets(epcs), len(epcs))
+class UnknownThingsError(Exception):
+    """A batch names things that are not there yet, and has locked others: what is made is made before anything is
+    locked, so its transaction has to begin again."""
+
+
+async def lock_known(connection: Connection, epcs: Collection[bytes]) -> list[Stood]:
+    """The items of these EPCs, locked, in one statement. Raises UnknownThingsError when one of them is new."""
+    rows = await connection.fetch(SQL["lock_known"], arrays.octets(epcs))
+    if len(rows) < len(epcs):
+        raise UnknownThingsError
+    return cast("list[Stood]", rows)
 
 
 async def admit(
@@ -180,11 +185,10 @@ async def make(connection: Connection, new: Sequence[NewItem]) -> None:
 async def lock(connection: Connection, places: Places, item_ids: Iterable[int]) -> dict[int, Item]:
     """Items with their states, locked in the order of their numbers."""
     rows = await connection.fetch(SQL["lock_items"], arrays.numbers(sorted(set(item_ids))))
-    return {item.item_id: item for item in items_of(places, rows)}
+    return {item.item_id: item for item in _items(places, rows)}
 
 
-def items_of(places: Places, rows: Iterable[Record]) -> list[Item]:
-    """Locked rows as items."""
+def _items(places: Places, rows: Iterable[Record]) -> list[Item]:
     zones = places.zone_by_id
     return [
         Item(

@@ -52,15 +52,11 @@ FROM unnest((SELECT $1::text::bigint[])) AS thing (item_id) JOIN item USING (ite
 ORDER BY item_id FOR NO KEY UPDATE OF item
 
 -- name: lock_known
--- The items that all of these EPCs are known by, as lock_items gives them, each with the place of its EPC among those
--- asked for; nothing, and nothing locked, where one of them is new.
-WITH tag AS MATERIALIZED (
-    SELECT epc, place::int - 1 AS place FROM unnest((SELECT $1::text::bytea[])) WITH ORDINALITY AS tag (epc, place)
-)
-SELECT item_id, sku_id, lot_id, quantity, origin_zone_id, zone_id, condition, left_at, observed_at, gateway, epoch, seq,
-       rides, contained, present, identity, epc, place
-FROM tag JOIN item USING (epc)
-WHERE (SELECT count(*) FROM tag JOIN item USING (epc)) = $2
+-- What plain movements must know of the items of these EPCs, each with the place of its EPC among those asked for, locked
+-- in the order of their numbers. Those that are new are left out.
+SELECT item_id, sku_id, lot_id, quantity, origin_zone_id, zone_id, condition, left_at, observed_at, rides,
+       kind = 'sscc' AS is_pallet, place::int - 1 AS place
+FROM unnest((SELECT $1::text::bytea[])) WITH ORDINALITY AS tag (epc, place) JOIN item USING (epc)
 ORDER BY item_id FOR NO KEY UPDATE OF item
 
 -- name: save_places
