@@ -1,22 +1,33 @@
 -- name: change_balances
--- Add deltas to balances, by parallel arrays in lock order, making those that are missing. The outbox is told once for
--- each site, by the balances' numbers: what they are and hold is read where somebody wants to know it. Answers the
--- numbers and what they hold now as they were written, in the same order, with their zones and lots to be held against
--- it: sorting them here took a sixth of the statement.
-WITH moved AS (
-    INSERT INTO balance (site_id, zone_id, sku_id, lot_id, condition, net)
-    SELECT * FROM unnest($1::text::int[], $2::text::int[], $3::text::int[], $4::text::int[], $5::text::text[],
-                         $6::text::bigint[])
-    ON CONFLICT (site_id, zone_id, sku_id, lot_id, condition) DO UPDATE SET net = balance.net + excluded.net
-    RETURNING balance_id, site_id, zone_id, lot_id, net
+-- Add deltas to balances that exist, by parallel arrays in lock order. The outbox is told once for each site, by the
+-- balances' numbers: what they are and hold is read where somebody wants to know it. Answers places in the arrays, with the
+-- numbers and what they hold now.
+WITH moved AS MATERIALIZED (
+    SELECT * FROM add_to_balances($1::text::int[], $2::text::int[], $3::text::int[], $4::text::int[], $5::text::text[],
+                                  $6::text::bigint[])
 ), told AS (
     INSERT INTO outbox (recorded_at, kind, key, payload)
     SELECT $7, 'stock', site.code, jsonb_build_object('balances', array_agg(balance_id))
     FROM moved JOIN site USING (site_id) GROUP BY site.code
 )
-SELECT array_agg(balance_id) AS balance_ids, array_agg(net) AS nets, array_agg(zone_id) AS zone_ids,
-       array_agg(lot_id) AS lot_ids
-FROM moved
+SELECT array_agg(place) AS places, array_agg(balance_id) AS balance_ids, array_agg(net) AS nets FROM moved
+
+-- name: make_balances
+-- The same where some do not exist yet: they are made.
+WITH moved AS (
+    INSERT INTO balance (site_id, zone_id, sku_id, lot_id, condition, net)
+    SELECT * FROM unnest($1::text::int[], $2::text::int[], $3::text::int[], $4::text::int[], $5::text::text[],
+                         $6::text::bigint[])
+    ON CONFLICT (site_id, zone_id, sku_id, lot_id, condition) DO UPDATE SET net = balance.net + excluded.net
+    RETURNING balance_id, site_id, zone_id, sku_id, lot_id, condition, net
+), told AS (
+    INSERT INTO outbox (recorded_at, kind, key, payload)
+    SELECT $7, 'stock', site.code, jsonb_build_object('balances', array_agg(balance_id))
+    FROM moved JOIN site USING (site_id) GROUP BY site.code
+)
+SELECT array_agg(place) AS places, array_agg(balance_id) AS balance_ids, array_agg(net) AS nets
+FROM moved JOIN unnest($2::text::int[], $3::text::int[], $4::text::int[], $5::text::text[]) WITH ORDINALITY
+    AS asked (zone_id, sku_id, lot_id, condition, place) USING (zone_id, sku_id, lot_id, condition)
 
 -- name: add_postings
 -- Postings of one instant of recording, by parallel arrays; those that end early are NULL from there on.

@@ -16,32 +16,44 @@ SQL = Queries.beside(__file__)
 async def post(
     connection: Connection, places: Places, transfers: Sequence[Transfer], recorded_at: datetime
 ) -> list[Balance]:
-    """Write transfers as postings in the caller's transaction: two statements, whatever their number.
+    """Write transfers as postings in the caller's transaction: two statements, whatever their number, and a third where
+    balances have to be made.
 
-    Answers every balance that they touched. Balances are locked in the order of their slots.
+    Answers every balance that they touched. Balances are locked in the order of their slots, those that exist before
+    those that are made.
     """
     if not transfers:
         return []
     changes = deltas(transfers)
+    balances = await _change(connection, places, "change_balances", list(changes.items()), recorded_at)
+    if len(balances) < len(changes):
+        there = {balance.slot for balance in balances}
+        missing = [(slot, delta) for slot, delta in changes.items() if slot not in there]
+        balances += await _change(connection, places, "make_balances", missing, recorded_at)
+    await _add_postings(connection, transfers, {one.slot: one.balance_id for one in balances}, recorded_at)
+    return balances
+
+
+async def _change(
+    connection: Connection, places: Places, name: str, changes: Sequence[tuple[Slot, int]], recorded_at: datetime
+) -> list[Balance]:
+    """Run a statement that adds deltas to balances; answers those it found or made."""
     zones = places.zone_by_id
-    zone_ids, sku_ids, lot_ids, conditions = zip(*changes, strict=True)
+    slots, added = zip(*changes, strict=True)
+    zone_ids, sku_ids, lot_ids, conditions = zip(*slots, strict=True)
     row = await connection.fetchrow(
-        SQL["change_balances"],
+        SQL[name],
         arrays.numbers([zones[zone_id].site_id for zone_id in zone_ids]),
         arrays.numbers(zone_ids),
         arrays.numbers(sku_ids),
         arrays.numbers(lot_ids),
         arrays.texts(conditions),
-        arrays.numbers(changes.values()),
+        arrays.numbers(added),
         recorded_at,
     )
     assert row is not None
-    # what was written in an order is answered in it; a balance taken for another would be the worst of faults
-    assert row["zone_ids"] == list(zone_ids)
-    assert row["lot_ids"] == list(lot_ids)
-    numbers = row["balance_ids"]
-    await _add_postings(connection, transfers, dict(zip(changes, numbers, strict=True)), recorded_at)
-    return list(map(Balance._make, zip(numbers, changes, row["nets"], changes.values(), strict=True)))
+    answered = zip(row["places"] or (), row["balance_ids"] or (), row["nets"] or (), strict=True)
+    return [Balance(number, slots[place - 1], net, added[place - 1]) for place, number, net in answered]
 
 
 async def _add_postings(
