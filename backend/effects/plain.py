@@ -51,13 +51,12 @@ Word = TypeVar("Word", bound=Said)
 
 @dataclass(slots=True)
 class Plain(Generic[Word]):
-    """What plain movements do, by columns: what was said, of which thing, the zone it is in now, whether readers see it
-    there, and its SKU; the postings; and the things of which something else is to be told."""
+    """What plain movements do, by columns: what was said, of which thing, the zone it is in now, and its SKU; the
+    postings; and the things of which something else is to be told."""
 
     said: list[Word] = field(default_factory=list)
     item_ids: list[int] = field(default_factory=list)
     zone_ids: list[int] = field(default_factory=list)
-    present: list[bool] = field(default_factory=list)
     sku_ids: list[int] = field(default_factory=list)
     transfers: list[Transfer] = field(default_factory=list)
     others: list[int] = field(default_factory=list)
@@ -89,7 +88,6 @@ def move_plainly(rows: Iterable[Stood], said: Sequence[Word | None], real: Conta
         plain.said.append(word)
         plain.item_ids.append(item_id)
         plain.sku_ids.append(sku_id)
-        plain.present.append(zone_id is not None)
         plain.zone_ids.append(was_in if zone_id is None else zone_id)
         if zone_id is not None and zone_id != was_in:
             at, by, journal, number = word.key

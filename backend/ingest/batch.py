@@ -34,7 +34,7 @@ from backend.effects.crossing import INSIDE, DoorBook, Opening
 from backend.effects.identity import Named
 from backend.effects.observation import Key
 from backend.effects.plain import Plain, move_plainly
-from backend.ingest.items import SQL, Admitted, Item, admit, lock, lock_known, save_places
+from backend.ingest.items import SQL, Admitted, Item, admit, lock, lock_known
 from backend.ingest.pallet_names import names_pallet
 from backend.ingest.pallets import Carried, count_carried, fold_together
 from backend.ingest.scans import ScanWork
@@ -109,8 +109,9 @@ class Seen(NamedTuple):
         return self.opening.document_id
 
 
-Thing = tuple[int, int | None]
-"""What a movement's tag turned out to be: the number of the item and of its SKU."""
+Thing = tuple[int, int | None, int | None]
+"""What a movement's tag turned out to be: the numbers of the item, of its SKU, and of the zone that a plain movement
+puts it in; None where the fold saves its place."""
 
 
 @dataclass(slots=True)
@@ -141,16 +142,15 @@ class BatchWork:
         scan_work = ScanWork(self.connection, self.places, site, self.stream.gateway, self.stream.epoch, self.now)
         await scan_work.claim(scans)
         admitted, plain = await self._admit(site, seen, scan_work.named)
-        things: dict[bytes, Thing] = dict(
-            zip([one.epc for one in plain.said], zip(plain.item_ids, plain.sku_ids, strict=True), strict=True)
-        )
+        numbers = zip(plain.item_ids, plain.sku_ids, plain.zone_ids, strict=True)
+        things: dict[bytes, Thing] = dict(zip([one.epc for one in plain.said], numbers, strict=True))
         observed = self._observe(site, [one for one in seen if one.epc not in things], admitted)
         await scan_work.find_promises()
         await scan_work.observe(admitted, self.now + MAX_SKEW, EARLIEST)
         await self._post(admitted, observed, plain, scan_work)
         await scan_work.settle()
         for epc, item in admitted.by_epc.items():
-            things[epc] = item.item_id, item.state.goods and item.state.goods.sku_id
+            things[epc] = item.item_id, item.state.goods and item.state.goods.sku_id, None
         await self._write_movements(site, [one for one in seen if one.epc in things], things)
         await count_carried(self.connection, self.carried)
         await turn_back(self.connection, self.back)
@@ -281,9 +281,7 @@ class BatchWork:
         )
         transfers += await scan_work.transfers()
         await scan_work.note_damage(transfers)
-        if plain.said:
-            await save_places(self.connection, gateway, epoch, plain)
-            transfers += plain.transfers
+        transfers += plain.transfers
         await self._note_crossings(admitted, seen)
         await scan_work.count()
         documents = {one.seq: one.document_id for one in seen if one.document_id is not None} | scan_work.documents
@@ -328,6 +326,7 @@ class BatchWork:
         openings = [one.opening for one in seen]
         evidence = [one.evidence for one in movements]
         told = seen[-MOVEMENTS_TOLD:]
+        found = [things[one.epc] for one in seen]
         skus = await self.connection.fetch(
             SQL["add_movements"],
             self.now,
@@ -337,7 +336,7 @@ class BatchWork:
             arrays.instants([one.observed_at for one in movements]),
             arrays.numbers([one.seq for one in seen]),
             arrays.texts([one.kind for one in movements]),
-            arrays.numbers([things[one.epc][0] for one in seen]),
+            arrays.numbers([one[0] for one in found]),
             arrays.sparse([one.zone_id for one in seen], arrays.numbers),
             arrays.sparse([one.portal_id for one in seen], arrays.numbers),
             arrays.sparse([one.direction for one in movements], arrays.texts),
@@ -353,6 +352,7 @@ class BatchWork:
             arrays.sparse([None if one is None else one.document_id for one in openings], arrays.numbers),
             arrays.sparse([one.condition for one in seen], arrays.texts),
             arrays.sparse([one.origin_id for one in seen], arrays.numbers),
+            arrays.sparse([one[2] for one in found], arrays.numbers),
             arrays.numbers({things[one.epc][1] for one in told}),
         )
         codes = {row["sku_id"]: row["code"] for row in skus}

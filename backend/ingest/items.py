@@ -14,7 +14,7 @@ from backend.effects import rules
 from backend.effects.containment import Join
 from backend.effects.identity import Named, Unnamed, of_epc
 from backend.effects.observation import Goods, Observation
-from backend.effects.plain import Plain, Stood, Word
+from backend.effects.plain import Stood
 from backend.effects.timeline import Change, State, advance, is_late, splice
 from backend.ingest.pallet_names import names_pallet, with_contents
 from backend.store import arrays
@@ -270,21 +270,6 @@ async def save(connection: Connection, items: Sequence[Item]) -> None:
         arrays.instants([key[0] for key in keys]),
         arrays.texts([key[1] for key in keys]),
         arrays.texts([key[2] for key in keys]),
-        arrays.numbers([key[3] for key in keys]),
-    )
-
-
-async def save_places(connection: Connection, gateway: str, epoch: str, plain: Plain[Word]) -> None:
-    """Write where plain movements of one gateway put things."""
-    keys = [one.key for one in plain.said]
-    await connection.execute(
-        SQL["save_places"],
-        gateway,
-        epoch,
-        arrays.numbers(plain.item_ids),
-        arrays.numbers(plain.zone_ids),
-        arrays.truths(plain.present),
-        arrays.instants([key[0] for key in keys]),
         arrays.numbers([key[3] for key in keys]),
     )
 

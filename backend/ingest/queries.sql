@@ -18,6 +18,15 @@ WITH told AS (
 )
 SELECT pg_notify('tallyman_outbox', '')
 
+-- name: close_batch
+-- A batch is applied: the cursor of its stream moves to its last number, and tell.
+WITH moved AS (
+    UPDATE ingest_cursor SET through = $6, moved_at = $1 WHERE gateway = $4 AND epoch = $5
+), told AS (
+    INSERT INTO outbox (recorded_at, kind, key, payload) SELECT $1, 'movement', $2, $3 WHERE $3::jsonb IS NOT NULL
+)
+SELECT pg_notify('tallyman_outbox', '')
+
 -- name: find_items
 -- Items that these EPCs are known by.
 SELECT item_id, epc FROM unnest((SELECT $1::text::bytea[])) AS tag (epc) JOIN item USING (epc)
@@ -59,13 +68,6 @@ SELECT item_id, sku_id, lot_id, quantity, origin_zone_id, zone_id, condition, le
 FROM unnest((SELECT $1::text::bytea[])) WITH ORDINALITY AS tag (epc, place) JOIN item USING (epc)
 ORDER BY item_id FOR NO KEY UPDATE OF item
 
--- name: save_places
--- The places of items after one gateway's newest observations, by parallel arrays; whatever else they are is unchanged.
-UPDATE item SET zone_id = s.zone_id, present = s.present, observed_at = s.observed_at, gateway = $1, epoch = $2, seq = s.seq
-FROM unnest((SELECT $3::text::bigint[]), $4::text::int[], $5::text::bool[], $6::text::timestamptz[], $7::text::bigint[])
-    AS s (item_id, zone_id, present, observed_at, seq)
-WHERE item.item_id = s.item_id
-
 -- name: save_items
 -- The state of items after their observations, by parallel arrays. The array behind the sub-select keeps the plan what
 -- it must be however many items there are: one look-up for each.
@@ -103,18 +105,29 @@ FROM binding WHERE item_id = ANY ($1::bigint[])
 
 -- name: add_movements
 -- A gateway's movements at a site, recorded at one instant, by parallel arrays; those that end early are NULL from there
--- on. Answers the codes of SKUs.
-WITH written AS (
+-- on. Items whose place now is given with them are put there: the rest of them is unchanged, and they are locked. Answers
+-- the codes of SKUs.
+WITH m AS MATERIALIZED (
+    SELECT * FROM unnest((SELECT $5::text::timestamptz[]), $6::text::bigint[], $7::text::text[], $8::text::bigint[],
+        $9::text::int[], $10::text::int[], $11::text::text[], $12::text::int[], $13::text::timestamptz[],
+        $14::text::real[], $15::text::text[], $16::text::text[], $17::text::int[], $18::text::text[],
+        $19::text::timestamptz[], $20::text::timestamptz[], $21::text::bigint[], $22::text::text[], $23::text::int[],
+        $24::text::int[])
+        AS m (observed_at, seq, kind, item_id, zone_id, portal_id, direction, place_id, decided_at, confidence, from_zone,
+              method, reads, antennas, first_at, last_at, document_id, condition, origin_id, now_in)
+), written AS (
     INSERT INTO movement (recorded_at, gateway, epoch, site_id, observed_at, seq, kind, item_id, zone_id, portal_id,
                           direction, place_id, decided_at, confidence, from_zone, method, reads, antennas, first_at,
                           last_at, document_id, condition, origin_id)
-    SELECT $1, $2, $3, $4, m.* FROM unnest($5::text::timestamptz[], $6::text::bigint[], $7::text::text[],
-        $8::text::bigint[], $9::text::int[], $10::text::int[], $11::text::text[], $12::text::int[],
-        $13::text::timestamptz[], $14::text::real[], $15::text::text[], $16::text::text[], $17::text::int[],
-        $18::text::text[], $19::text::timestamptz[], $20::text::timestamptz[], $21::text::bigint[], $22::text::text[],
-        $23::text::int[]) AS m
+    SELECT $1, $2, $3, $4, observed_at, seq, kind, item_id, zone_id, portal_id, direction, place_id, decided_at, confidence,
+           from_zone, method, reads, antennas, first_at, last_at, document_id, condition, origin_id
+    FROM m
+), put AS (
+    UPDATE item SET zone_id = m.now_in, present = m.kind <> 'departed', observed_at = m.observed_at, gateway = $2,
+        epoch = $3, seq = m.seq
+    FROM m WHERE item.item_id = m.item_id AND m.now_in IS NOT NULL
 )
-SELECT sku_id, code FROM unnest((SELECT $24::text::int[])) AS asked (sku_id) JOIN sku USING (sku_id)
+SELECT sku_id, code FROM unnest((SELECT $25::text::int[])) AS asked (sku_id) JOIN sku USING (sku_id)
 
 -- name: claim_scans
 -- Scans by parallel arrays, refused until they are applied; those that came before are left out of the answer.

@@ -140,8 +140,8 @@ class IngestService:
             faults = await self._carry_out(work, numbered, one_by_one=one_by_one)
             await set_aside(connection, stream, faults, work.now)
             through = batch.last_seq
-            await connection.execute(SQL["move_cursor"], batch.gateway, batch.epoch, through, work.now)
-            await self._tell(connection, work)
+            told = work.now, batch.site, _told(work)
+            await connection.execute(SQL["close_batch"], *told, batch.gateway, batch.epoch, through)
             self.stats.applied += len(numbered) - len(faults)
             self.stats.quarantined += len(faults)
         return Ack(
@@ -173,10 +173,6 @@ class IngestService:
                 work.moved += single.moved
                 work.told += single.told
         return faults
-
-    async def _tell(self, connection: Connection, work: BatchWork) -> None:
-        payload = {"count": work.moved, "movements": work.told} if work.moved else None
-        await connection.execute(SQL["tell"], work.now, work.stream.site, payload)
 
     async def _lose(self, connection: Connection, lost: Lost) -> Ack:
         """Move over a range that no longer exists, so that what follows can be applied, and say so."""
@@ -284,7 +280,7 @@ class IngestService:
             faults = await self._carry_out(work, [(row["seq"], _event(row)) for row in members], one_by_one=True)
             renamed += ((ids.pop(fault.seq), printable(fault.cause), printable(fault.reason)) for fault in faults)
             settled += ids.values()
-            await self._tell(connection, work)
+            await connection.execute(SQL["tell"], now, stream.site, _told(work))
         await connection.execute(SQL["settle_quarantine"], settled, now)
         if renamed:
             await connection.execute(SQL["rename_causes"], *(list(column) for column in zip(*renamed, strict=True)))
@@ -295,6 +291,11 @@ class IngestService:
         async with self._database.transaction() as connection:
             tag = await connection.execute(SQL["dismiss_quarantine"], cause, self._clock.now())
         return int(tag.rsplit(" ", 1)[-1])
+
+
+def _told(work: BatchWork) -> dict[str, Any] | None:
+    """What those who follow along are told of a batch's movements."""
+    return {"count": work.moved, "movements": work.told} if work.moved else None
 
 
 def _event(row: Record) -> AnyEvent:
