@@ -78,6 +78,7 @@ class Places:
         self.by_code: Final = {site.code: site for site in sites}
         self.site_by_id: Final = {site.site_id: site for site in self.by_code.values()}
         self.zone_by_id: Final = {zone.zone_id: zone for site in self.by_code.values() for zone in site.zones.values()}
+        self.real_zone_ids: Final = frozenset(zone.zone_id for zone in self.zone_by_id.values() if zone.is_real)
 
     def site_of(self, zone_id: int) -> Site:
         """The site that a zone belongs to."""

@@ -8,6 +8,7 @@ events ─▶ movements ─┐                    ┌─▶ items      ─▶ po
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -30,12 +31,16 @@ from backend.documents.service import (
 )
 from backend.effects import rules
 from backend.effects.crossing import INSIDE, DoorBook, Opening
+from backend.effects.identity import Named
 from backend.effects.observation import Key
-from backend.ingest.items import SQL, Admitted, Item, admit
+from backend.effects.plain import Plain, move_plainly
+from backend.ingest.items import SQL, Admitted, Item, admit, lock, lock_known
+from backend.ingest.pallet_names import names_pallet
 from backend.ingest.pallets import Carried, count_carried, fold_together
 from backend.ingest.scans import ScanWork
 from backend.ledger.model import Balance, Cause, Transfer
 from backend.stock.promises import post
+from backend.store import arrays
 from backend.store.database import Connection
 from wire.events import BadEvent, Movement, ReaderHealth, Scan
 
@@ -48,34 +53,6 @@ EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 MOVEMENTS_TOLD: Final = 100
 """Of one batch, the latest: more than a page shows. Who needs every one reads the table of movements; as JSON in the
 outbox a thousand of them would cost more than all their postings."""
-
-MOVEMENT_COLUMNS: Final = (
-    "recorded_at",
-    "observed_at",
-    "gateway",
-    "epoch",
-    "seq",
-    "kind",
-    "item_id",
-    "site_id",
-    "zone_id",
-    "portal_id",
-    "direction",
-    "place_id",
-    "decided_at",
-    "confidence",
-    "from_zone",
-    "method",
-    "reads",
-    "antennas",
-    "first_at",
-    "last_at",
-    "document_id",
-    "condition",
-    "origin_id",
-)
-
-NO_EVIDENCE: Final[tuple[int | None, str | None, datetime | None, datetime | None]] = (None, None, None, None)
 
 HEALTH_ALERTS: Final[dict[str, tuple[AlertKind | None, tuple[AlertKind, ...]]]] = {
     "connected": (None, ("reader_lost", "reader_fault", "reader_overflow")),
@@ -112,6 +89,7 @@ class Seen(NamedTuple):
     meaning, and the document that stood open at the door."""
 
     seq: int
+    kind: str
     movement: Movement
     epc: bytes
     key: Key
@@ -131,14 +109,21 @@ class Seen(NamedTuple):
         return self.opening.document_id
 
 
+Thing = tuple[int, int | None, int | None]
+"""What a movement's tag turned out to be: the numbers of the item, of its SKU, and of the zone that a plain movement
+puts it in; None where the fold saves its place."""
+
+
 @dataclass(slots=True)
 class BatchWork:
-    """What one transaction does for a stream's events. `faults` holds those that changed nothing."""
+    """What one transaction does for a stream's events. `makes_things`: those that are new are made, where otherwise
+    UnknownThingsError is raised. `faults` holds the events that changed nothing."""
 
     connection: Connection
     places: Places
     stream: Stream
     now: datetime
+    makes_things: bool = True
     faults: list[Fault] = field(default_factory=list)
     moved: int = 0
     told: list[dict[str, Any]] = field(default_factory=list)
@@ -153,27 +138,20 @@ class BatchWork:
             self.faults += (Fault(seq, one, f"unknown_site:{self.stream.site}", reason) for seq, one in numbered)
             return
         doors = await self._doors(site, [event for _, event in numbered if isinstance(event, Movement)])
-        seen: list[Seen] = []
-        scans: list[tuple[int, Scan]] = []
-        health: list[tuple[int, ReaderHealth]] = []
-        for seq, event in numbered:
-            if isinstance(event, Movement):
-                self._resolve(site, doors, seq, event, seen)
-            elif isinstance(event, Scan):
-                scans.append((seq, event))
-            elif isinstance(event, ReaderHealth):
-                health.append((seq, event))
-            else:
-                self.faults.append(Fault(seq, event, "unreadable", event.reason))
+        seen, scans, health = self._sort(site, doors, numbered)
         scan_work = ScanWork(self.connection, self.places, site, self.stream.gateway, self.stream.epoch, self.now)
         await scan_work.claim(scans)
-        admitted = await admit(self.connection, self.places, site, {one.epc for one in seen}, scan_work.named)
-        seen = self._observe(site, seen, admitted)
+        admitted, plain = await self._admit(site, seen, scan_work.named)
+        numbers = zip(plain.item_ids, plain.sku_ids, plain.zone_ids, strict=True)
+        things: dict[bytes, Thing] = dict(zip([one.epc for one in plain.said], numbers, strict=True))
+        observed = self._observe(site, [one for one in seen if one.epc not in things], admitted)
         await scan_work.find_promises()
         await scan_work.observe(admitted, self.now + MAX_SKEW, EARLIEST)
-        await self._post(admitted, seen, scan_work)
+        await self._post(admitted, observed, plain, scan_work)
         await scan_work.settle()
-        await self._write_movements(site, seen, admitted)
+        for epc, item in admitted.by_epc.items():
+            things[epc] = item.item_id, item.state.goods and item.state.goods.sku_id, None
+        await self._write_movements(site, [one for one in seen if one.epc in things], things)
         await count_carried(self.connection, self.carried)
         await turn_back(self.connection, self.back)
         await self._note_health(site, health)
@@ -187,57 +165,82 @@ class BatchWork:
         times = [one.observed_at for one in crossed]
         return await read_doors(self.connection, site.site_id, portals, min(times), max(times))
 
+    def _sort(
+        self, site: Site, doors: DoorBook, numbered: Sequence[tuple[int, AnyEvent]]
+    ) -> tuple[list[Seen], list[tuple[int, Scan]], list[tuple[int, ReaderHealth]]]:
+        """Movements with their codes as numbers, scans, and health; what is none of these joins the faults."""
+        seen: list[Seen] = []
+        scans: list[tuple[int, Scan]] = []
+        health: list[tuple[int, ReaderHealth]] = []
+        _, gateway, epoch = self.stream
+        zones = {zone.code: zone.zone_id for zone in site.zones.values() if zone.is_real}
+        latest, first_year = self.now + MAX_SKEW, EARLIEST.year
+        for seq, event in numbered:
+            if isinstance(event, Movement):
+                at, kind = event.observed_at, event.kind
+                zone_id = zones.get(event.zone or "")
+                if event.portal is None and zone_id is not None and at.year >= first_year and at <= latest:
+                    place_id = None if kind == "departed" else zone_id
+                    epc, key = bytes.fromhex(event.epc), (at, gateway, epoch, seq)
+                    seen.append(Seen(seq, kind, event, epc, key, zone_id, None, place_id))
+                else:
+                    self._resolve(site, doors, seq, event, seen)
+            elif isinstance(event, Scan):
+                scans.append((seq, event))
+            elif isinstance(event, ReaderHealth):
+                health.append((seq, event))
+            else:
+                self.faults.append(Fault(seq, event, "unreadable", event.reason))
+        return seen, scans, health
+
     def _resolve(self, site: Site, doors: DoorBook, seq: int, movement: Movement, seen: list[Seen]) -> None:
-        """Put codes into numbers, or the event among the faults."""
-        wrong = rules.impossible_date(movement.observed_at, EARLIEST, self.now + MAX_SKEW)
+        """Put a door's code into numbers and what crossing it means, or the event among the faults."""
+        at = movement.observed_at
+        wrong = rules.impossible_date(at, EARLIEST, self.now + MAX_SKEW)
         if wrong is not None:
             self.faults.append(Fault(seq, movement, "clock_skew", wrong))
             return
-        key = (movement.observed_at, self.stream.gateway, self.stream.epoch, seq)
-        zone = place = None
-        if movement.portal is not None:
-            portal = site.portals.get(movement.portal)
-            if portal is None:
-                self.faults.append(_unknown(seq, movement, site, "portal", movement.portal))
-                return
-            opening = doors.open_at(portal.portal_id, movement.observed_at)
-            meaning = doors.meaning(movement.direction or "", opening)
-            place = portal.inside if meaning.place == INSIDE else site.virtual(meaning.place)
-            origin = None if meaning.origin is None else site.virtual(meaning.origin).zone_id
-            seen.append(
-                Seen(
-                    seq,
-                    movement,
-                    bytes.fromhex(movement.epc),
-                    key,
-                    None,
-                    portal.portal_id,
-                    place.zone_id,
-                    opening,
-                    meaning.condition,
-                    origin,
-                    meaning.unassigned,
-                )
-            )
+        if movement.portal is None:
+            self.faults.append(_unknown(seq, movement, site, "zone", movement.zone or ""))
             return
-        if movement.zone is not None:
-            zone = site.real_zone(movement.zone)
-            if zone is None:
-                self.faults.append(_unknown(seq, movement, site, "zone", movement.zone))
-                return
-            if movement.kind in ("arrived", "moved"):
-                place = zone
+        portal = site.portals.get(movement.portal)
+        if portal is None:
+            self.faults.append(_unknown(seq, movement, site, "portal", movement.portal))
+            return
+        opening = doors.open_at(portal.portal_id, at)
+        meaning = doors.meaning(movement.direction or "", opening)
+        place = portal.inside if meaning.place == INSIDE else site.virtual(meaning.place)
+        origin = None if meaning.origin is None else site.virtual(meaning.origin).zone_id
         seen.append(
             Seen(
                 seq,
+                movement.kind,
                 movement,
                 bytes.fromhex(movement.epc),
-                key,
-                zone and zone.zone_id,
+                (at, self.stream.gateway, self.stream.epoch, seq),
                 None,
-                place and place.zone_id,
+                portal.portal_id,
+                place.zone_id,
+                opening,
+                meaning.condition,
+                origin,
+                meaning.unassigned,
             )
         )
+
+    async def _admit(
+        self, site: Site, seen: Sequence[Seen], named: Mapping[str, Named]
+    ) -> tuple[Admitted, Plain[Seen]]:
+        """Lock what is seen or named; what is told plainly of it is told, the rest is to be folded."""
+        by_epc = {one.epc: one for one in seen}
+        if named or not by_epc or self.makes_things or any(map(names_pallet, by_epc)):
+            return await admit(self.connection, self.places, site, by_epc, named), Plain()
+        rows = await lock_known(self.connection, by_epc)
+        times = Counter([one.epc for one in seen]) if len(by_epc) < len(seen) else {}
+        said = [one if one.portal_id is None and times.get(one.epc, 1) == 1 else None for one in by_epc.values()]
+        plain = move_plainly(rows, said, self.places.real_zone_ids)
+        items = (await lock(self.connection, self.places, plain.others)).values() if plain.others else ()
+        return Admitted({item.epc: item for item in items if item.epc is not None}), plain
 
     def _observe(self, site: Site, seen: list[Seen], admitted: Admitted) -> list[Seen]:
         """Give each movement to its item; those whose tag names nothing join the faults."""
@@ -264,7 +267,7 @@ class BatchWork:
             applied.append(one)
         return applied
 
-    async def _post(self, admitted: Admitted, seen: Iterable[Seen], scan_work: ScanWork) -> None:
+    async def _post(self, admitted: Admitted, seen: Sequence[Seen], plain: Plain[Seen], scan_work: ScanWork) -> None:
         gateway, epoch = self.stream.gateway, self.stream.epoch
         causes = {
             one.key: Cause(
@@ -278,6 +281,7 @@ class BatchWork:
         )
         transfers += await scan_work.transfers()
         await scan_work.note_damage(transfers)
+        transfers += plain.transfers
         await self._note_crossings(admitted, seen)
         await scan_work.count()
         documents = {one.seq: one.document_id for one in seen if one.document_id is not None} | scan_work.documents
@@ -315,52 +319,53 @@ class BatchWork:
         ]
         await note_arrived(self.connection, self.places.by_code[self.stream.site].site_id, here)
 
-    async def _write_movements(self, site: Site, seen: Sequence[Seen], admitted: Admitted) -> None:
+    async def _write_movements(self, site: Site, seen: Sequence[Seen], things: Mapping[bytes, Thing]) -> None:
         if not seen:
             return
-        await self.connection.copy_records_to_table(
-            "movement",
-            columns=MOVEMENT_COLUMNS,
-            records=[self._row(site.site_id, one, admitted.by_epc[one.epc].item_id) for one in seen],
-        )
-        self.moved += len(seen)
-        self.told += [self._tell(one, admitted.by_epc[one.epc]) for one in seen[-MOVEMENTS_TOLD:]]
-
-    def _row(self, site_id: int, one: Seen, item_id: int) -> tuple[Any, ...]:
-        movement, opening = one.movement, one.opening
-        evidence = NO_EVIDENCE
-        if (seen := movement.evidence) is not None:
-            evidence = seen.reads, " ".join(seen.antennas), seen.first_at, seen.last_at
-        return (
+        movements = [one.movement for one in seen]
+        openings = [one.opening for one in seen]
+        evidence = [one.evidence for one in movements]
+        told = seen[-MOVEMENTS_TOLD:]
+        found = [things[one.epc] for one in seen]
+        skus = await self.connection.fetch(
+            SQL["add_movements"],
             self.now,
-            movement.observed_at,
             self.stream.gateway,
             self.stream.epoch,
-            one.seq,
-            movement.kind,
-            item_id,
-            site_id,
-            one.zone_id,
-            one.portal_id,
-            movement.direction,
-            one.place_id,
-            movement.decided_at,
-            movement.confidence,
-            movement.from_zone,
-            movement.method,
-            *evidence,
-            opening and opening.document_id,
-            one.condition,
-            one.origin_id,
+            site.site_id,
+            arrays.instants([one.observed_at for one in movements]),
+            arrays.numbers([one.seq for one in seen]),
+            arrays.texts([one.kind for one in movements]),
+            arrays.numbers([one[0] for one in found]),
+            arrays.sparse([one.zone_id for one in seen], arrays.numbers),
+            arrays.sparse([one.portal_id for one in seen], arrays.numbers),
+            arrays.sparse([one.direction for one in movements], arrays.texts),
+            arrays.sparse([one.place_id for one in seen], arrays.numbers),
+            arrays.instants([one.decided_at for one in movements]),
+            arrays.numbers([one.confidence for one in movements]),
+            arrays.sparse([one.from_zone for one in movements], arrays.texts),
+            arrays.texts([one.method for one in movements]),
+            arrays.sparse([None if one is None else one.reads for one in evidence], arrays.numbers),
+            arrays.sparse([None if one is None else " ".join(one.antennas) for one in evidence], arrays.texts),
+            arrays.sparse([None if one is None else one.first_at for one in evidence], arrays.instants),
+            arrays.sparse([None if one is None else one.last_at for one in evidence], arrays.instants),
+            arrays.sparse([None if one is None else one.document_id for one in openings], arrays.numbers),
+            arrays.sparse([one.condition for one in seen], arrays.texts),
+            arrays.sparse([one.origin_id for one in seen], arrays.numbers),
+            arrays.sparse([one[2] for one in found], arrays.numbers),
+            arrays.numbers({things[one.epc][1] for one in told}),
         )
+        codes = {row["sku_id"]: row["code"] for row in skus}
+        self.moved += len(seen)
+        self.told += [self._tell(one, codes.get(things[one.epc][1])) for one in told]
 
-    def _tell(self, one: Seen, item: Item) -> dict[str, Any]:
+    def _tell(self, one: Seen, sku: str | None) -> dict[str, Any]:
         movement = one.movement
         return {
             "id": f"{self.stream.gateway}/{self.stream.epoch}/{one.seq}",
             "kind": movement.kind,
             "epc": movement.epc,
-            "sku": item.sku,
+            "sku": sku,
             "site": self.stream.site,
             "zone": movement.zone,
             "from_zone": movement.from_zone,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from backend.catalog.model import Places, Site
 from backend.catalog.service import Goods as CatalogGoods
@@ -14,6 +14,7 @@ from backend.effects import rules
 from backend.effects.containment import Join
 from backend.effects.identity import Named, Unnamed, of_epc
 from backend.effects.observation import Goods, Observation
+from backend.effects.plain import Stood
 from backend.effects.timeline import Change, State, advance, is_late, splice
 from backend.ingest.pallet_names import names_pallet, with_contents
 from backend.store import arrays
@@ -35,7 +36,6 @@ class Item:
     item_id: int
     epc: bytes | None
     identity: str | None
-    sku: str | None
     state: State
     unplaced_in: int
     was_away: bool = False
@@ -76,20 +76,28 @@ class Admitted:
         return {item.item_id: item for item in (*self.by_epc.values(), *self.by_identity.values())}
 
 
+class UnknownThingsError(Exception):
+    """A batch names things that are not there yet, and has locked others: what is made is made before anything is
+    locked, so its transaction has to begin again."""
+
+
+async def lock_known(connection: Connection, epcs: Collection[bytes]) -> list[Stood]:
+    """The items of these EPCs, locked, in one statement. Raises UnknownThingsError when one of them is new."""
+    rows = await connection.fetch(SQL["lock_known"], arrays.octets(epcs))
+    if len(rows) < len(epcs):
+        raise UnknownThingsError
+    return cast("list[Stood]", rows)
+
+
 async def admit(
     connection: Connection, places: Places, site: Site, epcs: Collection[bytes], named: Mapping[str, Named]
 ) -> Admitted:
     """Lock the items of these EPCs and identities, making those that are new and can be named.
 
-    Where none is new and none a pallet, one statement does. Else new ones come first and in the order of their EPCs,
-    then all are locked by number, with whatever was ever on a pallet: the one lock order.
+    New ones come first and in the order of their EPCs, then all are locked by number, with whatever was ever on a
+    pallet: the one lock order.
     """
     admitted = Admitted()
-    if epcs and not named and not any(map(names_pallet, epcs)):
-        known = _items(places, await connection.fetch(SQL["lock_known"], arrays.octets(epcs), len(epcs)))
-        admitted.by_epc = {item.epc: item for item in known if item.epc is not None}
-        if known:
-            return admitted
     ids = await _find(connection, epcs, named)
     unknown_epcs = [epc for epc in epcs if epc not in ids]
     unknown_names = {identity: name for identity, name in named.items() if identity not in ids}
@@ -187,7 +195,6 @@ def _items(places: Places, rows: Iterable[Record]) -> list[Item]:
             row["item_id"],
             row["epc"],
             row["identity"],
-            row["sku"],
             state_of(places, row),
             row["zone_id"],
             was_away=not zones[row["zone_id"]].is_real,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -53,7 +54,7 @@ async def fold_together(connection: Connection, places: Places, items: Iterable[
         below = await with_contents(connection, [item.item_id for item in bound])
         bound += (item for item in alone if item.item_id in below)
         alone = [item for item in alone if item.item_id not in below]
-        telling = await Telling.begin(connection, places, bound)
+        telling = await Telling.begin(connection, places, bound, below)
         if telling.is_needed:
             folded = await telling.settle(now)
         else:
@@ -86,11 +87,14 @@ class Telling:
     withdrawn: Key | None = None
 
     @classmethod
-    async def begin(cls, connection: Connection, places: Places, given: Collection[Item]) -> Telling:
-        """Lock and read whatever the given items carry, and read what carries them."""
+    async def begin(
+        cls, connection: Connection, places: Places, given: Collection[Item], below: AbstractSet[int]
+    ) -> Telling:
+        """Lock and read whatever the given items carry, and read what carries them. `below`: these and all that was
+        ever on them."""
         items = {item.item_id: item for item in given}
-        below = await with_contents(connection, items)
-        items |= await lock(connection, places, below - items.keys())
+        if carried := below - items.keys():
+            items |= await lock(connection, places, carried)
         sources = await read_sources(connection, places, items)
         fresh = {item.item_id: item.fresh for item in given}
         joins = {item.item_id: item.joins for item in given}

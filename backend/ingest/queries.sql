@@ -18,6 +18,15 @@ WITH told AS (
 )
 SELECT pg_notify('tallyman_outbox', '')
 
+-- name: close_batch
+-- A batch is applied: the cursor of its stream moves to its last number, and tell.
+WITH moved AS (
+    UPDATE ingest_cursor SET through = $6, moved_at = $1 WHERE gateway = $4 AND epoch = $5
+), told AS (
+    INSERT INTO outbox (recorded_at, kind, key, payload) SELECT $1, 'movement', $2, $3 WHERE $3::jsonb IS NOT NULL
+)
+SELECT pg_notify('tallyman_outbox', '')
+
 -- name: find_items
 -- Items that these EPCs are known by.
 SELECT item_id, epc FROM unnest((SELECT $1::text::bytea[])) AS tag (epc) JOIN item USING (epc)
@@ -46,21 +55,17 @@ RETURNING item_id, epc, identity
 
 -- name: lock_items
 -- Items with the state that their observations left, locked in the order of their numbers.
-SELECT item_id, epc, item.identity, item.sku_id, sku.code AS sku, lot_id, quantity, origin_zone_id, zone_id, condition,
-       left_at, present, observed_at, gateway, epoch, seq, contained, rides
-FROM unnest((SELECT $1::text::bigint[])) AS thing (item_id) JOIN item USING (item_id) LEFT JOIN sku ON sku.sku_id = item.sku_id
+SELECT item_id, sku_id, lot_id, quantity, origin_zone_id, zone_id, condition, left_at, observed_at, gateway, epoch, seq,
+       rides, contained, present, identity, epc
+FROM unnest((SELECT $1::text::bigint[])) AS thing (item_id) JOIN item USING (item_id)
 ORDER BY item_id FOR NO KEY UPDATE OF item
 
 -- name: lock_known
--- The items that all of these EPCs are known by, as lock_items gives them; nothing, and nothing locked, where one of
--- them is new.
-WITH known AS MATERIALIZED (
-    SELECT item_id FROM unnest((SELECT $1::text::bytea[])) AS tag (epc) JOIN item USING (epc)
-)
-SELECT item_id, epc, item.identity, item.sku_id, sku.code AS sku, lot_id, quantity, origin_zone_id, zone_id, condition,
-       left_at, present, observed_at, gateway, epoch, seq, contained, rides
-FROM known JOIN item USING (item_id) LEFT JOIN sku ON sku.sku_id = item.sku_id
-WHERE (SELECT count(*) FROM known) = $2
+-- What plain movements must know of the items of these EPCs, each with the place of its EPC among those asked for, locked
+-- in the order of their numbers. Those that are new are left out.
+SELECT item_id, sku_id, lot_id, quantity, origin_zone_id, zone_id, condition, left_at, observed_at, rides,
+       kind = 'sscc' AS is_pallet, place::int - 1 AS place
+FROM unnest((SELECT $1::text::bytea[])) WITH ORDINALITY AS tag (epc, place) JOIN item USING (epc)
 ORDER BY item_id FOR NO KEY UPDATE OF item
 
 -- name: save_items
@@ -97,6 +102,32 @@ FROM scan WHERE item_id = ANY ($1::bigint[]) AND state = 'applied' AND (place_id
 -- Bindings of items, as observations.
 SELECT binding_id, item_id, bound_at, sku_id, lot_id, quantity, origin_zone_id, zone_id, condition
 FROM binding WHERE item_id = ANY ($1::bigint[])
+
+-- name: add_movements
+-- A gateway's movements at a site, recorded at one instant, by parallel arrays; those that end early are NULL from there
+-- on. Items whose place now is given with them are put there: the rest of them is unchanged, and they are locked. Answers
+-- the codes of SKUs.
+WITH m AS MATERIALIZED (
+    SELECT * FROM unnest((SELECT $5::text::timestamptz[]), $6::text::bigint[], $7::text::text[], $8::text::bigint[],
+        $9::text::int[], $10::text::int[], $11::text::text[], $12::text::int[], $13::text::timestamptz[],
+        $14::text::real[], $15::text::text[], $16::text::text[], $17::text::int[], $18::text::text[],
+        $19::text::timestamptz[], $20::text::timestamptz[], $21::text::bigint[], $22::text::text[], $23::text::int[],
+        $24::text::int[])
+        AS m (observed_at, seq, kind, item_id, zone_id, portal_id, direction, place_id, decided_at, confidence, from_zone,
+              method, reads, antennas, first_at, last_at, document_id, condition, origin_id, now_in)
+), written AS (
+    INSERT INTO movement (recorded_at, gateway, epoch, site_id, observed_at, seq, kind, item_id, zone_id, portal_id,
+                          direction, place_id, decided_at, confidence, from_zone, method, reads, antennas, first_at,
+                          last_at, document_id, condition, origin_id)
+    SELECT $1, $2, $3, $4, observed_at, seq, kind, item_id, zone_id, portal_id, direction, place_id, decided_at, confidence,
+           from_zone, method, reads, antennas, first_at, last_at, document_id, condition, origin_id
+    FROM m
+), put AS (
+    UPDATE item SET zone_id = m.now_in, present = m.kind <> 'departed', observed_at = m.observed_at, gateway = $2,
+        epoch = $3, seq = m.seq
+    FROM m WHERE item.item_id = m.item_id AND m.now_in IS NOT NULL
+)
+SELECT sku_id, code FROM unnest((SELECT $25::text::int[])) AS asked (sku_id) JOIN sku USING (sku_id)
 
 -- name: claim_scans
 -- Scans by parallel arrays, refused until they are applied; those that came before are left out of the answer.

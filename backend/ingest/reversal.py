@@ -88,7 +88,7 @@ async def _reverse(
     if item_id is not None and event is not None:
         item_id = await connection.fetchval(PALLETS["thing_of_event"], item_id, *event) or item_id
         locked = await lock(connection, places, await with_contents(connection, [item_id]))
-        telling = await Telling.begin(connection, places, locked.values())
+        telling = await Telling.begin(connection, places, locked.values(), locked.keys())
     reversal = cause.reason.removeprefix(REVERSAL)
     if await connection.fetchval(SQL["add_reversal"], now, *named, posting_id, reversal, cause.actor) is None:
         return None

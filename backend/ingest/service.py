@@ -14,6 +14,7 @@ the cursor's lock lets one win and the others see that it is done.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from backend.alerts.service import Alert, AlertName, clear_alerts, raise_alerts
 from backend.catalog.model import Places
 from backend.catalog.service import PlacesCopy
 from backend.ingest.batch import AnyEvent, BatchWork, Fault, Stream, printable, set_aside
-from backend.ingest.items import SQL
+from backend.ingest.items import SQL, UnknownThingsError
 from backend.orders.swapping import PromiseMovedError
 from backend.store.database import Connection, Database, Record
 from wire.ack import Ack, GatewayStatus, ScanOutcome
@@ -109,14 +110,23 @@ class IngestService:
             async with self._database.transaction() as connection:
                 return await self._lose(connection, message)
         try:
-            async with self._database.transaction() as connection:
-                return await self._take(connection, message, one_by_one=False)
+            return await self._take_whole(message)
         except (*UNAPPLICABLE, PromiseMovedError) as error:
             logger.warning("applying one by one gateway=%s first_seq=%s: %s", message.gateway, message.first_seq, error)
             async with self._database.transaction() as connection:
                 return await self._take(connection, message, one_by_one=True)
 
-    async def _take(self, connection: Connection, batch: ReceivedBatch, *, one_by_one: bool) -> Ack:
+    async def _take_whole(self, batch: ReceivedBatch) -> Ack:
+        """Apply events together: first as if every thing were known, which nearly every batch's are."""
+        with contextlib.suppress(UnknownThingsError):
+            async with self._database.transaction() as connection:
+                return await self._take(connection, batch, all_known=True)
+        async with self._database.transaction() as connection:
+            return await self._take(connection, batch)
+
+    async def _take(
+        self, connection: Connection, batch: ReceivedBatch, *, all_known: bool = False, one_by_one: bool = False
+    ) -> Ack:
         cursor = await self._lock(connection, batch.gateway, batch.epoch)
         through = cursor.through
         if batch.first_seq > through + 1:
@@ -126,12 +136,12 @@ class IngestService:
         else:
             numbered = [(seq, event) for seq, event in enumerate(batch.events, batch.first_seq) if seq > through]
             stream = Stream(batch.site, batch.gateway, batch.epoch)
-            work = BatchWork(connection, cursor.places, stream, self._clock.now())
+            work = BatchWork(connection, cursor.places, stream, self._clock.now(), makes_things=not all_known)
             faults = await self._carry_out(work, numbered, one_by_one=one_by_one)
             await set_aside(connection, stream, faults, work.now)
             through = batch.last_seq
-            await connection.execute(SQL["move_cursor"], batch.gateway, batch.epoch, through, work.now)
-            await self._tell(connection, work)
+            told = work.now, batch.site, _told(work)
+            await connection.execute(SQL["close_batch"], *told, batch.gateway, batch.epoch, through)
             self.stats.applied += len(numbered) - len(faults)
             self.stats.quarantined += len(faults)
         return Ack(
@@ -163,10 +173,6 @@ class IngestService:
                 work.moved += single.moved
                 work.told += single.told
         return faults
-
-    async def _tell(self, connection: Connection, work: BatchWork) -> None:
-        payload = {"count": work.moved, "movements": work.told} if work.moved else None
-        await connection.execute(SQL["tell"], work.now, work.stream.site, payload)
 
     async def _lose(self, connection: Connection, lost: Lost) -> Ack:
         """Move over a range that no longer exists, so that what follows can be applied, and say so."""
@@ -274,7 +280,7 @@ class IngestService:
             faults = await self._carry_out(work, [(row["seq"], _event(row)) for row in members], one_by_one=True)
             renamed += ((ids.pop(fault.seq), printable(fault.cause), printable(fault.reason)) for fault in faults)
             settled += ids.values()
-            await self._tell(connection, work)
+            await connection.execute(SQL["tell"], now, stream.site, _told(work))
         await connection.execute(SQL["settle_quarantine"], settled, now)
         if renamed:
             await connection.execute(SQL["rename_causes"], *(list(column) for column in zip(*renamed, strict=True)))
@@ -285,6 +291,11 @@ class IngestService:
         async with self._database.transaction() as connection:
             tag = await connection.execute(SQL["dismiss_quarantine"], cause, self._clock.now())
         return int(tag.rsplit(" ", 1)[-1])
+
+
+def _told(work: BatchWork) -> dict[str, Any] | None:
+    """What those who follow along are told of a batch's movements."""
+    return {"count": work.moved, "movements": work.told} if work.moved else None
 
 
 def _event(row: Record) -> AnyEvent:

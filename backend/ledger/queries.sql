@@ -1,7 +1,19 @@
 -- name: change_balances
--- Add deltas to balances, by parallel arrays in lock order, making those that are missing. The outbox is told once for
--- each site, by the balances' numbers: what they are and hold is read where somebody wants to know it. Answers the
--- numbers and what they hold now, in the same order.
+-- Add deltas to balances that exist, by parallel arrays in lock order. The outbox is told once for each site, by the
+-- balances' numbers: what they are and hold is read where somebody wants to know it. Answers places in the arrays, with the
+-- numbers and what they hold now.
+WITH moved AS MATERIALIZED (
+    SELECT * FROM add_to_balances($1::text::int[], $2::text::int[], $3::text::int[], $4::text::int[], $5::text::text[],
+                                  $6::text::bigint[])
+), told AS (
+    INSERT INTO outbox (recorded_at, kind, key, payload)
+    SELECT $7, 'stock', site.code, jsonb_build_object('balances', array_agg(balance_id))
+    FROM moved JOIN site USING (site_id) GROUP BY site.code
+)
+SELECT array_agg(place) AS places, array_agg(balance_id) AS balance_ids, array_agg(net) AS nets FROM moved
+
+-- name: make_balances
+-- The same where some do not exist yet: they are made.
 WITH moved AS (
     INSERT INTO balance (site_id, zone_id, sku_id, lot_id, condition, net)
     SELECT * FROM unnest($1::text::int[], $2::text::int[], $3::text::int[], $4::text::int[], $5::text::text[],
@@ -13,9 +25,17 @@ WITH moved AS (
     SELECT $7, 'stock', site.code, jsonb_build_object('balances', array_agg(balance_id))
     FROM moved JOIN site USING (site_id) GROUP BY site.code
 )
-SELECT array_agg(balance_id ORDER BY zone_id, sku_id, lot_id, condition COLLATE "C") AS balance_ids,
-       array_agg(net ORDER BY zone_id, sku_id, lot_id, condition COLLATE "C") AS nets
-FROM moved
+SELECT array_agg(place) AS places, array_agg(balance_id) AS balance_ids, array_agg(net) AS nets
+FROM moved JOIN unnest($2::text::int[], $3::text::int[], $4::text::int[], $5::text::text[]) WITH ORDINALITY
+    AS asked (zone_id, sku_id, lot_id, condition, place) USING (zone_id, sku_id, lot_id, condition)
+
+-- name: add_postings
+-- Postings of one instant of recording, by parallel arrays; those that end early are NULL from there on.
+INSERT INTO posting (recorded_at, observed_at, from_balance_id, to_balance_id, quantity, item_id, reason, document, actor,
+                     role, gateway, epoch, seq, reverses_id)
+SELECT $1, p.* FROM unnest($2::text::timestamptz[], $3::text::bigint[], $4::text::bigint[], $5::text::bigint[],
+    $6::text::bigint[], $7::text::text[], $8::text::text[], $9::text::text[], $10::text::text[], $11::text::text[],
+    $12::text::text[], $13::text::bigint[], $14::text::bigint[]) AS p
 
 -- name: balance_differences
 -- Balances that are not the sum of their postings, and postings of a balance that does not exist.

@@ -49,15 +49,15 @@ def shelf_deltas(places: Places, changes: Iterable[tuple[Slot, int]]) -> dict[Sh
     """What changes of balances add to what each site holds; a move inside a site adds nothing and is left out."""
     zones = places.zone_by_id
     site_of: dict[int, int | None] = {}
-    total: dict[Shelf, int] = {}
+    total: dict[tuple[int, int, int, str], int] = {}
     for (zone_id, sku_id, lot_id, condition), delta in changes:
         if zone_id not in site_of:
             site_of[zone_id] = zones[zone_id].site_id if zones[zone_id].is_real else None
         site_id = site_of[zone_id]
         if site_id is not None:
-            shelf = Shelf(site_id, sku_id, lot_id, condition)
+            shelf = (site_id, sku_id, lot_id, condition)
             total[shelf] = total.get(shelf, 0) + delta
-    return {shelf: total[shelf] for shelf in sorted(shelf for shelf, delta in total.items() if delta)}
+    return {Shelf(*shelf): total[shelf] for shelf in sorted(shelf for shelf, delta in total.items() if delta)}
 
 
 def shorten(lacking: int, holders: Sequence[Held]) -> list[Shortage]:

@@ -1,9 +1,9 @@
 """The pool of connections, SQL by name, and the store's identity.
 
 Locks are taken in one order by everybody, so that no two transactions wait for each other: cursor row · scans by
-(device, scan_id) · new items by EPC · items by item_id · balances by (site, zone, SKU, lot, condition) ·
-availabilities by (site, SKU, lot, condition), which also guard their allocations · alerts by (kind, key). A transaction
-may leave steps out, never turn back.
+(device, scan_id) · new items by EPC · items by item_id · balances by (zone, SKU, lot, condition), those that exist
+before those that are made · availabilities by (site, SKU, lot, condition), which also guard their allocations · alerts
+by (kind, key). A transaction may leave steps out, never turn back.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 from uuid import uuid4
@@ -47,11 +47,6 @@ class Connection(Executor, Protocol):
 
     def transaction(self, **options: Any) -> contextlib.AbstractAsyncContextManager[Any]:
         """A transaction, or inside one a savepoint."""
-
-    async def copy_records_to_table(
-        self, table_name: str, *, records: Iterable[Sequence[Any]], columns: Sequence[str]
-    ) -> str:
-        """Write rows by COPY."""
 
     def cursor(self, query: str, *args: Any) -> AsyncIterable[Record]:
         """Rows one after the other, inside a transaction."""
@@ -185,7 +180,7 @@ async def renew_store(database: Database, clock: Clock) -> str:
 
 
 async def _prepare(connection: Connection) -> None:
-    """jsonb travels as Python values, in the binary form, so that COPY takes it too."""
+    """jsonb travels as Python values, in the binary form."""
     await connection.set_type_codec(
         "jsonb",
         schema="pg_catalog",

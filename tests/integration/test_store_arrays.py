@@ -9,7 +9,7 @@ import pytest
 from backend.store import arrays
 from backend.store.database import Database
 
-TRICKY = ["", "plain", "NULL", "null", 'a"b', "a\\b", "{1,2}", "a,b", " spaced ", "é日本\n\t", "'; --", None]
+TRICKY = ["", "plain", "NULL", "null", "\x7f", 'a"b', "a\\b", "{1,2}", "a,b", " spaced ", "é日本\n\t", "'; --", None]
 
 
 async def back(database: Database, literal: str, kind: str) -> Any:
@@ -19,6 +19,11 @@ async def back(database: Database, literal: str, kind: str) -> Any:
 async def test_whatever_goes_in_comes_back(database: Database) -> None:
     late = datetime(2026, 3, 2, 8, 0, 0, 123456, tzinfo=timezone(timedelta(hours=7)))
     assert await back(database, arrays.texts(TRICKY), "text") == TRICKY
+    simple = ["NULL", "", "{}", "a,b", None, "日本"]  # nothing that JSON escapes: written natively
+    assert await back(database, arrays.texts(simple), "text") == simple
+    assert await back(database, arrays.numbers([0.25, None, 1e-7]), "float8") == [0.25, None, 1e-7]
+    early = datetime(2000, 1, 1, tzinfo=UTC)
+    assert await back(database, arrays.instants([early]), "timestamptz") == [early]
     assert await back(database, arrays.numbers([1, -(1 << 62), None, 0]), "bigint") == [1, -(1 << 62), None, 0]
     assert await back(database, arrays.instants([late, None]), "timestamptz") == [late.astimezone(UTC), None]
     assert await back(database, arrays.truths([True, False]), "bool") == [True, False]
