@@ -163,7 +163,7 @@ def model_of(stored: Mapping[str, Any], name: str) -> PortalModel:
         name=name,
         template=template,
         own=Trees(**stored["own"]),
-        group=BySize(Trees(**stored["small"]), Trees(**stored["large"]), float(stored["half_group"])),
+        group=BySize(Trees(**stored["small"]), Trees(**stored["large"]), float(stored["half_trees"])),
         caution=float(stored["caution"]),
         group_caution=float(stored["group_caution"]),
         half_group=float(stored["half_group"]),

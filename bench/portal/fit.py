@@ -64,6 +64,9 @@ KEPT_SURE, KEPT_NOT, KEPT_PLAIN = 0.15, 0.12, 0.01
 CAUTIONS: Final = (-0.5, -0.25, 0.0, 0.25)
 GROUP_CAUTIONS: Final = (1.0, 1.5, 2.0, 2.5)
 HALF_GROUP: Final = 40.0
+HALF_TREES: Final = 25.0
+"""Size of a group at which each set of trees is believed half."""
+
 MOST_FALSE: Final = 40
 AS_GOOD: Final = 0.0035
 """Means of F1 this close are not told apart by so few crossings; of those the least group caution is taken."""
@@ -333,7 +336,7 @@ def fit(name: str) -> PortalModel:
     large = fit_mix("passing", recordings, template, chance)
     halves = [fit_group(large.loads, INNER, chance, half) for half in (0, 1)]
     small = fit_mix("waiting", recordings, template, np.random.default_rng(SEED))
-    group = BySize(small.group, large.group, HALF_GROUP)
+    group = BySize(small.group, large.group, HALF_TREES)
     model = PortalModel(name, template, large.own, group, 0.0, 0.0, HALF_GROUP)
     judged = []
     for tried in (load for load in large.loads if len(load.looks.recording.crossed_bin)):
@@ -357,6 +360,7 @@ def write(model: PortalModel) -> None:
         "caution": model.caution,
         "group_caution": model.group_caution,
         "half_group": model.half_group,
+        "half_trees": model.group.half_group,
         "template": {
             "probability": model.template.probability.round(5).tolist(),
             "level_db": model.template.level_db.round(3).tolist(),
