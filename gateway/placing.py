@@ -258,13 +258,15 @@ class Placing:
         return int(self.pairs.rows(np.array([tag * self._zones + zone]))[0])
 
     def _silent(self, tag: int) -> Decision:
-        """The tag left its zone: for another that still sees it, else for nowhere."""
+        """The tag left its zone: for another that still sees it, else for nowhere. A zone that has not heard it since
+        its own did, does not see it still: where a tag is seldom read, the window is only longer."""
         place, presence, clock_us = int(self._tags.place[tag]), self.presence, self._coverage.clock_us
         rows = self.pairs.of_tags(np.array([tag]))
         each = rows[0]
         alive = (presence.known["sightings"][each] >= MIN_SIGHTINGS) & (np.arange(self._zones) != place)
         alive &= presence.silent_us(each, clock_us) <= 0
-        alive &= presence.known["last_at_us"][each] > self._tags.decided_at_us[tag]
+        since_us = max(int(self._tags.decided_at_us[tag]), int(presence.known["last_at_us"][each[place]]))
+        alive &= presence.known["last_at_us"][each] > since_us
         absence = presence.absence(each[[place]], clock_us[[place]])[0]
         if alive.any():
             evidence = self._location.evidence(rows, clock_us, presence.known["seen_clock_us"])[0]
