@@ -62,7 +62,7 @@ def _operation(route: Route, names: Schemas) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.operation,
         "summary": route.summary,
-        "tags": [route.tag or route.path.split("/")[3]],
+        "tags": [route.path.split("/")[3]],
         "x-permission": str(route.permission),
         "parameters": _parameters(route),
         "responses": _responses(route, names),

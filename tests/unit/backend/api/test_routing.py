@@ -16,9 +16,11 @@ from backend.api.idempotency import Answer, KeyStore
 from backend.api.paging import Paged
 from backend.api.permissions import Permission, Principal
 from backend.api.problems import ProblemError
-from backend.api.routing import Call, Route
+from backend.api.routing import Call, Desk, Routes
 from backend.errors import StoreUnavailableError
 from backend.store.database import Database
+from tests.postgres import START
+from wire.clock import ScaledClock
 
 
 class Thing(BaseModel):
@@ -47,29 +49,37 @@ class Nothing(KeyStore):
         return await work(Database.__new__(Database))
 
 
-async def get_thing(call: Call) -> Thing:
-    if call.params.name == "away":
+ROUTES = Routes()
+
+
+@ROUTES.get("/api/v1/things/{name}", Permission.ITEMS_READ, "A thing")
+async def get_thing(_call: Call, params: NameParams) -> Thing:
+    if params.name == "away":
         raise StoreUnavailableError("gone")
-    if call.params.name == "broken":
+    if params.name == "broken":
         raise RuntimeError("a fault nobody foresaw")
-    if call.params.name == "refused":
+    if params.name == "refused":
         raise ProblemError("refused", "not this one", why="because")
-    return Thing(name=call.params.name, count=call.params.limit)
+    return Thing(name=params.name, count=params.limit)
 
 
-async def put_thing(call: Call) -> Thing:
-    return call.body
+@ROUTES.post("/api/v1/things", Permission.STOCK_IMPORT, "Put one", "refused")
+async def put_thing(_call: Call, body: Thing) -> Thing | Answer:
+    return body
 
 
-async def import_things(call: Call) -> Thing:
-    return Thing(name=call.body, count=len(call.body))
+@ROUTES.post("/api/v1/file", Permission.STOCK_IMPORT, "Take in")
+async def import_things(_call: Call, body: str) -> Thing:
+    return Thing(name=body, count=len(body))
 
 
-ROUTES = [
-    Route("GET", "/api/v1/things/{name}", "get_thing", "A thing", Permission.ITEMS_READ, Thing, get_thing, NameParams),
-    Route("POST", "/api/v1/things", "put_thing", "Put one", Permission.STOCK_IMPORT, Thing, put_thing, body=Thing),
-    Route("POST", "/api/v1/file", "import", "Take in", Permission.STOCK_IMPORT, Thing, import_things, body=str),
-]
+@ROUTES.get("/api/v1/database", Permission.ITEMS_READ, "Which one is read")
+async def where_it_reads(call: Call) -> Thing:
+    return Thing(name=str(call.database.pool))
+
+
+ROUTES.get("/api/v1/primary", Permission.ITEMS_READ, "Which one", primary=True, operation="fresh")(where_it_reads)
+
 
 TOKEN = "a-token-of-some-length-+/="
 
@@ -78,6 +88,7 @@ async def serve(check: Guard) -> tuple[web.AppRunner, str]:
     app = web.Application(middlewares=[routing.problem_responses], client_max_size=1000)
     app[guard.GUARD] = check
     app[routing.KEYS] = Nothing()
+    app[routing.DESK] = Desk(Database("the primary"), Database("the replica"), ScaledClock(START))
     routing.mount(app, ROUTES)
     app.router.add_get("/problems/{kind}", problems.describe)
     runner = web.AppRunner(app, access_log=None)
@@ -100,6 +111,27 @@ async def guarded() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(url) as session:
         yield session
     await runner.cleanup()
+
+
+def test_a_route_is_what_its_handler_says() -> None:
+    thing, put, file, *_ = ROUTES
+    assert (thing.method, thing.operation, thing.params, thing.body, thing.answer) == (
+        "GET",
+        "get_thing",
+        NameParams,
+        None,
+        Thing,
+    )
+    assert (put.method, put.operation, put.params, put.body, put.answer) == ("POST", "put_thing", None, Thing, Thing)
+    assert (put.problems, file.problems, file.body) == (("refused",), (), str)
+
+
+@pytest.mark.parametrize(("path", "read"), [("database", "the replica"), ("primary", "the primary")])
+async def test_a_get_reads_from_the_replica_unless_its_route_says_otherwise(
+    client: aiohttp.ClientSession, path: str, read: str
+) -> None:
+    async with client.get(f"/api/v1/{path}") as answer:
+        assert (await answer.json())["name"] == read
 
 
 async def test_parameters_reach_the_handler_as_their_types(client: aiohttp.ClientSession) -> None:
