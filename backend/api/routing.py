@@ -19,7 +19,6 @@ needs an Idempotency-Key. A handler gets all of this checked; what stands in the
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable
@@ -34,6 +33,7 @@ from backend.api import etag, guard, problems
 from backend.api.idempotency import Answer, KeyStore, require_key
 from backend.api.permissions import Permission, Principal
 from backend.api.problems import ProblemError
+from backend.api.storable import require_text
 from backend.errors import StoreUnavailableError
 from backend.store.database import UNAVAILABLE, Database
 from backend.store.reads import Reads, from_primary
@@ -244,6 +244,12 @@ def _params(route: Route, request: web.Request) -> BaseModel | None:
                 "invalid-request", f"{name}: given twice", errors=[{"where": name, "what": "given twice"}]
             )
         given[name] = values[0]
+    for name, value in given.items():
+        try:
+            require_text(value)
+        except ValueError as error:
+            what = str(error)
+            raise ProblemError("invalid-request", f"{name}: {what}", errors=[{"where": name, "what": what}]) from error
     if route.params is None:
         if given:
             name = next(iter(given))
@@ -269,10 +275,10 @@ def _body(route: Route, request: web.Request, raw: bytes) -> BaseModel | str | N
         if route.body is str:
             return raw.decode("utf-8-sig")
         assert issubclass(route.body, BaseModel)
-        return route.body.model_validate(json.loads(raw), extra="forbid")
+        return route.body.model_validate_json(raw, extra="forbid")
     except ValidationError as error:
         raise problems.invalid(error) from error
-    except ValueError as error:
+    except UnicodeDecodeError as error:
         raise ProblemError("invalid-request", f"body: {error}") from error
 
 

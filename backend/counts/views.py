@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, BaseModel, Field, model_validator
 from backend.api import paging
 from backend.api.paging import Page, Paged
 from backend.api.problems import ProblemError
+from backend.api.storable import Instant
 from backend.counts.model import LOOK_BACK, REPEATS, CountEvent, Subject
 from backend.store.database import Database, Queries, Record
 from wire.events import Epc
@@ -261,7 +262,7 @@ class AccuracyParams(Paged):
 
     by: Literal["site", "zone", "sku", "class"] = "site"
     site: str | None = None
-    since: AwareDatetime | None = None
+    since: Instant | None = None
 
 
 class AccuracyView(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field
 
 from backend.api.paging import Page, Paged
 from backend.api.permissions import Permission
@@ -33,7 +33,7 @@ IMPORTS: Final = {
 class ReplayBody(BaseModel):
     """Which events to send through again."""
 
-    cause: Annotated[str, StringConstraints(min_length=1), Field(description="A cause that the quarantine names")]
+    cause: Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$", description="A cause that the quarantine names")]
 
 
 class ReplayView(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -12,7 +13,7 @@ from pydantic import BaseModel
 
 from backend.api import guard, problems, routing
 from backend.api.guard import Guard
-from backend.api.idempotency import Answer, KeyStore
+from backend.api.idempotency import Answer, KeyStore, require_key
 from backend.api.paging import Paged
 from backend.api.permissions import Permission, Principal
 from backend.api.problems import ProblemError
@@ -245,3 +246,41 @@ async def test_whoever_lacks_the_permission_is_told_its_name() -> None:
                 assert (answer.status, (await answer.json())["permission"]) == (403, "stock.import")
     finally:
         await runner.cleanup()
+
+
+async def test_a_body_that_never_ends_its_brackets_is_told_so(client: aiohttp.ClientSession) -> None:
+    for body in (b"[" * 990, b'{"a":' * 198):
+        async with client.post(
+            "/api/v1/things", data=body, headers={"Content-Type": "application/json", "Idempotency-Key": "deep"}
+        ) as answer:
+            assert answer.status == 400
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [("Authorization", 401), ("Host", 403), ("Origin", 403), ("If-Match", 200)],
+)
+async def test_headers_whose_bytes_are_no_text_are_told_so(name: str, status: int) -> None:
+    runner, url = await serve(Guard(TOKEN if name == "Authorization" else None))
+    host, port = url.removeprefix("http://").split(":")
+    headers = {
+        "Host": f"{host}:{port}".encode(),
+        "Idempotency-Key": b"odd",
+        "Content-Type": b"application/json",
+        "Content-Length": b"12",
+        "Connection": b"close",
+    } | {name: b"Bearer \xff\xfe"}
+    reader, writer = await asyncio.open_connection(host, int(port))
+    lines = [b"POST /api/v1/things HTTP/1.1", *(key.encode() + b": " + value for key, value in headers.items())]
+    writer.write(b"\r\n".join([*lines, b"", b'{"name":"a"}']))
+    answer = await reader.read()
+    writer.close()
+    await runner.cleanup()
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode()), answer
+
+
+@pytest.mark.parametrize("key", ["\udcff", "a\0", "x" * 201, "", None])
+def test_a_key_that_cannot_be_kept_is_refused(key: str | None) -> None:
+    with pytest.raises(ProblemError) as caught:
+        require_key(key)
+    assert caught.value.status == 400
