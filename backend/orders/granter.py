@@ -83,23 +83,28 @@ class Granter:
             if not self._waiting:
                 self._wake.clear()
             try:
-                await self._serve(group)
-            except UNAVAILABLE as error:
-                logger.warning("reservations not granted count=%d: %s", len(group), error)
+                await self._answer(group)
+            finally:
                 for one in group:
-                    _fail(one, ProblemError("unavailable", "the database does not answer"))
-            except (asyncpg.PostgresError, ValueError, TakenMeanwhileError) as error:
-                logger.warning("reservations served one by one count=%d: %s", len(group), error)
-                await self._serve_apart(group)
+                    _fail(one, ProblemError("unavailable", "the server is stopping"))
 
-    async def _serve_apart(self, group: Sequence[_Waiting]) -> None:
-        """One request that the database cannot hold must not take the others with it: each by itself."""
-        for one in group:
-            try:
-                await self._serve([one])
-            except (asyncpg.PostgresError, ValueError, TakenMeanwhileError):
-                logger.exception("reservation failed order=%s", one.request.order.code)
-                _fail(one, ProblemError("internal", "the server failed; its log says how"))
+    async def _answer(self, group: Sequence[_Waiting]) -> None:
+        """Each of a group is answered, whatever happens. One request that the database cannot hold must not take the
+        others with it: after a fault each is served by itself."""
+        try:
+            await self._serve(group)
+        except UNAVAILABLE as error:
+            logger.warning("reservations not granted count=%d: %s", len(group), error)
+            for one in group:
+                _fail(one, ProblemError("unavailable", "the database does not answer"))
+        except Exception as error:
+            if len(group) > 1:
+                logger.warning("reservations served one by one count=%d: %s", len(group), error)
+                for one in group:
+                    await self._answer([one])
+            else:
+                logger.exception("reservation failed order=%s", group[0].request.order.code)
+                _fail(group[0], ProblemError("internal", "the server failed; its log says how"))
 
     async def _serve(self, group: Sequence[_Waiting]) -> None:
         outcomes = await self._commit([one.request for one in group])
