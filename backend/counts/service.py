@@ -184,8 +184,9 @@ async def record_pass(database: Database, clock: Clock, code: str, found: Pass, 
             actor,
             now,
         )
+        unread = await _add_reads(connection, places, site, count["count_id"], zone_id, found.reads or ())
         await _add_words(connection, count["count_id"], zone_id, found.units or ())
-        return await _add_reads(connection, places, site, count["count_id"], zone_id, found.reads or ())
+        return unread
 
 
 def _require_times(found: Pass, opened_at: datetime, now: datetime) -> None:
