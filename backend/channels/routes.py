@@ -66,13 +66,17 @@ async def get_channel(call: Call, params: ChannelCode) -> ChannelDetail:
 )
 async def put_channel_rules(call: Call, params: ChannelCode, body: RulesBody) -> ChannelDetail:
     """New rules in place of the old ones."""
-    before = await _detail(call.database, params.code)
-    etag.require_match(call.if_match, before)
     rules = [RuleSpec(**dict(rule)) for rule in body.rules]
-    try:
-        await service.put_rules(call.database, params.code, rules)
-    except CatalogError as error:
-        raise ProblemError("refused", str(error)) from error
+    async with call.database.transaction() as connection:
+        try:
+            await service.lock_channel(connection, params.code)
+        except UnknownNameError as error:
+            raise ProblemError("not-found", str(error)) from error
+        etag.require_match(call.if_match, await _detail(call.database, params.code))
+        try:
+            await service.put_rules(call.database, params.code, rules)
+        except CatalogError as error:
+            raise ProblemError("refused", str(error)) from error
     return await _detail(call.database, params.code)
 
 

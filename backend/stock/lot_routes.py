@@ -55,8 +55,10 @@ ROUTES: Final = Routes()
 async def set_lot_status(call: Call, params: views.LotParams, body: LotStatusBody) -> BaseModel:
     """Let a person's word on a lot count, if it is still what the caller read."""
     key = dict(params)
-    etag.require_match(call.if_match, await views.require(call.database, views.lot, key))
-    await lots.set_status(call.database, call.clock, params.sku, params.code, body.status, body.reason, call.actor)
+    async with call.database.transaction() as connection:
+        await lots.lock_lot(connection, params.sku, params.code)
+        etag.require_match(call.if_match, await views.require(call.database, views.lot, key))
+        await lots.set_status(call.database, call.clock, params.sku, params.code, body.status, body.reason, call.actor)
     return await views.require(call.database, views.lot, key)
 
 
