@@ -30,7 +30,8 @@ def _group(text: str) -> str:
 
 
 class StockView(BaseModel):
-    """Units in one group. A column that was not asked for is null. Below zero: taken before it was given (owed)."""
+    """Units in one group. A column that was not asked for is null; `expires_on` comes with SKU and lot. Below zero:
+    taken before it was given (owed)."""
 
     site: str | None
     zone: str | None
