@@ -84,7 +84,10 @@ def _value(plain: object, kind: type[Value]) -> Value:
         return require_instant(datetime.fromisoformat(plain))
     if type(plain) is not kind:
         raise ValueError("a value of another kind")
-    return require_text(plain) if isinstance(plain, str) else require_number(plain)
+    if isinstance(plain, str):
+        return require_text(plain)
+    assert isinstance(plain, int)
+    return require_number(plain)
 
 
 def page(list_name: str, rows: Sequence[T], limit: int, keys: Sequence[Sequence[Value]]) -> Page[T]:

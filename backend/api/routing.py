@@ -27,6 +27,7 @@ from functools import partial
 from typing import Any, Final, Literal, TypeVar, get_args, get_type_hints
 
 from aiohttp import web
+from asyncpg import DeadlockDetectedError
 from pydantic import BaseModel, ValidationError
 
 from backend.api import etag, guard, problems
@@ -305,7 +306,12 @@ async def problem_responses(
         raise
     except (StoreUnavailableError, *UNAVAILABLE) as error:
         logger.warning("request not served method=%s path=%s: %s", request.method, request.path, error)
-        return problems.response(ProblemError("unavailable", "the database does not answer"))
+        said = (
+            "another change stood in the way"
+            if isinstance(error, DeadlockDetectedError)
+            else "the database does not answer"
+        )
+        return problems.response(ProblemError("unavailable", said))
     except Exception:
         logger.exception("request failed method=%s path=%s", request.method, request.path)
         return problems.response(ProblemError("internal", "the server failed; its log says how"))

@@ -14,8 +14,6 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-import asyncpg
-
 from backend.api import etag, paging
 from backend.api.paging import Page
 from backend.api.problems import ProblemError
@@ -191,8 +189,6 @@ async def keep_up(database: Database, clock: Clock) -> None:
             await fill(database, clock)
         except UNAVAILABLE as error:
             logger.warning("orders not kept up, tried again later: %s", error)
-        except asyncpg.DeadlockDetectedError:
-            continue
         await asyncio.sleep(max(LOOK_EVERY_S, (loop.time() - began) * REST))
 
 

@@ -19,7 +19,7 @@ from uuid import uuid4
 import asyncpg
 from pydantic_core import from_json, to_json
 
-from backend.errors import SchemaError, StoreUnavailableError
+from backend.errors import SchemaError, StoreError, StoreUnavailableError
 from wire.clock import Clock
 
 Record = Mapping[str, Any]
@@ -87,10 +87,14 @@ UNAVAILABLE: Final = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
+    asyncpg.DeadlockDetectedError,
 )
-"""What asyncpg raises when the database is away, going down, coming up, full, or a standby not yet promoted: the same
-call may succeed later. A connection that is cut while its next statement begins sometimes ends in InternalClientError
-(MagicStack/asyncpg#1069): seen when PostgreSQL was killed."""
+"""What asyncpg raises when the database is away, going down, coming up, full, or a standby not yet promoted, or when it
+parted two who waited for each other: the same call may succeed later. A connection that is cut while its next statement
+begins sometimes ends in InternalClientError (MagicStack/asyncpg#1069): seen when PostgreSQL was killed."""
+
+REFUSED: Final = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
+"""It answers, and lets this user or this database's name not in: until somebody changes the one or the other."""
 
 _NAME: Final = re.compile(r"^--\s*name:\s*(\w+)\s*$", re.MULTILINE)
 _JSONB_VERSION: Final = b"\x01"
@@ -128,7 +132,8 @@ class Database:
     async def open(cls, dsn: str, *, max_connections: int = MAX_CONNECTIONS) -> AsyncIterator[Database]:
         """Connect, check that the schema is there, and close the pool at the end.
 
-        Raises StoreUnavailableError when nothing answers, SchemaError when the schema is missing.
+        Raises StoreUnavailableError when nothing answers, SchemaError when the schema is missing, StoreError when
+        the database lets nobody in.
         """
         try:
             pool = await asyncpg.create_pool(
@@ -143,6 +148,8 @@ class Database:
             )
         except UNAVAILABLE as error:
             raise StoreUnavailableError(f"the database does not answer: {error}") from error
+        except REFUSED as error:
+            raise StoreError(f"the database lets nobody in: {error}") from error
         try:
             async with pool.acquire() as connection:
                 if await connection.fetchval("SELECT to_regclass('store')") is None:
