@@ -1,5 +1,5 @@
 -- name: count_revision
--- Say that sites, zones or portals changed; also the lock that lets one change go after the other.
+-- Say that sites, zones, portals or lanes changed; also the lock that lets one change go after the other.
 UPDATE store SET catalog_revision = catalog_revision + 1
 
 -- name: places

@@ -9,6 +9,7 @@ from datetime import date
 from typing import NamedTuple
 
 from backend.catalog.model import require_code
+from backend.catalog.service import SQL as CATALOG
 from backend.channels.model import KINDS, Rule, Rulebook, RuleKey
 from backend.errors import CatalogError, UnknownNameError
 from backend.store.database import Connection, Database, Executor, Queries, Record
@@ -180,4 +181,5 @@ async def rules_of(database: Database, channel_id: int) -> list[Record]:
 async def put_lane(database: Database, site: str, region: str, cost: int, days: int) -> bool:
     """Say what it costs to serve a region from a site; False when there is no such site."""
     async with database.transaction() as connection:
+        await connection.execute(CATALOG["count_revision"])
         return await connection.fetchval(SQL["put_lane"], site, region, cost, days) is not None

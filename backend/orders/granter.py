@@ -19,6 +19,7 @@ import asyncpg
 from backend.api.idempotency import Answer
 from backend.api.problems import ProblemError
 from backend.orders.reserving import Outcome, Request, ReservingWork, TakenMeanwhileError
+from backend.orders.terms import TermsCopy
 from backend.orders.views import GrantedView
 from backend.store.database import UNAVAILABLE, Database
 from wire.clock import Clock
@@ -47,6 +48,7 @@ class Granter:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._terms = TermsCopy()
         self._waiting: list[_Waiting] = []
         self._wake = asyncio.Event()
 
@@ -118,7 +120,8 @@ class Granter:
         for attempt in range(ATTEMPTS):
             try:
                 async with self._database.transaction() as connection:
-                    return await ReservingWork(connection, self._clock.now()).reserve(requests)
+                    terms = await self._terms.at(connection)
+                    return await ReservingWork(connection, self._clock.now(), terms).reserve(requests)
             except (TakenMeanwhileError, asyncpg.DeadlockDetectedError):
                 if attempt == ATTEMPTS - 1:
                     raise

@@ -6,17 +6,6 @@ FROM availability JOIN lot USING (lot_id) JOIN site ON site.site_id = availabili
 WHERE availability.sku_id = ANY ($1::int[]) AND condition = 'sellable' AND lot.status = 'released'
 ORDER BY availability.site_id, availability.sku_id, availability.lot_id, condition FOR NO KEY UPDATE OF availability
 
--- name: site_codes
--- Every site by its code.
-SELECT site_id, code FROM site
-
--- name: lanes
--- What it costs to serve a region from a site; without a lane the site's own region is free.
-SELECT site_id, region, cost FROM lane
-UNION ALL
-SELECT site_id, region, 0 FROM site
-WHERE NOT EXISTS (SELECT FROM lane WHERE lane.site_id = site.site_id AND lane.region = site.region)
-
 -- name: known_orders
 -- Orders of these codes that exist, and what was asked for when they were made.
 SELECT order_id, code, digest FROM sales_order WHERE code = ANY ($1::text[])

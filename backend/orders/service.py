@@ -20,6 +20,7 @@ from backend.api.problems import ProblemError
 from backend.orders.model import ENDED, Event, Status, Wish, after
 from backend.orders.reserving import SQL, lock_stand
 from backend.orders.sourcing import Asked
+from backend.orders.terms import read_terms
 from backend.orders.views import OrderHead, OrderLineView, OrderParams, OrderView, PromiseView
 from backend.stock.promises import Wanted, hold, release, settle_short
 from backend.store.database import UNAVAILABLE, Connection, Database, Record
@@ -124,7 +125,8 @@ async def _fill_lines(connection: Connection, clock: Clock, lines: Sequence[Reco
     """Serve lines of locked orders. What they lack is read under the locks: another process may have served them
     between the snapshot that found them and the lock."""
     now = clock.now()
-    stand, _ = await lock_stand(connection, (line["sku_id"] for line in lines), now)
+    terms = await read_terms(connection)
+    stand, _ = await lock_stand(connection, terms, (line["sku_id"] for line in lines), now)
     rows = await connection.fetch(SQL["lacking_lines"], [line["line_id"] for line in lines])
     lacking = {row["line_id"]: row for row in rows}
     used: dict[int, set[int]] = {}
