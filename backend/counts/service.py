@@ -1,6 +1,7 @@
 """Make counts, take in what was found, and let them end: worked out at the close, once more at the approval, posted.
 
-A count's row is locked before everything else that a transaction locks here; nobody who holds another lock asks for it.
+A count's row is locked before everything else that a transaction locks here (backend/store/database.py has the order
+of all locks).
 """
 
 from __future__ import annotations

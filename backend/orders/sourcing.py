@@ -86,10 +86,10 @@ class Stand:
         grants: list[Grant] = []
         heapify(most)
         for _ in range(asked.most_sites):
-            at = self._best(asked, wishes, sites, most, open_units)
-            if at is None:
+            best = self._best(asked, wishes, sites, most, open_units)
+            if best is None:
                 break
-            grants += self._take(asked, wishes, sites[at], open_units)
+            grants += self._take(asked, wishes, sites[best], open_units)
         if any(open_units.values()) and not asked.backorder:
             self._move(asked, grants, 1)
             grants = []

@@ -1,9 +1,17 @@
 """The pool of connections, SQL by name, and the store's identity.
 
-Locks are taken in one order by everybody, so that no two transactions wait for each other: cursor row · scans by
-(device, scan_id) · new items by EPC · items by item_id · balances by (zone, SKU, lot, condition), those that exist
-before those that are made · availabilities by (site, SKU, lot, condition), which also guard their allocations · alerts
-by (kind, key). A transaction may leave steps out, never turn back.
+Locks are taken in one order by everybody, so that no two transactions wait for each other:
+
+    a count · a gateway's cursor · scans by (device, scan_id) · new items by EPC · items by item_id · new lots by
+    (SKU, code) · documents · orders by order_id · balances by (zone, SKU, lot, condition), those that exist before
+    those that are made · availabilities by (site, SKU, lot, condition), which also guard their allocations · new orders
+    by code · alerts by (kind, key)
+
+A transaction may leave steps out, never turn back. Rows of `document_item` are guarded by the lock of their item, lines
+of an order by that of the order. The catalog stands apart: the store's revision, then sites, zones, portals and lanes;
+SKUs by code, then their GTINs; a channel; a lot whose status somebody changes, before alerts alone. Keys of idempotency
+and definitions are advisory locks, taken before all others. Where two waited for each other all the same, PostgreSQL
+parts them, and the loser comes again (UNAVAILABLE).
 """
 
 from __future__ import annotations
