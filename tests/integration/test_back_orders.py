@@ -169,3 +169,23 @@ async def test_stock_that_comes_serves_the_best_channel_first(house: House) -> N
     await house.put("jakarta", "rack", "CASE", 4, seconds=1)
     assert await fill(database, ScaledClock(at(2))) == 4
     assert (await promised(database, "s1"), await promised(database, "w1")) == ({"jakarta": 3}, {"jakarta": 1})
+
+
+async def test_a_look_for_lines_reads_not_all_that_was_ever_promised(house: House) -> None:
+    """It is done every second; promises and lines are kept for good."""
+    database = house.database
+    await order(database, "o1", 1)
+    await database.pool.execute(
+        "INSERT INTO allocation (availability_id, holder_kind, holder_id, granted, held, fulfilled, made_at)"
+        " SELECT 1, 'order', 1000 + n, 1, 0, 1, $1 FROM generate_series(1, 50000) AS n",
+        at(0),
+    )
+    await database.pool.execute(
+        "INSERT INTO order_line (order_id, line_no, sku_id, quantity)"
+        " SELECT order_id, 1 + n, sku_id, 1 FROM order_line, generate_series(1, 50000) AS n"
+    )
+    await database.pool.execute("ANALYZE allocation; ANALYZE order_line")
+    plan = await database.pool.fetch("EXPLAIN " + service.SQL["unserved_lines"], 200, None, None, None)
+    text = "\n".join(row["QUERY PLAN"] for row in plan)
+    assert "Seq Scan on allocation" not in text, text
+    assert "Seq Scan on order_line" not in text, text
