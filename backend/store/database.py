@@ -104,6 +104,9 @@ begins sometimes ends in InternalClientError (MagicStack/asyncpg#1069): seen whe
 REFUSED: Final = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
 """It answers, and lets this user or this database's name not in: until somebody changes the one or the other."""
 
+BAD_ADDRESS: Final = (ValueError, OverflowError)
+"""What an address that nobody could connect to brings about before anything is tried."""
+
 _NAME: Final = re.compile(r"^--\s*name:\s*(\w+)\s*$", re.MULTILINE)
 _JSONB_VERSION: Final = b"\x01"
 
@@ -141,7 +144,7 @@ class Database:
         """Connect, check that the schema is there, and close the pool at the end.
 
         Raises StoreUnavailableError when nothing answers, SchemaError when the schema is missing, StoreError when
-        the database lets nobody in.
+        the database lets nobody in or its address cannot be used.
         """
         try:
             pool = await asyncpg.create_pool(
@@ -158,6 +161,8 @@ class Database:
             raise StoreUnavailableError(f"the database does not answer: {error}") from error
         except REFUSED as error:
             raise StoreError(f"the database lets nobody in: {error}") from error
+        except BAD_ADDRESS as error:
+            raise StoreError(f"the database's address cannot be used: {error}") from error
         try:
             async with pool.acquire() as connection:
                 if await connection.fetchval("SELECT to_regclass('store')") is None:

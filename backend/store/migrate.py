@@ -16,7 +16,7 @@ from uuid import uuid4
 import asyncpg
 
 from backend.errors import MigrationError, StoreError, StoreUnavailableError
-from backend.store.database import REFUSED, UNAVAILABLE, Connection
+from backend.store.database import BAD_ADDRESS, REFUSED, UNAVAILABLE, Connection
 from wire.clock import Clock
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ async def migrate(dsn: str, clock: Clock, folder: Path = MIGRATIONS) -> list[str
     """Apply what is missing and return its names; make the partitions that `clock` will need.
 
     Raises MigrationError when the database holds other migrations, StoreUnavailableError when nothing answers,
-    StoreError when the database lets nobody in.
+    StoreError when the database lets nobody in or its address cannot be used.
     """
     try:
         connection = await asyncpg.connect(dsn, server_settings={"timezone": "UTC", "application_name": "tallyman"})
@@ -63,6 +63,8 @@ async def migrate(dsn: str, clock: Clock, folder: Path = MIGRATIONS) -> list[str
         raise StoreUnavailableError(f"the database does not answer: {error}") from error
     except REFUSED as error:
         raise StoreError(f"the database lets nobody in: {error}") from error
+    except BAD_ADDRESS as error:
+        raise StoreError(f"the database's address cannot be used: {error}") from error
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY)
         applied = await _apply(connection, read_migrations(folder), clock.now())
