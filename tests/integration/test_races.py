@@ -8,10 +8,12 @@ from typing import Any
 import aiohttp
 import pytest
 
+from backend.api.idempotency import JoinedDatabase
 from backend.catalog.importing import DEFINITIONS
 from backend.catalog.model import VIRTUAL_KINDS
 from backend.catalog.service import lot_ids, read_places
 from backend.catalog.sheet import sheet_of
+from backend.counts.planning import plan_day
 from backend.errors import ImportRefusedError, StoreError
 from backend.store.database import Database
 from backend.store.migrate import migrate
@@ -138,6 +140,16 @@ async def test_lots_that_are_known_are_not_locked(database: Database) -> None:
         await holding.execute("SELECT * FROM lot FOR NO KEY UPDATE")
         await connection.execute("SET LOCAL lock_timeout = '1s'")
         assert await lot_ids(connection, {(sku_id, "L1"): None}) == first
+
+
+async def test_two_who_plan_the_day_at_once_make_its_counts_once(clerk: Clerk) -> None:
+    set_clock(clerk, 200 * 24 * 3600)
+    async with clerk.database.transaction() as connection:
+        first = await plan_day(JoinedDatabase(connection), clerk.clock, "a", "both", "first")
+        asking = asyncio.create_task(clerk.post("sites/a/counts/plan"))
+        await waits(clerk.database)
+    assert first
+    assert (await asking)["counts"] == []
 
 
 async def test_two_who_wait_for_each_other_are_told_to_come_again(clerk: Clerk) -> None:
