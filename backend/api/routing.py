@@ -127,6 +127,11 @@ class Route:
         names = frozenset(part[1:-1] for part in self.path.split("/") if part.startswith("{"))
         object.__setattr__(self, "path_names", names)
 
+    @property
+    def is_guarded(self) -> bool:
+        """Whether its handler holds If-Match against what it changes."""
+        return "changed-meanwhile" in self.problems
+
 
 class Routes(list[Route]):
     """A table of routes, in the order in which they were written down. `more` says what annotations cannot: `primary`,
@@ -187,6 +192,9 @@ def _serve(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
             if isinstance(model, str):
                 return etag.respond(request, model.encode(), CSV)
             return _shown(route, request, model)
+        if_match = request.headers.get("If-Match")
+        if if_match is not None and not route.is_guarded:
+            raise ProblemError("invalid-request", "If-Match: nothing is guarded here, so send none")
         raw = await request.read()
         key = request.headers.get("Idempotency-Key")
         digest = KeyStore.digest(route.method, request.path_qs, request.content_type, raw)
@@ -195,7 +203,7 @@ def _serve(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
             given["body"] = body
 
         async def work(database: Database) -> Answer:
-            call = Call(principal, database, desk.clock, key or "", digest, request.headers.get("If-Match"))
+            call = Call(principal, database, desk.clock, key or "", digest, if_match)
             answer = await route.handler(call, **given)
             assert not isinstance(answer, str)
             return answer if isinstance(answer, Answer) else Answer(200, answer.model_dump_json())

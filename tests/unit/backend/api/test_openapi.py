@@ -46,7 +46,7 @@ async def import_things(_call: Call, body: str) -> Thing:
     return Thing(name=body)
 
 
-@ROUTES.post("/api/v1/things/one", Permission.STOCK_IMPORT, "Put it")
+@ROUTES.post("/api/v1/things/one", Permission.STOCK_IMPORT, "Put it", "changed-meanwhile")
 async def put_thing(_call: Call, body: Thing) -> Thing:
     return body
 
@@ -87,6 +87,7 @@ def test_a_post_needs_its_key_and_says_what_it_takes(document: dict[str, Any]) -
     assert "refused-rows" in post["responses"]["422"]["description"]
     put = document["paths"]["/api/v1/things/one"]["post"]
     assert put["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/Thing")
+    assert [one["name"] for one in put["parameters"]] == ["Idempotency-Key", "If-Match"]
 
 
 def test_operations_can_become_methods_and_name_their_permission(document: dict[str, Any]) -> None:

@@ -258,7 +258,7 @@ async def test_a_body_that_never_ends_its_brackets_is_told_so(client: aiohttp.Cl
 
 @pytest.mark.parametrize(
     ("name", "status"),
-    [("Authorization", 401), ("Host", 403), ("Origin", 403), ("If-Match", 200)],
+    [("Authorization", 401), ("Host", 403), ("Origin", 403), ("If-Match", 400)],
 )
 async def test_headers_whose_bytes_are_no_text_are_told_so(name: str, status: int) -> None:
     runner, url = await serve(Guard(TOKEN if name == "Authorization" else None))
@@ -277,6 +277,13 @@ async def test_headers_whose_bytes_are_no_text_are_told_so(name: str, status: in
     writer.close()
     await runner.cleanup()
     assert answer.startswith(f"HTTP/1.1 {status} ".encode()), answer
+
+
+async def test_a_guard_that_guards_nothing_is_refused(client: aiohttp.ClientSession) -> None:
+    headers = {"Idempotency-Key": "k", "If-Match": '"abc"'}
+    async with client.post("/api/v1/things", json={"name": "a"}, headers=headers) as answer:
+        assert answer.status == 400
+        assert "If-Match" in (await answer.json())["detail"]
 
 
 @pytest.mark.parametrize("key", ["\udcff", "a\0", "x" * 201, "", None])
