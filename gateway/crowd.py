@@ -8,6 +8,9 @@ The template of this very crossing is the weighted mean of the others' reads, wi
 template mixed in: alone, a tag is compared with the usual crossing, in a pallet with the pallet's. It carries the tags
 read on one side only.
 
+Lean: which side reads the group now. A pallet that has crossed is read by the second side; one that comes near and
+stays is read by the first, whatever echoes the second hears.
+
 Memory of a tag only speaks against it: it stayed while a group passed.
 """
 
@@ -69,6 +72,12 @@ STAY_GROUP: Final = 8.0
 """Size of a group at which having stayed counts half."""
 
 NO_ODDS: Final = -9.0
+
+NOW_BINS: Final = 4
+"""The group's reads of the last second say on which side it is now."""
+
+LEAN_READS: Final = 1.0
+"""A read is believed of each side, so that a single one of a single other says little."""
 
 
 class Crowd:
@@ -151,6 +160,17 @@ class Crowd:
         opposite = CROWD_FEATURES.index("template_opposite")
         out[:, 0, opposite], out[:, 1, opposite] = together[1], together[0]
         return out
+
+    def lean(self, sight: Sight) -> Floats:
+        """How far the reads of the others whose own path lately looked like a crossing lean to the second side now:
+        the log of the sides' ratio, (tags, 2 directions). To be asked after `look`."""
+        reads = sight.seen[:, -NOW_BINS:].sum(axis=1)
+        lean = np.empty((len(reads), 2), np.float32)
+        for direction in (0, 1):
+            mine = self._lasting[sight.rows, direction, None] * reads
+            others = np.log(np.maximum(mine.sum(axis=0) - mine, 0.0) + np.float32(LEAN_READS))
+            lean[:, direction] = others[:, 1 - direction] - others[:, direction]
+        return lean
 
     def _template_likelihood(self, seen: Floats, level: Floats, mine: Floats, when: Floats, direction: int) -> Floats:
         """Log-likelihood of every tag's window under the crossing that the others make (see Still for what is left

@@ -8,10 +8,11 @@ of every bin, from reads up to then only:
     odds      how likely it crossed just now          portal_model
     decided   when the odds reach the model's caution, which is high while the picture is young
 
-and then refuses what cannot be: nothing crosses twice the same way within HOLD_BINS, nor turns within TURN_BINS; a tag
-read more strongly at another door belongs there, and one that crossed there lately is not carried along by who crosses
-here, but has to be seen on both sides itself; and where a photo-eye is wired to the door, nothing crosses without
-its beam having been broken about then.
+and then refuses what cannot be: nothing crosses twice the same way within HOLD_BINS, nor turns within TURN_BINS; what
+the first side goes on to read, itself or its group, has come near and not crossed; a tag read more strongly at another
+door belongs there, and one that crossed there lately is not carried along by who crosses here, but has to be seen on
+both sides itself; and where a photo-eye is wired to the door, nothing crosses without its beam having been broken about
+then.
 
 A restart forgets a crossing in progress and invents none: a change of side counts only when the door has been watched
 for BEFORE_BINS before it.
@@ -33,7 +34,7 @@ from gateway.passage import still_of as still
 from gateway.path_log import PathLog
 from gateway.portal_model import PortalModel, load_model
 
-METHOD: Final = "portal-{model}/2"
+METHOD: Final = "portal-{model}/3"
 ACTIVE_BINS: Final = 16
 """Tags read within 4 s are judged."""
 
@@ -59,6 +60,9 @@ UNKNOWN_DB: Final = -4.0
 LEAST_COMPANY, CLEAR_SHARE = 1.0, 0.55
 """Expected number of others, and share of its company, that must have been seen through the door before a tag that was
 not is carried along. In a true crossing it is four in five; of a pallet that comes near, stray reads make a third."""
+
+LEAST_LEAN: Final = -0.3
+"""Log of second over first side's reads of the group in the last second: a group that crosses is at 0 at the door."""
 
 FADE_S: Final = 30.0
 MEMORY_BINS: Final = 17
@@ -105,8 +109,10 @@ class PortalJudge:
         own = self._model.own(sight.features)
         crowd = self._crowd.look(sight, own, now_bin)
         odds = self._model.group(np.concatenate((crowd, sight.features), axis=2))
+        gone_over = self._crowd.lean(sight) > LEAST_LEAN
         needed = self._model.needed(crowd, sight.features[:, :, FEATURES.index("age")])
-        decisions = self._decide(sight, odds, (odds > needed) & _seen_through(sight, own, passing[sight.rows]), now_bin)
+        sure = (odds > needed) & _seen_through(sight, own, passing[sight.rows]) & gone_over
+        decisions = self._decide(sight, odds, sure, now_bin)
         self.log.turn(now_bin)
         return decisions
 

@@ -1,7 +1,9 @@
-"""How likely a tag has just crossed: two small sets of boosted trees, fitted offline, or plain physics without them.
+"""How likely a tag has just crossed: small sets of boosted trees, fitted offline, or plain physics without them.
 
     features of the tag's own path ─▶ own odds ─┐
                      what the others near do ───┴─▶ group features ─▶ odds of a crossing ─▶ compared with the caution
+
+Small and large groups have trees of their own, and a group between counts with both.
 
 Trees are oblivious: all nodes of a level ask the same question, so a tree is `depth` comparisons and one look-up, and
 the whole model one array operation over the tags. Where a feature is a memory (its rates before, its changes of side
@@ -32,7 +34,7 @@ from gateway.errors import ConfigError
 from gateway.passage import FEATURES, TEMPLATE_AFTER, TEMPLATE_BEFORE, Floats, Template
 
 PHYSICAL: Final = "physical"
-FORMAT: Final = "tallyman portal model 1"
+FORMAT: Final = "tallyman portal model 2"
 YOUNG_BINS: Final = 8
 """A picture is complete 2 s after the change of side; before that every missing bin costs YOUNG_CAUTION."""
 
@@ -88,6 +90,28 @@ class Trees:
 
 
 @dataclass(frozen=True, slots=True)
+class BySize:
+    """One scorer for small groups and one for large: the size of a tag's group says how far each is believed."""
+
+    small: Trees
+    large: Trees
+    half_group: float
+
+    def __call__(self, features: Floats) -> Floats:
+        """Log-odds of rows (…, GROUP_FEATURES)."""
+        many = _many(features[..., GROUP_FEATURES.index("group")], self.half_group)
+        odds: Floats = many * self.large(features) + (1.0 - many) * self.small(features)
+        return odds
+
+
+def _many(group: Floats, half_group: float) -> Floats:
+    """How far a group counts as large, from the logarithm of one more than its expected size; half at `half_group`."""
+    square = np.expm1(group) ** 2
+    many: Floats = (square / (square + half_group**2)).astype(np.float32)
+    return many
+
+
+@dataclass(frozen=True, slots=True)
 class PortalModel:
     """What a judge needs: its name (for the `method` of a movement), a template, the two scorers and the caution."""
 
@@ -110,7 +134,7 @@ class PortalModel:
         group = np.expm1(crowd[..., CROWD_FEATURES.index("group")])
         age = (group * crowd[..., CROWD_FEATURES.index("group_age")] + age_bins) / (group + 1.0)
         young = np.maximum(0.0, YOUNG_BINS - age)
-        many = group**2 / (group**2 + self.half_group**2)
+        many = _many(crowd[..., CROWD_FEATURES.index("group")], self.half_group)
         return (self.caution + self.group_caution * many + YOUNG_CAUTION * young).astype(np.float32)
 
 
@@ -139,7 +163,7 @@ def model_of(stored: Mapping[str, Any], name: str) -> PortalModel:
         name=name,
         template=template,
         own=Trees(**stored["own"]),
-        group=Trees(**stored["group"]),
+        group=BySize(Trees(**stored["small"]), Trees(**stored["large"]), float(stored["half_trees"])),
         caution=float(stored["caution"]),
         group_caution=float(stored["group_caution"]),
         half_group=float(stored["half_group"]),

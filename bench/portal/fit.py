@@ -1,4 +1,4 @@
-"""Fit the portal model: `python -m bench.portal.fit all|fold-1|fold-3|fold-5`, about 5 minutes each.
+"""Fit the portal model: `python -m bench.portal.fit all|fold-1|fold-3|fold-5`, about 10 minutes each.
 
 Data: the dock-door recordings (../shared/data/dockdoor, corentinbouton/RFID-tags-detection, MIT) and what is made from
 them (see recordings). `fold-N` is fitted on all runs but xstartN, in everything: templates, trees and cautions. Needs
@@ -6,11 +6,12 @@ nothing but numpy. Writes gateway/portal_models/NAME.json.
 
     template   mean of all crossings, both directions, both halves (a second side sees a crossing backwards)
     own        trees on one tag's features
-    group      trees on the crowd's features too, at loads from 3 to all moving tags; the own odds they build on come
+    large      trees on the crowd's features too, at loads from 3 to all moving tags; the own odds they build on come
                from trees that have not seen that recording (cross-fitting)
-    caution    by group trees fitted on one half of the tags and tried on the other, in the real recordings and the
-               parked ones: the greatest mean F1 over all loads, less a little for each false crossing of a static tag
-               beyond MOST_FALSE in a real run; of those as good, the least group caution
+    small      the same from a mix with more small loads and more that waits or comes near, for small groups
+    caution    by large groups' trees fitted on one half of the tags and tried on the other, in the real recordings and
+               the parked ones: the greatest mean F1 over all loads, less a little for each false crossing of a static
+               tag beyond MOST_FALSE in a real run; of those as good, the least group caution
 
 No feature knows an EPC, and memories may only speak against.
 """
@@ -19,8 +20,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Final
@@ -29,13 +30,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.portal.boosting import Boosting, boost
-from bench.portal.recordings import BIN_US, PER_S, Recording, load_recording, parked, turned_back
+from bench.portal.recordings import BIN_US, PER_S, Recording, load_recording, parked, stayed, turned_back, waited
 from gateway.config import load as load_config
 from gateway.coverage import Coverage
 from gateway.crowd import Crowd
 from gateway.passage import FEATURES, TEMPLATE_AFTER, TEMPLATE_BEFORE, Flags, Floats, Ints, Sight, Template
 from gateway.portal import FIRST_PEAK_DBM, HOLD_BINS, TURN_BINS, PortalJudge
-from gateway.portal_model import FORMAT, GROUP_FEATURES, PortalModel, Scorer, Trees, physical_model
+from gateway.portal_model import FORMAT, GROUP_FEATURES, BySize, PortalModel, Scorer, Trees, physical_model
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 DATA: Final = ROOT / ".." / "shared" / "data" / "dockdoor"
@@ -43,13 +44,17 @@ MODELS: Final = ROOT / "gateway" / "portal_models"
 RUNS: Final = ("xstart1", "xstart3", "xstart5")
 AGAINST: Final = ("quiet_changes", "least_rate", "first_rate", "second_rate", "stays")
 
+SEED: Final = 7
 OWN: Final = Boosting(trees=60, step=0.15)
 GROUP: Final = Boosting(trees=160)
 INNER: Final = Boosting(trees=100)
 
-LOADS: Final = (3, 8, 18, 40, 100)
-MADE_LOADS: Final = {"parked": (5, 20, 100), "turned": (100,)}
-MADE_WEIGHT: Final = {"parked": 0.7, "turned": 0.5}
+LOADS: Final = {"passing": (3, 8, 18, 40, 100), "waiting": (3, 3, 8, 8, 18, 18, 40, 100)}
+"""Two mixes of recordings. What waits and comes near teaches to judge small loads, and blurs large ones: so large
+groups are judged by trees from the first, small ones by trees from the second."""
+
+MADE_LOADS: Final = {"parked": (5, 20, 100), "waited": (5, 20, 100), "stayed": (20, 100), "turned": (100,)}
+MADE_WEIGHT: Final = {"parked": 0.7, "waited": 0.7, "stayed": 0.5, "turned": 0.5}
 
 PLAINLY_NOT: Final = -4.0
 """Looks whose own odds (or likeness) lie below this are many and alike: one in KEPT_PLAIN is used."""
@@ -59,8 +64,11 @@ KEPT_SURE, KEPT_NOT, KEPT_PLAIN = 0.15, 0.12, 0.01
 CAUTIONS: Final = (-0.5, -0.25, 0.0, 0.25)
 GROUP_CAUTIONS: Final = (1.0, 1.5, 2.0, 2.5)
 HALF_GROUP: Final = 40.0
+HALF_TREES: Final = 25.0
+"""Size of a group at which each set of trees is believed half."""
+
 MOST_FALSE: Final = 40
-AS_GOOD: Final = 0.0025
+AS_GOOD: Final = 0.0035
 """Means of F1 this close are not told apart by so few crossings; of those the least group caution is taken."""
 
 MATCH_S: Final = (-4.0, 6.0)
@@ -161,12 +169,17 @@ def looks_at(recording: Recording, run: str, template: Template) -> Looks:
     return Looks(recording, run, sights, when, who, features, recording.answers(when, who))
 
 
-def variants(recording: Recording) -> Iterator[Recording]:
-    """The recording and what is made from it."""
+def variants(recording: Recording, mix: str) -> Iterator[Recording]:
+    """The recording and what is made from it in a mix."""
     yield recording
     yield turned_back(recording, 0, 0.75)
     yield turned_back(recording, 1, 1.25)
-    yield parked(recording, 2.0, 4.0, seed=1)
+    if mix == "passing":
+        yield parked(recording, 2.0, 4.0, seed=1)
+    else:
+        yield stayed(recording, 0, 1.0, 8.0, seed=2)
+        yield stayed(recording, 1, 1.5, 8.0, seed=3)
+        yield waited(recording, 2.0, 12.0, seed=1)
 
 
 def load_of(looks: Looks, own: Floats, template: Template, movers: int, chance: np.random.Generator) -> Load:
@@ -290,39 +303,54 @@ def choose_caution(judged: Sequence[tuple[Load, Floats]], model: PortalModel) ->
     return caution, least
 
 
-def fit(name: str) -> PortalModel:
-    """Fit the model of this name."""
-    chance = np.random.default_rng(7)
-    runs = [run for run in RUNS if name != f"fold-{run.removeprefix('xstart')}"]
-    recordings = {run: load_recording(DATA, run) for run in runs}
-    template = template_of(list(recordings.values()))
-    looks = [looks_at(made, run, template) for run in runs for made in variants(recordings[run])]
-    print(f"{name}: {len(looks)} recordings looked at", flush=True)
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What one mix of recordings gave."""
+
+    own: Trees
+    group: Trees
+    loads: list[Load]
+
+
+def fit_mix(mix: str, recordings: Mapping[str, Recording], template: Template, chance: np.random.Generator) -> Fitted:
+    """Fit trees to one mix of these runs."""
+    looks = [looks_at(made, run, template) for run in recordings for made in variants(recordings[run], mix)]
     own = fit_own(looks, chance)
     loads = []
-    for run in runs:
+    for run in recordings:
         unseen = fit_own([each for each in looks if each.run != run], chance)
         for each in (each for each in looks if each.run == run):
             odds = unseen(each.features)
-            for movers in MADE_LOADS[each.made] if each.made else LOADS:
+            for movers in MADE_LOADS[each.made] if each.made else LOADS[mix]:
                 loads.append(load_of(each, odds, template, movers, chance))
-    print(f"{name}: {len(loads)} loads", flush=True)
-    group = fit_group(loads, GROUP, chance)
-    model = PortalModel(name, template, own, group, 0.0, 0.0, HALF_GROUP)
-    halves = [fit_group(loads, INNER, chance, half) for half in (0, 1)]
+    print(f"{mix}: {len(looks)} recordings looked at, {len(loads)} loads", flush=True)
+    return Fitted(own, fit_group(loads, GROUP, chance), loads)
+
+
+def fit(name: str) -> PortalModel:
+    """Fit the model of this name. The cautions are those of the large groups' trees."""
+    runs = [run for run in RUNS if name != f"fold-{run.removeprefix('xstart')}"]
+    recordings = {run: load_recording(DATA, run) for run in runs}
+    template = template_of(list(recordings.values()))
+    chance = np.random.default_rng(SEED)
+    large = fit_mix("passing", recordings, template, chance)
+    halves = [fit_group(large.loads, INNER, chance, half) for half in (0, 1)]
+    small = fit_mix("waiting", recordings, template, np.random.default_rng(SEED))
+    group = BySize(small.group, large.group, HALF_TREES)
+    model = PortalModel(name, template, large.own, group, 0.0, 0.0, HALF_GROUP)
     judged = []
-    for tried in (load for load in loads if len(load.looks.recording.crossed_bin)):
+    for tried in (load for load in large.loads if len(load.looks.recording.crossed_bin)):
         first = tried.half(0)[:, None]
         judged.append((tried, np.where(first, odds_of(tried, halves[1]), odds_of(tried, halves[0]))))
     caution, group_caution = choose_caution(judged, model)
     print(f"{name}: caution {caution}, group caution {group_caution}", flush=True)
-    return PortalModel(name, template, own, group, caution, group_caution, HALF_GROUP)
+    return replace(model, caution=caution, group_caution=group_caution)
 
 
 def write(model: PortalModel) -> None:
     """Store a model where the gateway finds it."""
     assert isinstance(model.own, Trees)
-    assert isinstance(model.group, Trees)
+    assert isinstance(model.group, BySize)
     stored = {
         "format": FORMAT,
         "data": "corentinbouton/RFID-tags-detection (MIT), dock-door runs "
@@ -332,12 +360,14 @@ def write(model: PortalModel) -> None:
         "caution": model.caution,
         "group_caution": model.group_caution,
         "half_group": model.half_group,
+        "half_trees": model.group.half_group,
         "template": {
             "probability": model.template.probability.round(5).tolist(),
             "level_db": model.template.level_db.round(3).tolist(),
         },
         "own": model.own.as_json(),
-        "group": model.group.as_json(),
+        "small": model.group.small.as_json(),
+        "large": model.group.large.as_json(),
     }
     MODELS.mkdir(exist_ok=True)
     text = json.dumps(stored, separators=(",", ":")).replace('],"', '],\n"').replace("]],", "]],\n")

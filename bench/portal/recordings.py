@@ -13,6 +13,7 @@ Both keep every tag's reads as they were, statics included.
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -99,13 +100,20 @@ def load_recording(data: Path, run: str) -> Recording:
 def turned_back(recording: Recording, direction: int, before_s: float) -> Recording:
     """Every approach in this direction, played backwards from `before_s` before the door."""
     pieces = []
-    for number, crossed in enumerate(recording.crossed_bin):
-        begin = (recording.crossed_bin[number - 1] + crossed) / 2 if number else crossed - 8 * PER_S
-        span = slice(max(0, int(begin)), int(crossed - before_s * PER_S))
-        if recording.direction[number] == direction and span.stop - span.start >= 2 * PER_S:
-            approach = recording.levels_dbm[:, span]
-            pieces += [approach, approach[:, ::-1]]
+    for approach in _approaches(recording, direction, before_s):
+        pieces += [approach, approach[:, ::-1]]
     name = f"{recording.name} turned back {before_s} s before, direction {direction}"
+    return _made(recording, name, pieces, [], [])
+
+
+def stayed(recording: Recording, direction: int, before_s: float, stay_s: float, seed: int) -> Recording:
+    """Every approach in this direction ends `before_s` before the door and stays there for about `stay_s`."""
+    chance = np.random.default_rng(seed)
+    near = _near(recording, direction, before_s)
+    pieces: list[Floats] = []
+    for approach in _approaches(recording, direction, before_s):
+        pieces += [approach, *_wait(near, stay_s, chance), approach[:, ::-1]]
+    name = f"{recording.name} stayed {before_s} s before, direction {direction}"
     return _made(recording, name, pieces, [], [])
 
 
@@ -128,6 +136,54 @@ def parked(recording: Recording, reach_s: float, stay_s: float, seed: int) -> Re
         pieces += parts
         length += sum(part.shape[1] for part in parts)
     return _made(recording, f"{recording.name} parked {stay_s} s", pieces, crossed, directions)
+
+
+def waited(recording: Recording, reach_s: float, stay_s: float, seed: int) -> Recording:
+    """Crossings from `reach_s` before to `reach_s` after, with about `stay_s` near the door between them."""
+    chance = np.random.default_rng(seed)
+    near = [_near(recording, side, reach_s) for side in (0, 1)]
+    reach = int(reach_s * PER_S)
+    pieces: list[Floats] = []
+    crossed, directions, length = [], [], 0
+    for at, direction in zip(recording.crossed_bin, recording.direction, strict=True):
+        centre = int(at)
+        if centre < reach or centre + reach > recording.bins:
+            continue
+        before = _wait(near[direction], stay_s / 2, chance)
+        passage = recording.levels_dbm[:, centre - reach : centre + reach]
+        parts = [*before, passage, *_wait(near[1 - direction], stay_s / 2, chance)]
+        crossed.append(length + sum(part.shape[1] for part in before) + reach + at - centre)
+        directions.append(int(direction))
+        pieces += parts
+        length += sum(part.shape[1] for part in parts)
+    return _made(recording, f"{recording.name} waited {stay_s} s", pieces, crossed, directions)
+
+
+def _approaches(recording: Recording, direction: int, before_s: float) -> Iterator[Floats]:
+    """The levels of every way to the door in this direction, up to `before_s` before it."""
+    for number, crossed in enumerate(recording.crossed_bin):
+        begin = (recording.crossed_bin[number - 1] + crossed) / 2 if number else crossed - 8 * PER_S
+        span = slice(max(0, int(begin)), int(crossed - before_s * PER_S))
+        if recording.direction[number] == direction and span.stop - span.start >= 2 * PER_S:
+            yield recording.levels_dbm[:, span]
+
+
+def _near(recording: Recording, side: int, reach_s: float) -> list[Floats]:
+    """A second of every passage, when the trolley was `reach_s` from the door on this side (0: in)."""
+    pieces = []
+    for crossed, direction in zip(recording.crossed_bin, recording.direction, strict=True):
+        centre = crossed + (reach_s if direction != side else -reach_s) * PER_S
+        begin = round(centre - PER_S / 2)
+        if begin >= 0 and begin + PER_S <= recording.bins:
+            pieces.append(recording.levels_dbm[:, begin : begin + PER_S])
+    return pieces
+
+
+def _wait(near: Sequence[Floats], stay_s: float, chance: np.random.Generator) -> list[Floats]:
+    """Seconds of `near`, drawn at random and played either way, as many as a wait of a quarter to seven quarters of
+    `stay_s` has."""
+    drawn = chance.integers(0, len(near), round(chance.uniform(0.25, 1.75) * stay_s))
+    return [near[number][:, :: chance.choice((1, -1))] for number in drawn]
 
 
 def _made(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -68,6 +70,25 @@ def test_a_lone_passage_makes_nobody_a_stayer() -> None:
     for now in range(3 * STAY_LAG):
         seen = look(pallet(2), [SURE, DOUBT], crowd, now)
     assert seen["stays"].max() < 0.05
+
+
+def test_a_group_that_the_first_side_goes_on_to_read_has_not_gone_over() -> None:
+    crossed = pallet(8)
+    stays = replace(crossed, seen=crossed.seen[:, :, ::-1])
+    for sight, leans in ((crossed, True), (stays, False)):
+        crowd = Crowd(TEMPLATE)
+        look(sight, [SURE] * 8, crowd)
+        assert (crowd.lean(sight)[:, OUTWARDS] > 0.7).all() == leans
+        assert (crowd.lean(sight)[:, OUTWARDS] < -0.7).all() == (not leans)
+
+
+def test_a_lone_tag_and_a_group_of_doubtful_ones_lean_nowhere() -> None:
+    crowd = Crowd(TEMPLATE)
+    look(pallet(1), [SURE], crowd)
+    assert crowd.lean(pallet(1)).tolist() == [[0.0, 0.0]]
+    crowd = Crowd(TEMPLATE)
+    look(pallet(8), [DOUBT] * 8, crowd)
+    assert abs(crowd.lean(pallet(8))).max() < 0.05
 
 
 def test_a_door_without_tags_is_looked_at_as_well() -> None:

@@ -11,7 +11,7 @@ import pytest
 from gateway.config import GatewayConfig, PortalRules
 from gateway.errors import ConfigError
 from gateway.pipeline import Pipeline
-from gateway.portal_model import GROUP_FEATURES, Trees, load_model, model_of
+from gateway.portal_model import GROUP_FEATURES, BySize, Trees, load_model, model_of
 from readers.read import EpcTable
 
 FITTED = ("all", "fold-1", "fold-3", "fold-5")
@@ -43,18 +43,27 @@ def test_a_fitted_model_says_what_it_was_fitted_on(name: str) -> None:
 @pytest.mark.parametrize("name", FITTED)
 def test_memories_never_speak_for_a_crossing(name: str) -> None:
     """Whatever else is seen, more of them may not raise the odds."""
-    model = load_model(name)
+    group = load_model(name).group
     chance = np.random.default_rng(3)
-    assert isinstance(model.group, Trees)
-    thresholds = [model.group.above[model.group.feature == number] for number in range(len(GROUP_FEATURES))]
-    rows = np.stack(
-        [chance.choice(np.concatenate((each - 0.01, each + 0.01, [0.0])), 2000) for each in thresholds], axis=1
-    ).astype(np.float32)
-    for memory in MEMORIES:
-        number = GROUP_FEATURES.index(memory)
-        more = rows.copy()
-        more[:, number] += chance.uniform(0.0, 3.0, len(rows)).astype(np.float32)
-        assert (model.group(more) <= model.group(rows) + 2e-3).all(), memory
+    assert isinstance(group, BySize)
+    for trees in (group.small, group.large):
+        thresholds = [trees.above[trees.feature == number] for number in range(len(GROUP_FEATURES))]
+        rows = np.stack(
+            [chance.choice(np.concatenate((each - 0.01, each + 0.01, [0.0])), 2000) for each in thresholds], axis=1
+        ).astype(np.float32)
+        for memory in MEMORIES:
+            number = GROUP_FEATURES.index(memory)
+            more = rows.copy()
+            more[:, number] += chance.uniform(0.0, 3.0, len(rows)).astype(np.float32)
+            assert (group(more) <= group(rows) + 2e-3).all(), memory
+
+
+def test_small_groups_are_judged_by_one_set_of_trees_and_large_ones_by_the_other() -> None:
+    question = [[GROUP_FEATURES.index("age")]]
+    small, large = (Trees(odds, question, [[0.0]], [[0.0, 0.0]]) for odds in (-1.0, 3.0))
+    rows = np.zeros((3, len(GROUP_FEATURES)), np.float32)
+    rows[:, GROUP_FEATURES.index("group")] = np.log1p([0.0, 40.0, 4000.0])
+    assert BySize(small, large, 40.0)(rows) == pytest.approx([-1.0, 1.0, 3.0], abs=0.01)
 
 
 def test_a_model_nobody_fitted_is_named_with_those_there_are() -> None:

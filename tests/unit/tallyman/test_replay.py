@@ -74,7 +74,7 @@ def test_another_model_judges_by_its_own_name(run: Path, tmp_path: Path) -> None
     start.write_text("".join(run.read_text(encoding="utf-8").splitlines(keepends=True)[:3000]), encoding="utf-8")
     for model in ("fold-3", "physical"):
         events = replayed(start, tmp_path, with_portal_rules(load(EXAMPLE), model=model))
-        assert {event["method"] for event in events} == {f"portal-{model}/2"}
+        assert {event["method"] for event in events} == {f"portal-{model}/3"}
 
 
 @pytest.mark.parametrize("part", [0.3, 0.71])
