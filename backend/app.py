@@ -33,7 +33,7 @@ import backend.stock.lot_routes
 import backend.stock.routes
 from backend.api.guard import Guard
 from backend.api.idempotency import KeyStore
-from backend.api.routing import Route
+from backend.api.routing import Desk, Route
 from backend.api.server import Check, Served, make_app
 from backend.config import BackendConfig, HttpSettings
 from backend.documents import service as documents
@@ -95,7 +95,8 @@ async def run_backend(
         hub = Hub(database, metrics.live)
         granter = await stack.enter_async_context(Granter(database, clock).running())
         served = Served(
-            routes=all_routes(database, reads.database if reads else database, service, granter, clock),
+            routes=all_routes(service, granter),
+            desk=Desk(database, reads.database if reads else database, clock),
             guard=Guard(config.http.token.get_secret_value() if config.http.token else None),
             keys=keys,
             metrics=metrics,
@@ -129,24 +130,22 @@ def calm_collector() -> None:
     gc.set_threshold(COLLECT_AFTER)
 
 
-def all_routes(
-    database: Database, replica: Database, service: IngestService, granter: Granter, clock: Clock
-) -> list[Route]:
-    """Every route of the API: what is read from the replica, what is read from or written to the primary."""
+def all_routes(service: IngestService, granter: Granter) -> list[Route]:
+    """Every route of the API."""
     return [
-        *backend.catalog.routes.routes(replica),
-        *backend.stock.routes.routes(replica),
-        *backend.stock.lot_routes.routes(replica, clock),
-        *backend.ingest.routes.routes(database, service, clock),
-        *backend.alerts.routes.routes(database),
-        *backend.channels.routes.routes(database, clock),
-        *backend.orders.routes.routes(database, replica, granter, clock),
-        *backend.documents.routes.routes(database, replica, clock),
-        *backend.ingest.departure_routes.routes(clock),
-        *backend.ingest.commission_routes.routes(database, clock),
-        *backend.ingest.reversal_routes.routes(clock),
-        *backend.returns.routes.routes(replica, clock),
-        *backend.counts.routes.routes(database, replica, clock),
+        *backend.catalog.routes.routes(),
+        *backend.stock.routes.ROUTES,
+        *backend.stock.lot_routes.ROUTES,
+        *backend.ingest.routes.routes(service),
+        *backend.alerts.routes.ROUTES,
+        *backend.channels.routes.ROUTES,
+        *backend.orders.routes.routes(granter),
+        *backend.documents.routes.ROUTES,
+        *backend.ingest.departure_routes.ROUTES,
+        *backend.ingest.commission_routes.ROUTES,
+        *backend.ingest.reversal_routes.ROUTES,
+        *backend.returns.routes.ROUTES,
+        *backend.counts.routes.ROUTES,
     ]
 
 

@@ -232,7 +232,9 @@ def simulate(
     model: Annotated[str, typer.Option(help="Make of the LLRP readers: a name, or a TOML file.")] = "speedway-r420",
     tls: Annotated[Path | None, typer.Option(help="Serve LLRP over TLS: PEM file with certificate and key.")] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    first_port: Annotated[int, typer.Option(min=0, help="With --readers: ports from here on; 0: free ones.")] = 0,
+    first_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="With --readers: ports from here on; 0: free ones.")
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print reader names and addresses as JSON.")] = False,
     speed: Annotated[float, typer.Option(min=0.1, help="Simulated seconds in a real one.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed of the simulated world.")] = 1,
@@ -439,7 +441,8 @@ def _required(database_url: str | None) -> str:
 
 
 def main() -> None:
-    """Entry point: our own errors are one line on stderr and exit code 2, never a traceback."""
+    """Entry point: our own errors, and files that cannot be read or written, are one line on stderr and exit code 2,
+    never a traceback."""
     from gateway.errors import GatewayError
     from gs1.errors import Gs1Error
     from readers.errors import ReaderError
@@ -458,7 +461,9 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        ours = _first(error, expected)
+        ours: object = _first(error, expected)
+        if ours is None and isinstance(error, OSError) and error.filename is not None:
+            ours = f"{error.filename}: {error.strerror}"
         if ours is None:
             raise
         typer.echo(f"tallyman: {ours}", err=True)

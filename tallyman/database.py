@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from backend.catalog.exporting import export_csv
+from backend.errors import ImportRefusedError, LineFault
 from backend.ingest.importing import import_csv
 from backend.ingest.verify import verify as find_differences
 from backend.store.database import Database, renew_store
@@ -37,9 +38,14 @@ async def verify(database_url: str) -> int:
 
 
 async def import_file(database_url: str, kind: str, file: Path) -> int:
-    """Import one CSV file whole or not at all."""
+    """Import one CSV file whole or not at all. Raises ImportRefusedError, also for a file that is no text."""
+    raw = await asyncio.to_thread(file.read_bytes)
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ImportRefusedError([LineFault(line, "", "is no text in UTF-8; save the file as UTF-8")]) from error
     async with Database.open(database_url) as database:
-        text = await asyncio.to_thread(file.read_text, encoding="utf-8-sig")
         result = await import_csv(database, SystemClock(), kind, text)
     typer.echo(f"{file}: {result}")
     return 0

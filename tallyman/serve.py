@@ -38,8 +38,8 @@ async def serve(
             reader = SimulatedReader(name, source, clock, max(source.antennas))
             try:
                 listening = await reader.start(port=port + number if port else 0)
-            except OSError as error:
-                raise ReplayError(f"cannot listen on port {port + number}: {error.strerror}") from error
+            except (OSError, OverflowError) as error:
+                raise ReplayError(f"cannot listen on port {port + number}: {error}") from error
             stack.push_async_callback(reader.stop)
             antennas = ", ".join(map(str, sorted(source.antennas)))
             length = f"{source.length_us / 1e6:,.1f} s"

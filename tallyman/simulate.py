@@ -7,8 +7,8 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,10 +86,12 @@ async def run_simulation(
         if serving.interface == "llrp":
             model, tls = load_model(serving.model), tls_context(serving.tls)
             served = opened(stage, clock, EvidenceLog(), model, serving.host, tls)
-            addresses = await stack.enter_async_context(served)
+            with can_listen(serving.host):
+                addresses = await stack.enter_async_context(served)
         else:
             readers = {name: (stage.source, max(antennas)) for name, antennas in stage.antennas.items()}
-            addresses = await open_publishers(readers, serving, clock, stack)
+            with can_listen(serving.host):
+                addresses = await open_publishers(readers, serving, clock, stack)
         if files is not None:
             await asyncio.to_thread(write_files, stage.world, scenario, addresses, files)
         if serving.as_json:
@@ -104,7 +106,8 @@ async def run_load(load: Load, serving: Serving, stop: asyncio.Event) -> int:
     """Serve many readers with steady tags until stopped; LLRP readers then say how many reads they reported."""
     readers: list[SimulatedReader] = []
     async with AsyncExitStack() as stack:
-        addresses = await open_load(load, serving, SystemClock(), stack, readers)
+        with can_listen(serving.host):
+            addresses = await open_load(load, serving, SystemClock(), stack, readers)
         if serving.as_json:
             _print_json(addresses)
         else:
@@ -114,6 +117,15 @@ async def run_load(load: Load, serving: Serving, stop: asyncio.Event) -> int:
     if readers and serving.as_json:
         print(json.dumps({"reported": sum(reader.reported for reader in readers)}), flush=True)
     return 0
+
+
+@contextmanager
+def can_listen(host: str) -> Iterator[None]:
+    """Raises SimulateError where the block cannot listen on the host, or on one of its ports."""
+    try:
+        yield
+    except (OSError, OverflowError) as error:
+        raise SimulateError(f"cannot listen on {host}: {error}; choose another --host or --first-port") from error
 
 
 async def open_load(

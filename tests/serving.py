@@ -18,6 +18,7 @@ from aiohttp import web
 
 from backend.api.guard import Guard
 from backend.api.idempotency import KeyStore
+from backend.api.routing import Desk
 from backend.api.server import Served, make_app
 from backend.app import all_routes
 from backend.catalog.model import PortalSpec, SiteSpec, SkuSpec, ZoneSpec
@@ -155,8 +156,8 @@ async def serving(
     hub = Hub(database, metrics.live)
     clock = clock or ScaledClock(START)
     granter = Granter(database, clock)
-    routes = all_routes(database, database, IngestService(database, clock), granter, clock)
-    app = make_app(Served(routes, guard or Guard(), KeyStore(database, clock), metrics, {}))
+    routes, desk = all_routes(IngestService(database, clock), granter), Desk(database, database, clock)
+    app = make_app(Served(routes, desk, guard or Guard(), KeyStore(database, clock), metrics, {}))
     LiveRoute(hub, metrics.live).mount(app)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()

@@ -5,6 +5,7 @@ SELECT kind, key, site_id, detail, $5
 FROM unnest($1::text[], $2::text[], $3::int[], $4::jsonb[]) AS a (kind, key, site_id, detail)
 ORDER BY kind, key
 ON CONFLICT (kind, key) WHERE cleared_at IS NULL DO UPDATE SET detail = excluded.detail
+    WHERE alert.detail IS DISTINCT FROM excluded.detail
 
 -- name: clear_alerts
 -- Clear standing alerts by parallel arrays of kind and key, locked in their order.

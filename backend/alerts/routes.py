@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from backend.alerts import views
 from backend.alerts.views import AlertParams, AlertView
 from backend.api.paging import Page
 from backend.api.permissions import Permission
-from backend.api.routing import Call, Route
-from backend.store.database import Database
+from backend.api.routing import Call, Routes
+
+ROUTES: Final = Routes()
+"""The routes of this capability."""
 
 
-def routes(database: Database) -> list[Route]:
-    """The routes of this capability, reading from `database`."""
-
-    async def list_alerts(call: Call) -> Page[AlertView]:
-        return await views.alerts(database, call.params)
-
-    return [
-        Route(
-            method="GET",
-            path="/api/v1/alerts",
-            operation="list_alerts",
-            summary="Alerts, newest first",
-            permission=Permission.ALERTS_READ,
-            answer=Page[AlertView],
-            params=AlertParams,
-            handler=list_alerts,
-        )
-    ]
+@ROUTES.get("/api/v1/alerts", Permission.ALERTS_READ, "Alerts, newest first", primary=True)
+async def list_alerts(call: Call, params: AlertParams) -> Page[AlertView]:
+    """A page of alerts."""
+    return await views.alerts(call.database, params)

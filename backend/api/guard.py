@@ -45,7 +45,7 @@ class Guard:
         given = _given_token(request)
         if given is None:
             raise ProblemError("not-signed-in", "the request carries no token")
-        if not hmac.compare_digest(given.encode(), self.token.encode()):
+        if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self.token.encode()):
             raise ProblemError("not-signed-in", "the token is not the configured one")
         return Principal("token", "operator", EVERYTHING)
 

@@ -21,6 +21,7 @@ from datetime import timedelta
 from typing import Final, cast
 
 from backend.api.problems import ProblemError
+from backend.api.storable import require_text
 from backend.store.database import Connection, Database, Pool, Queries
 from wire.clock import Clock
 
@@ -58,12 +59,15 @@ class JoinedDatabase(Database):
 
 
 def require_key(key: str | None) -> str:
-    """The key that a request came with. Raises ProblemError for none, and for one that is too long to keep."""
+    """The key that a request came with. Raises ProblemError for none, and for one that cannot be kept."""
     if not key:
         raise ProblemError("key-missing", "the request has no Idempotency-Key header")
     if len(key) > MAX_KEY_CHARS:
         raise ProblemError("invalid-request", f"Idempotency-Key is longer than {MAX_KEY_CHARS} characters")
-    return key
+    try:
+        return require_text(key)
+    except ValueError as error:
+        raise ProblemError("invalid-request", "Idempotency-Key is no text in UTF-8") from error
 
 
 class KeyStore:

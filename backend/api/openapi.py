@@ -11,6 +11,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from backend.api.idempotency import MAX_KEY_CHARS
 from backend.api.permissions import MEANING
 from backend.api.problems import KINDS, MEDIA_TYPE, Problem
 from backend.api.routing import CSV, JSON, Route
@@ -21,6 +22,22 @@ ANY_ROUTE: Final = ("invalid-request", "not-signed-in", "forbidden", "wrong-host
 """The kinds of problem that every route may answer."""
 
 ANY_POST: Final = ("key-missing", "key-in-progress", "key-reused", "too-large", "wrong-media-type")
+
+KEY_HEADER: Final[dict[str, Any]] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "description": "Made by the caller for each intended change; a repeat with it changes nothing twice",
+    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARS},
+}
+
+IF_MATCH_HEADER: Final[dict[str, Any]] = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of what was read: nothing is changed if it is not so any more",
+    "schema": {"type": "string"},
+}
 
 Schemas = dict[type[Any], dict[str, Any]]
 """Where each model's schema is to be found."""
@@ -62,7 +79,7 @@ def _operation(route: Route, names: Schemas) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.operation,
         "summary": route.summary,
-        "tags": [route.tag or route.path.split("/")[3]],
+        "tags": [route.path.split("/")[3]],
         "x-permission": str(route.permission),
         "parameters": _parameters(route),
         "responses": _responses(route, names),
@@ -91,15 +108,9 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
             one["schema"] = schema_of_one
             listed.append(one)
     if route.method == "POST":
-        listed.append(
-            {
-                "name": "Idempotency-Key",
-                "in": "header",
-                "required": True,
-                "description": "Made by the caller for each intended change; a repeat with it changes nothing twice",
-                "schema": {"type": "string", "minLength": 1, "maxLength": 200},
-            }
-        )
+        listed.append(KEY_HEADER)
+    if route.is_guarded:
+        listed.append(IF_MATCH_HEADER)
     return listed
 
 

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 from pydantic import BaseModel, Field
 
 from backend.api.problems import ProblemError
+from backend.api.storable import require_instant, require_number, require_text
 
 DEFAULT_LIMIT: Final = 100
 
@@ -80,13 +81,13 @@ def _value(plain: object, kind: type[Value]) -> Value:
     if kind is datetime:
         if not isinstance(plain, str):
             raise ValueError("not a time")
-        at = datetime.fromisoformat(plain)
-        if at.tzinfo is None:
-            raise ValueError("a time without its offset")
-        return at
+        return require_instant(datetime.fromisoformat(plain))
     if type(plain) is not kind:
         raise ValueError("a value of another kind")
-    return plain
+    if isinstance(plain, str):
+        return require_text(plain)
+    assert isinstance(plain, int)
+    return require_number(plain)
 
 
 def page(list_name: str, rows: Sequence[T], limit: int, keys: Sequence[Sequence[Value]]) -> Page[T]:

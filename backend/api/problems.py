@@ -129,10 +129,13 @@ def invalid(error: ValidationError) -> ProblemError:
 def response(error: ProblemError) -> web.Response:
     """The HTTP response that tells the problem."""
     headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+    # a detail may quote a header, whose bytes need not be text
+    body = json.dumps(error.document(), ensure_ascii=False).encode("utf-8", "backslashreplace")
     return web.Response(
-        text=json.dumps(error.document(), ensure_ascii=False),
+        body=body,
         status=error.status,
         content_type=MEDIA_TYPE,
+        charset="utf-8",
         headers=headers,
     )
 

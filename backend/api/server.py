@@ -24,7 +24,7 @@ from backend.api import web as page
 from backend.api.guard import Guard
 from backend.api.idempotency import KeyStore
 from backend.api.permissions import Permission
-from backend.api.routing import MAX_BODY_BYTES, Route
+from backend.api.routing import MAX_BODY_BYTES, Desk, Route
 from backend.metrics import BackendMetrics, HttpMetrics
 from backend.store.reads import Reads
 
@@ -42,6 +42,7 @@ class Served:
     """What the application is made of."""
 
     routes: Sequence[Route]
+    desk: Desk
     guard: Guard
     keys: KeyStore
     metrics: BackendMetrics
@@ -55,6 +56,7 @@ def make_app(served: Served) -> web.Application:
         client_max_size=MAX_BODY_BYTES, middlewares=[_measured(served.metrics.http), routing.problem_responses]
     )
     app[guard.GUARD] = served.guard
+    app[routing.DESK] = served.desk
     app[routing.KEYS] = served.keys
     if served.reads is not None:
         app[routing.READS] = served.reads

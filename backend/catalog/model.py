@@ -19,8 +19,6 @@ PACKS: Final = ("each", "inner", "case", "pallet")
 """What a thing with a GTIN is packed as, from the single one up."""
 
 ABC_CLASSES: Final = ("A", "B", "C")
-LOT_STATES: Final = ("released", "held", "recalled")
-"""Only a released lot is promised to anybody."""
 
 CONDITIONS: Final = ("sellable", "damaged", "quarantined", "returned", "refurbishing")
 

@@ -1,22 +1,14 @@
--- name: revision
--- The catalog's revision, to see whether a copy of the places is still right.
-SELECT catalog_revision FROM store
-
 -- name: count_revision
--- Say that sites, zones or portals changed; also the lock that lets one change go after the other.
+-- Say that sites, zones, portals or lanes changed; also the lock that lets one change go after the other.
 UPDATE store SET catalog_revision = catalog_revision + 1
 
--- name: all_sites
--- Every site.
-SELECT site_id, code FROM site
-
--- name: all_zones
--- Every zone of every site.
-SELECT zone_id, site_id, code, kind FROM zone
-
--- name: all_portals
--- Every portal of every site.
-SELECT portal_id, site_id, code, inside_zone_id FROM portal
+-- name: places
+-- Every site, zone and portal, and the revision that they are of: one statement, so that all of it is of one instant.
+SELECT catalog_revision,
+       ARRAY (SELECT ROW (site_id, code) FROM site) AS sites,
+       ARRAY (SELECT ROW (zone_id, site_id, code, kind) FROM zone) AS zones,
+       ARRAY (SELECT ROW (portal_id, site_id, code, inside_zone_id) FROM portal) AS portals
+FROM store
 
 -- name: put_site
 -- Define a site, or change what is said of it.
@@ -56,20 +48,23 @@ SELECT code, name, unit, value, currency, length_mm, width_mm, height_mm, weight
 FROM sku WHERE code = ANY ($1::text[]) ORDER BY code FOR NO KEY UPDATE
 
 -- name: put_gtins
--- Give SKUs their GTINs by parallel arrays; returns those that belong to another SKU already and stay there.
+-- Give SKUs their GTINs by parallel arrays; returns those that belong to another SKU already and stay there. Whose they
+-- are is answered by the row itself: it may have come after this statement began.
 WITH wanted AS (
     SELECT gtin, sku_id, quantity, pack
     FROM unnest($1::text[], $2::text[], $3::int[], $4::text[]) AS g (gtin, sku_code, quantity, pack)
     JOIN sku ON sku.code = sku_code
 ), put AS (
-    INSERT INTO sku_gtin (gtin, sku_id, quantity, pack) SELECT gtin, sku_id, quantity, pack FROM wanted ORDER BY gtin
-    ON CONFLICT (gtin) DO UPDATE SET quantity = excluded.quantity, pack = excluded.pack
-    WHERE sku_gtin.sku_id = excluded.sku_id
-    RETURNING gtin
+    INSERT INTO sku_gtin AS known (gtin, sku_id, quantity, pack)
+    SELECT gtin, sku_id, quantity, pack FROM wanted ORDER BY gtin
+    ON CONFLICT (gtin) DO UPDATE SET (quantity, pack) = (
+        SELECT excluded.quantity, excluded.pack WHERE known.sku_id = excluded.sku_id
+        UNION ALL SELECT known.quantity, known.pack WHERE known.sku_id <> excluded.sku_id)
+    RETURNING gtin, sku_id
 )
-SELECT wanted.gtin, sku.code AS owner
-FROM wanted JOIN sku_gtin ON sku_gtin.gtin = wanted.gtin JOIN sku ON sku.sku_id = sku_gtin.sku_id
-WHERE wanted.gtin NOT IN (SELECT gtin FROM put)
+SELECT put.gtin, coalesce(sku.code, 'number ' || put.sku_id) AS owner
+FROM put JOIN wanted USING (gtin) LEFT JOIN sku ON sku.sku_id = put.sku_id
+WHERE put.sku_id <> wanted.sku_id
 
 -- name: put_lots
 -- Make missing lots by parallel arrays; a date that was unknown is filled in, one that is known stays.

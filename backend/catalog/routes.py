@@ -9,8 +9,7 @@ Every row is checked by what checks the files' lines (importing.py), so no way i
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel
@@ -19,7 +18,7 @@ from backend.api import etag
 from backend.api.paging import Page, Paged
 from backend.api.permissions import Permission
 from backend.api.problems import ProblemError
-from backend.api.routing import Call, Route
+from backend.api.routing import Call, Routes
 from backend.catalog import views
 from backend.catalog.exporting import export_csv
 from backend.catalog.importing import DEFINITIONS
@@ -108,59 +107,6 @@ KINDS: Final[dict[str, Kind]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Desk:
-    """Answers for the routes of one kind."""
-
-    replica: Database
-    name: str
-    kind: Kind
-
-    async def list_rows(self, call: Call) -> Page[Any]:
-        """A page."""
-        return await self.kind.page(self.replica, call.params)
-
-    async def get(self, call: Call) -> BaseModel:
-        """One."""
-        return await views.require(self.replica, self.kind.one, self._key(call))
-
-    async def put(self, call: Call) -> BaseModel:
-        """Define one, or change it."""
-        assert call.database is not None
-        key = self._key(call)
-        async with call.database.transaction() as connection:
-            await connection.execute(SQL["hold_definition"], "/".join((self.name, *key.values())))
-        before = await self.kind.one(call.database, key)
-        if before is not None:
-            etag.require_match(call.if_match, before)
-        elif call.if_match is not None:
-            raise ProblemError("changed-meanwhile", f"there is no {self.kind.singular} {'/'.join(key.values())!r}")
-        said = key | call.body.model_dump(exclude_unset=True)
-        await self._define(call.database, [(1, said)])
-        return await views.require(call.database, self.kind.one, key)
-
-    async def put_many(self, call: Call) -> views.DefinedView:
-        """Define many, or none."""
-        assert call.database is not None
-        rows = [row.model_dump(exclude_unset=True) for row in call.body.rows]
-        return views.DefinedView(defined=await self._define(call.database, list(enumerate(rows, 1))))
-
-    async def export(self, _call: Call) -> str:
-        """Everything, as a CSV file."""
-        return await export_csv(self.replica, self.name)
-
-    def _key(self, call: Call) -> dict[str, str]:
-        return {name: getattr(call.params, name) for name in self.kind.key}
-
-    async def _define(self, database: Database, numbered: list[tuple[int, dict[str, Any]]]) -> int:
-        records = [line for number, row in numbered for line in _lines(number, row)]
-        try:
-            async with database.transaction() as connection:
-                return await DEFINITIONS[self.name].define(connection, *sheet_of(records))
-        except ImportRefusedError as error:
-            raise refused_rows(error) from error
-
-
 def refused_rows(error: ImportRefusedError) -> ProblemError:
     """The problem of a request with wrong rows: each fault with its row, from 1 on, and its member."""
     return ProblemError(
@@ -171,6 +117,16 @@ def refused_rows(error: ImportRefusedError) -> ProblemError:
     )
 
 
+async def _define(database: Database, name: str, numbered: Iterable[tuple[int, dict[str, Any]]]) -> int:
+    """Define rows of a kind, all or none; answers how many."""
+    records = [line for number, row in numbered for line in _lines(number, row)]
+    try:
+        async with database.transaction() as connection:
+            return await DEFINITIONS[name].define(connection, *sheet_of(records))
+    except ImportRefusedError as error:
+        raise refused_rows(error) from error
+
+
 def _lines(number: int, row: Mapping[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
     """A row of a request as the lines of its kind's file, all with the row's number: one for each pack of a SKU."""
     head = {name: value for name, value in row.items() if name != "packs"}
@@ -179,67 +135,77 @@ def _lines(number: int, row: Mapping[str, Any]) -> Iterator[tuple[int, dict[str,
         yield number, head | told if pack else head
 
 
-def routes(replica: Database) -> list[Route]:
-    """The routes of this capability, reading from `replica`."""
-    return [route for name, kind in KINDS.items() for route in _routes(_Desk(replica, name, kind))]
+def routes() -> Routes:
+    """The routes of this capability."""
+    routes = Routes()
+    for name, kind in KINDS.items():
+        _add_kind(routes, name, kind)
+    return routes
 
 
-def _routes(desk: _Desk) -> list[Route]:
-    name, kind = desk.name, desk.kind
+def _add_kind(routes: Routes, name: str, kind: Kind) -> None:
+    """The routes of one kind."""
     path = f"/api/v1/{name}"
     one = "/".join((path, *(f"{{{part}}}" for part in kind.key)))
-    return [
-        Route(
-            method="GET",
-            path=path,
-            operation=f"list_{name}",
-            summary=kind.summary,
-            permission=Permission.CATALOG_READ,
-            answer=Page[kind.view],  # type: ignore[name-defined]
-            params=kind.list_params,
-            handler=desk.list_rows,
-        ),
-        Route(
-            method="GET",
-            path=one,
-            operation=f"get_{kind.singular}",
-            summary=f"One {kind.singular}",
-            permission=Permission.CATALOG_READ,
-            answer=kind.view,
-            params=kind.params,
-            problems=("not-found",),
-            handler=desk.get,
-        ),
-        Route(
-            method="POST",
-            path=path,
-            operation=f"put_{name}",
-            summary=f"Define or change many {name}: all of them, or none and an error for each wrong row",
-            permission=Permission.CATALOG_WRITE,
-            answer=views.DefinedView,
-            body=kind.bulk,
-            problems=("refused-rows",),
-            handler=desk.put_many,
-        ),
-        Route(
-            method="POST",
-            path=one,
-            operation=f"put_{kind.singular}",
-            summary=f"Define a {kind.singular}, or change it; If-Match guards the change",
-            permission=Permission.CATALOG_WRITE,
-            answer=kind.view,
-            params=kind.params,
-            body=kind.body,
-            problems=("refused-rows", "changed-meanwhile", "not-found"),
-            handler=desk.put,
-        ),
-        Route(
-            method="GET",
-            path=f"/api/v1/exports/{name}",
-            operation=f"export_{name}",
-            summary=f"Every {kind.singular}, as a CSV file that can be imported again",
-            permission=Permission.CATALOG_READ,
-            answer=str,
-            handler=desk.export,
-        ),
-    ]
+    view: dict[str, Any] = {"params": kind.params, "answer": kind.view}
+
+    @routes.get(
+        path,
+        Permission.CATALOG_READ,
+        kind.summary,
+        operation=f"list_{name}",
+        params=kind.list_params,
+        answer=Page[kind.view],  # type: ignore[name-defined]
+    )
+    async def list_rows(call: Call, params: Paged) -> Page[Any]:
+        return await kind.page(call.database, params)
+
+    @routes.get(
+        one, Permission.CATALOG_READ, f"One {kind.singular}", "not-found", operation=f"get_{kind.singular}", **view
+    )
+    async def get(call: Call, params: BaseModel) -> BaseModel:
+        return await views.require(call.database, kind.one, dict(params))
+
+    @routes.post(
+        path,
+        Permission.CATALOG_WRITE,
+        f"Define or change many {name}: all of them, or none and an error for each wrong row",
+        "refused-rows",
+        operation=f"put_{name}",
+        body=kind.bulk,
+    )
+    async def put_many(call: Call, body: views.Bulk) -> views.DefinedView:
+        rows = (row.model_dump(exclude_unset=True) for row in body.rows)
+        return views.DefinedView(defined=await _define(call.database, name, enumerate(rows, 1)))
+
+    @routes.post(
+        one,
+        Permission.CATALOG_WRITE,
+        f"Define a {kind.singular}, or change it; If-Match guards the change",
+        "refused-rows",
+        "changed-meanwhile",
+        "not-found",
+        operation=f"put_{kind.singular}",
+        body=kind.body,
+        **view,
+    )
+    async def put(call: Call, params: BaseModel, body: BaseModel) -> BaseModel:
+        key: dict[str, str] = dict(params)
+        async with call.database.transaction() as connection:
+            await connection.execute(SQL["hold_definition"], "/".join((name, *key.values())))
+        before = await kind.one(call.database, key)
+        if before is not None:
+            etag.require_match(call.if_match, before)
+        elif call.if_match is not None:
+            raise ProblemError("changed-meanwhile", f"there is no {kind.singular} {'/'.join(key.values())!r}")
+        await _define(call.database, name, [(1, key | body.model_dump(exclude_unset=True))])
+        return await views.require(call.database, kind.one, key)
+
+    @routes.get(
+        f"/api/v1/exports/{name}",
+        Permission.CATALOG_READ,
+        f"Every {kind.singular}, as a CSV file that can be imported again",
+        operation=f"export_{name}",
+    )
+    async def export(call: Call) -> str:
+        return await export_csv(call.database, name)

@@ -37,22 +37,18 @@ class PlacesCopy:
 
 
 async def read_places(connection: Connection) -> Places:
-    """Every site with its zones and portals."""
-    revision = await connection.fetchval(SQL["revision"])
-    sites = await connection.fetch(SQL["all_sites"])
+    """Every site with its zones and portals, all of one revision."""
+    row = await connection.fetchrow(SQL["places"])
+    assert row is not None
     zones: dict[int, dict[str, Zone]] = defaultdict(dict)
-    by_id: dict[int, Zone] = {}
-    for row in await connection.fetch(SQL["all_zones"]):
-        zone = Zone(row["zone_id"], row["site_id"], row["code"], row["kind"])
-        zones[zone.site_id][zone.code] = by_id[zone.zone_id] = zone
+    by_id = {zone.zone_id: zone for zone in (Zone(*one) for one in row["zones"])}
+    for zone in by_id.values():
+        zones[zone.site_id][zone.code] = zone
     portals: dict[int, dict[str, Portal]] = defaultdict(dict)
-    for row in await connection.fetch(SQL["all_portals"]):
-        portal = Portal(row["portal_id"], row["site_id"], row["code"], by_id[row["inside_zone_id"]])
-        portals[portal.site_id][portal.code] = portal
-    return Places(
-        revision,
-        (Site(row["site_id"], row["code"], zones[row["site_id"]], portals[row["site_id"]]) for row in sites),
-    )
+    for portal_id, site_id, code, inside_id in row["portals"]:
+        portals[site_id][code] = Portal(portal_id, site_id, code, by_id[inside_id])
+    sites = (Site(site_id, code, zones[site_id], portals[site_id]) for site_id, code in row["sites"])
+    return Places(row["catalog_revision"], sites)
 
 
 async def put_site(database: Database, spec: SiteSpec) -> None:
@@ -127,23 +123,32 @@ async def sku_ids(connection: Connection, codes: Iterable[str]) -> dict[str, int
 
 
 async def lot_ids(connection: Connection, wanted: Mapping[tuple[int, str], date | None]) -> dict[tuple[int, str], int]:
-    """Lots by (SKU, code), made where missing; the values are their expiry where it is known.
+    """Lots by (SKU, code), made where missing; the values are their expiry where it is known. Lots that are known are
+    only read: whoever names the same ones waits for nobody.
 
     Raises CatalogError when a lot is known with another expiry date.
     """
-    keys = sorted(wanted)
-    if not keys:
+    found = await _known_lots(connection, wanted)
+    missing = {
+        key: day for key, day in wanted.items() if key not in found or (day and found[key]["expires_on"] is None)
+    }
+    if missing:
+        keys = sorted(missing)
+        skus, codes = [sku for sku, _ in keys], [code for _, code in keys]
+        await connection.execute(SQL["put_lots"], skus, codes, [missing[key] for key in keys])
+        found |= await _known_lots(connection, missing)
+    for key, row in found.items():
+        if wanted[key] is not None and row["expires_on"] != wanted[key]:
+            raise CatalogError(f"lot {key[1]!r} expires on {row['expires_on']}, not on {wanted[key]}")
+    return {key: row["lot_id"] for key, row in found.items()}
+
+
+async def _known_lots(connection: Connection, keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Record]:
+    pairs = sorted(keys)
+    if not pairs:
         return {}
-    skus, codes = [sku for sku, _ in keys], [code for _, code in keys]
-    await connection.execute(SQL["put_lots"], skus, codes, [wanted[key] for key in keys])
-    found: dict[tuple[int, str], int] = {}
-    for row in await connection.fetch(SQL["lots"], skus, codes):
-        key = (row["sku_id"], row["code"])
-        expires_on = wanted[key]
-        if expires_on is not None and row["expires_on"] != expires_on:
-            raise CatalogError(f"lot {key[1]!r} expires on {row['expires_on']}, not on {expires_on}")
-        found[key] = row["lot_id"]
-    return found
+    rows = await connection.fetch(SQL["lots"], [sku for sku, _ in pairs], [code for _, code in pairs])
+    return {(row["sku_id"], row["code"]): row for row in rows}
 
 
 async def list_sites(database: Database, *, after: str = "", limit: int = 100, code: str | None = None) -> list[Record]:

@@ -197,3 +197,4 @@ def _check_characters(row: Row) -> None:
     for column, cell in row.cells.items():
         if _CONTROL.search(cell):
             row.refuse(column, "holds a line break or another control character; take it out")
+            row.cells[column] = _CONTROL.sub("?", cell)  # the file is checked further, also by the database

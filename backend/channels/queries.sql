@@ -6,8 +6,8 @@ ON CONFLICT (code) DO UPDATE SET name = excluded.name, kind = excluded.kind, pri
 RETURNING channel_id
 
 -- name: lock_channel
--- A channel and its revision, locked until its rules are changed.
-SELECT channel_id, revision FROM channel WHERE code = $1 FOR UPDATE
+-- A channel, locked until its rules are changed; orders are made meanwhile.
+SELECT channel_id FROM channel WHERE code = $1 FOR NO KEY UPDATE
 
 -- name: drop_rules
 -- Take a channel's rules away; new ones follow.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
+from typing import Final
 
 from backend.api import etag
 from backend.api.permissions import Permission
 from backend.api.problems import ProblemError
-from backend.api.routing import Call, Route
+from backend.api.routing import Call, Routes
 from backend.catalog.service import sku_ids
 from backend.channels import service
 from backend.channels.service import ChannelSpec, RuleSpec
@@ -27,133 +26,88 @@ from backend.channels.views import (
 )
 from backend.errors import CatalogError, UnknownNameError
 from backend.store.database import Database
-from wire.clock import Clock
+
+ROUTES: Final = Routes()
+"""The routes of this capability."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Desk:
-    """Answers for the routes below."""
+@ROUTES.get("/api/v1/channels", Permission.CHANNELS_READ, "Every sales channel", primary=True)
+async def list_channels(call: Call) -> ChannelList:
+    """Every channel."""
+    channels = await service.read_channels(call.database.pool)
+    return ChannelList(rows=[_view(channel) for channel in channels.values()])
 
-    database: Database
-    clock: Clock
 
-    async def list_channels(self, _call: Call) -> ChannelList:
-        """Every channel."""
-        channels = await service.read_channels(self.database.pool)
-        return ChannelList(rows=[_view(channel) for channel in channels.values()])
+@ROUTES.post("/api/v1/channels", Permission.CHANNELS_WRITE, "Define a sales channel, or change it", "refused")
+async def put_channel(call: Call, body: ChannelBody) -> ChannelDetail:
+    """Define a channel, or change it."""
+    try:
+        await service.put_channel(call.database, ChannelSpec(**dict(body)))
+    except CatalogError as error:
+        raise ProblemError("refused", str(error)) from error
+    return await _detail(call.database, body.code)
 
-    async def get_channel(self, call: Call) -> ChannelDetail:
-        """One channel with its rules."""
-        return await _detail(self.database, call.params.code)
 
-    async def put_channel(self, call: Call) -> ChannelDetail:
-        """Define a channel, or change it."""
-        assert call.database is not None
-        body = call.body
+@ROUTES.get(
+    "/api/v1/channels/{code}", Permission.CHANNELS_READ, "One channel with its rules", "not-found", primary=True
+)
+async def get_channel(call: Call, params: ChannelCode) -> ChannelDetail:
+    """One channel with its rules."""
+    return await _detail(call.database, params.code)
+
+
+@ROUTES.post(
+    "/api/v1/channels/{code}/rules",
+    Permission.CHANNELS_WRITE,
+    "Give a channel new rules in place of those it had; If-Match guards against a change meanwhile",
+    "not-found",
+    "refused",
+    "changed-meanwhile",
+)
+async def put_channel_rules(call: Call, params: ChannelCode, body: RulesBody) -> ChannelDetail:
+    """New rules in place of the old ones."""
+    rules = [RuleSpec(**dict(rule)) for rule in body.rules]
+    async with call.database.transaction() as connection:
         try:
-            await service.put_channel(
-                call.database, ChannelSpec(body.code, body.kind, body.name, body.priority, body.open)
-            )
-        except CatalogError as error:
-            raise ProblemError("refused", str(error)) from error
-        return await _detail(call.database, body.code)
-
-    async def put_rules(self, call: Call) -> ChannelDetail:
-        """New rules in place of the old ones."""
-        assert call.database is not None
-        before = await _detail(call.database, call.params.code)
-        etag.require_match(call.if_match, before)
-        rules = [RuleSpec(**rule.model_dump()) for rule in call.body.rules]
-        try:
-            await service.put_rules(call.database, call.params.code, rules)
-        except CatalogError as error:
-            raise ProblemError("refused", str(error)) from error
-        return await _detail(call.database, call.params.code)
-
-    async def get_available(self, call: Call) -> AvailableList:
-        """What a channel may still promise."""
-        code, sku = call.params.code, call.params.sku
-        found = await sku_ids_of(self.database, sku)
-        try:
-            sites = await service.available(self.database, code, found, self.clock.now().date())
+            await service.lock_channel(connection, params.code)
         except UnknownNameError as error:
             raise ProblemError("not-found", str(error)) from error
-        return AvailableList(
-            channel=code,
-            sku=sku,
-            available=sum(one.available for one in sites),
-            sites=[AvailableView(**one._asdict()) for one in sites],
-        )
-
-    async def put_lane(self, call: Call) -> LaneBody:
-        """What it costs to serve a region from a site."""
-        assert call.database is not None
-        if not await service.put_lane(call.database, call.body.site, call.body.region, call.body.cost, call.body.days):
-            raise ProblemError("refused", f"no site {call.body.site!r}")
-        lane: LaneBody = call.body
-        return lane
+        etag.require_match(call.if_match, await _detail(call.database, params.code))
+        try:
+            await service.put_rules(call.database, params.code, rules)
+        except CatalogError as error:
+            raise ProblemError("refused", str(error)) from error
+    return await _detail(call.database, params.code)
 
 
-def routes(database: Database, clock: Clock) -> list[Route]:
-    """The routes of this capability."""
-    desk = _Desk(database, clock)
-    get = partial(Route, method="GET", permission=Permission.CHANNELS_READ)
-    post = partial(Route, method="POST", permission=Permission.CHANNELS_WRITE)
-    return [
-        get(
-            path="/api/v1/channels",
-            operation="list_channels",
-            summary="Every sales channel",
-            answer=ChannelList,
-            handler=desk.list_channels,
-        ),
-        post(
-            path="/api/v1/channels",
-            operation="put_channel",
-            summary="Define a sales channel, or change it",
-            answer=ChannelDetail,
-            body=ChannelBody,
-            problems=("refused",),
-            handler=desk.put_channel,
-        ),
-        get(
-            path="/api/v1/channels/{code}",
-            operation="get_channel",
-            summary="One channel with its rules",
-            answer=ChannelDetail,
-            params=ChannelCode,
-            problems=("not-found",),
-            handler=desk.get_channel,
-        ),
-        post(
-            path="/api/v1/channels/{code}/rules",
-            operation="put_channel_rules",
-            summary="Give a channel new rules in place of those it had; If-Match guards against a change meanwhile",
-            answer=ChannelDetail,
-            params=ChannelCode,
-            body=RulesBody,
-            problems=("not-found", "refused", "changed-meanwhile"),
-            handler=desk.put_rules,
-        ),
-        get(
-            path="/api/v1/channels/{code}/available",
-            operation="get_available",
-            summary="What a channel may still promise of a SKU, by site and region",
-            answer=AvailableList,
-            params=AvailableParams,
-            problems=("not-found",),
-            handler=desk.get_available,
-        ),
-        post(
-            path="/api/v1/lanes",
-            operation="put_lane",
-            summary="Say what it costs to serve a region from a site",
-            answer=LaneBody,
-            body=LaneBody,
-            problems=("refused",),
-            handler=desk.put_lane,
-        ),
-    ]
+@ROUTES.get(
+    "/api/v1/channels/{code}/available",
+    Permission.CHANNELS_READ,
+    "What a channel may still promise of a SKU, by site and region",
+    "not-found",
+    primary=True,
+)
+async def get_available(call: Call, params: AvailableParams) -> AvailableList:
+    """What a channel may still promise."""
+    found = await sku_ids_of(call.database, params.sku)
+    try:
+        sites = await service.available(call.database, params.code, found, call.clock.now().date())
+    except UnknownNameError as error:
+        raise ProblemError("not-found", str(error)) from error
+    return AvailableList(
+        channel=params.code,
+        sku=params.sku,
+        available=sum(one.available for one in sites),
+        sites=[AvailableView(**one._asdict()) for one in sites],
+    )
+
+
+@ROUTES.post("/api/v1/lanes", Permission.CHANNELS_WRITE, "Say what it costs to serve a region from a site", "refused")
+async def put_lane(call: Call, body: LaneBody) -> LaneBody:
+    """What it costs to serve a region from a site."""
+    if not await service.put_lane(call.database, body.site, body.region, body.cost, body.days):
+        raise ProblemError("refused", f"no site {body.site!r}")
+    return body
 
 
 async def sku_ids_of(database: Database, sku: str) -> int:

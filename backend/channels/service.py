@@ -9,6 +9,7 @@ from datetime import date
 from typing import NamedTuple
 
 from backend.catalog.model import require_code
+from backend.catalog.service import SQL as CATALOG
 from backend.channels.model import KINDS, Rule, Rulebook, RuleKey
 from backend.errors import CatalogError, UnknownNameError
 from backend.store.database import Connection, Database, Executor, Queries, Record
@@ -83,11 +84,9 @@ async def put_rules(database: Database, channel: str, rules: Sequence[RuleSpec])
     if len(set(cases)) < len(cases):
         raise CatalogError("two rules speak of the same site and SKU: keep one of them")
     async with database.transaction() as connection:
-        row = await connection.fetchrow(SQL["lock_channel"], channel)
-        if row is None:
-            raise UnknownNameError(f"no channel {channel!r}")
+        channel_id = await lock_channel(connection, channel)
         await _require_known(connection, rules)
-        await connection.execute(SQL["drop_rules"], row["channel_id"])
+        await connection.execute(SQL["drop_rules"], channel_id)
         columns = (
             [rule.site for rule in rules],
             [rule.sku for rule in rules],
@@ -95,8 +94,16 @@ async def put_rules(database: Database, channel: str, rules: Sequence[RuleSpec])
             [rule.buffer for rule in rules],
             [rule.protected for rule in rules],
         )
-        await connection.execute(SQL["put_rules"], row["channel_id"], *columns)
-        return int(await connection.fetchval(SQL["count_rules"], row["channel_id"]))
+        await connection.execute(SQL["put_rules"], channel_id, *columns)
+        return int(await connection.fetchval(SQL["count_rules"], channel_id))
+
+
+async def lock_channel(connection: Connection, code: str) -> int:
+    """The number of a channel, locked: whoever changes its rules holds this. Raises UnknownNameError."""
+    channel_id = await connection.fetchval(SQL["lock_channel"], code)
+    if channel_id is None:
+        raise UnknownNameError(f"no channel {code!r}")
+    return int(channel_id)
 
 
 async def _require_known(connection: Connection, rules: Sequence[RuleSpec]) -> None:
@@ -174,4 +181,5 @@ async def rules_of(database: Database, channel_id: int) -> list[Record]:
 async def put_lane(database: Database, site: str, region: str, cost: int, days: int) -> bool:
     """Say what it costs to serve a region from a site; False when there is no such site."""
     async with database.transaction() as connection:
+        await connection.execute(CATALOG["count_revision"])
         return await connection.fetchval(SQL["put_lane"], site, region, cost, days) is not None

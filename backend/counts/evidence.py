@@ -174,20 +174,16 @@ async def _scanned(connection: Connection, places: Places, count: Record, scope:
         if gtin is not None:
             heaps.append((row, zone_id, gtin, code.count or 1, code.lot or row["lot"]))
     goods = await goods_of(connection, {gtin for _, _, gtin, _, _ in heaps})
+    named = {(goods[gtin].sku_id, lot): None for _, _, gtin, _, lot in heaps if lot and gtin in goods}
+    lots = await lot_ids(connection, named)
     for row, zone_id, gtin, count_each, lot in heaps:
         if gtin in goods:
-            lot_id = await _lot(connection, goods[gtin].sku_id, lot)
+            lot_id = lots[goods[gtin].sku_id, lot] if lot else None
             quantity = row["quantity"] * goods[gtin].quantity * count_each
             spot = f"scan {row['device']} {row['scan_id']}"
             word = Word(zone_id, goods[gtin].sku_id, lot_id, SELLABLE, spot, row["observed_at"], quantity)
             found.append(Scanned(None, word, row["operator"]))
     return found
-
-
-async def _lot(connection: Connection, sku_id: int, code: str | None) -> int | None:
-    if not code:
-        return None
-    return (await lot_ids(connection, {(sku_id, code): None}))[sku_id, code]
 
 
 async def _near(connection: Connection, count: Record, finds: Finds, since: datetime) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from pathlib import Path
 from typing import Final
@@ -10,7 +11,7 @@ from zoneinfo import ZoneInfo
 from backend.catalog.model import VIRTUAL_KINDS
 from backend.catalog.service import read_places
 from backend.counts.model import LOOK_BACK, Cell, Due, Subject, rank
-from backend.counts.service import CountSpec, make_count, read_rule, site_of
+from backend.counts.service import CodeTakenError, CountSpec, make_count, read_rule, site_of
 from backend.store.database import Database, Queries
 from wire.clock import Clock
 
@@ -31,7 +32,8 @@ async def due(database: Database, clock: Clock, site: str) -> list[Due]:
 
 
 async def plan_day(database: Database, clock: Clock, site: str, subject: Subject, actor: str) -> list[str]:
-    """Make the day's counts of a site; answers their codes. A zone that has its count of the day gets no second one."""
+    """Make the day's counts of a site; answers their codes. A zone that has its count of the day, or gets it from
+    somebody else at this moment, gets no second one."""
     zones: defaultdict[str, list[str]] = defaultdict(list)
     for one in await due(database, clock, site):
         zones[one.cell.zone].append(one.cell.sku)
@@ -41,7 +43,10 @@ async def plan_day(database: Database, clock: Clock, site: str, subject: Subject
         day = clock.now().astimezone(time_zone).strftime("%Y%m%d")
         codes = {zone: f"plan-{day}-{found.zones[zone].zone_id}" for zone in sorted(zones)}
         taken = {row["code"] for row in await connection.fetch(SQL["planned"], list(codes.values()))}
-    made = {zone: code for zone, code in codes.items() if code not in taken}
-    for zone, code in made.items():
-        await make_count(database, clock, CountSpec(code, site, [zone], subject, zones[zone]), actor)
-    return list(made.values())
+    made: list[str] = []
+    for zone, code in codes.items():
+        if code not in taken:
+            with contextlib.suppress(CodeTakenError):
+                await make_count(database, clock, CountSpec(code, site, [zone], subject, zones[zone]), actor)
+                made.append(code)
+    return made

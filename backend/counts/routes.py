@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from typing import Final
 
 from backend.api import etag
 from backend.api.paging import Page
 from backend.api.permissions import Permission
-from backend.api.routing import Call, Route
+from backend.api.routing import Call, Routes
 from backend.counts import planning, service, views
 from backend.counts.model import Rule
 from backend.counts.service import CountSpec, Pass, TagRead, UnitsFound
@@ -34,203 +32,122 @@ from backend.counts.views import (
     SiteName,
     UnreadView,
 )
-from backend.store.database import Database
-from wire.clock import Clock
+
+ROUTES: Final = Routes()
+"""The routes of this capability."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Desk:
-    """Answers for the routes below."""
-
-    database: Database
-    replica: Database
-    clock: Clock
-
-    async def make(self, call: Call) -> CountView:
-        """A new count."""
-        assert call.database is not None
-        await service.make_count(call.database, self.clock, CountSpec(**dict(call.body)), call.principal.actor)
-        return await views.count(call.database, call.body.code)
-
-    async def record(self, call: Call) -> PassTaken:
-        """What somebody found."""
-        assert call.database is not None
-        body: PassBody = call.body
-        reads = None if body.reads is None else [TagRead(bytes.fromhex(one.epc), one.at) for one in body.reads]
-        units = None if body.units is None else [UnitsFound(**dict(one)) for one in body.units]
-        actor = call.principal.actor
-        found = Pass(body.zone, body.started_at, body.ended_at, body.operator or actor, reads, units)
-        unread = await service.record_pass(call.database, self.clock, call.params.code, found, actor)
-        return PassTaken(
-            reads=len(reads or ()),
-            units=len(units or ()),
-            unread=[UnreadView(epc=one.epc.hex().upper(), reason=one.reason) for one in unread],
-        )
-
-    async def change(self, call: Call) -> CountView:
-        """Let something happen to a count, if it is still what the caller read."""
-        assert call.database is not None
-        code = call.params.code
-        async with call.database.transaction() as connection:
-            count = await service.lock_count(connection, code)
-            if call.if_match is not None:
-                etag.require_match(call.if_match, await views.count(call.database, code))
-            await service.change_count(
-                connection, self.clock, count, call.body.event, call.principal, partial=call.body.partial
-            )
-        return await views.count(call.database, code)
-
-    async def get(self, call: Call) -> CountView:
-        """One count."""
-        return await views.count(self.database, call.params.code)
-
-    async def list_counts(self, call: Call) -> Page[CountHead]:
-        """Counts, newest first."""
-        return await views.counts(self.replica, call.params)
-
-    async def due(self, call: Call) -> DueList:
-        """What should be counted today."""
-        rows = await planning.due(self.replica, self.clock, call.params.site)
-        return DueList(rows=[DueView(**one.cell._asdict(), score=one.score) for one in rows])
-
-    async def plan(self, call: Call) -> Planned:
-        """The day's counts."""
-        assert call.database is not None
-        site, subject, actor = call.params.site, call.body.subject, call.principal.actor
-        codes = await planning.plan_day(call.database, self.clock, site, subject, actor)
-        return Planned(counts=codes)
-
-    async def put_rule(self, call: Call) -> RuleBody:
-        """How a site counts."""
-        assert call.database is not None
-        await service.put_rule(call.database, call.params.site, Rule(**dict(call.body)))
-        rule: RuleBody = call.body
-        return rule
-
-    async def accuracy(self, call: Call) -> Page[AccuracyView]:
-        """How well counts and ledger agreed."""
-        return await views.accuracy(self.replica, call.params)
-
-    async def offenders(self, call: Call) -> Page[OffenderView]:
-        """What keeps differing."""
-        return await views.offenders(self.replica, call.params)
+@ROUTES.get(
+    "/api/v1/sites/{site}/counts/due",
+    Permission.COUNTS_READ,
+    "What a site should count today, the most urgent first",
+    "not-found",
+)
+async def list_due_counts(call: Call, params: SiteName) -> DueList:
+    """What should be counted today."""
+    rows = await planning.due(call.database, call.clock, params.site)
+    return DueList(rows=[DueView(**one.cell._asdict(), score=one.score) for one in rows])
 
 
-def routes(database: Database, replica: Database, clock: Clock) -> list[Route]:
-    """The routes of this capability."""
-    desk = _Desk(database, replica, clock)
-    get = partial(Route, method="GET", permission=Permission.COUNTS_READ)
-    return [*_planning(desk, get), *_counting(desk, get), *_reports(desk, get)]
+@ROUTES.post(
+    "/api/v1/sites/{site}/counts/plan",
+    Permission.COUNTS_PLAN,
+    "Make the day's counts of a site: one for each zone, of what is due",
+    "not-found",
+)
+async def plan_counts(call: Call, params: SiteName, body: PlanBody) -> Planned:
+    """The day's counts."""
+    return Planned(counts=await planning.plan_day(call.database, call.clock, params.site, body.subject, call.actor))
 
 
-def _planning(desk: _Desk, get: Callable[..., Route]) -> list[Route]:
-    post = partial(Route, method="POST", permission=Permission.COUNTS_PLAN)
-    return [
-        get(
-            path="/api/v1/sites/{site}/counts/due",
-            operation="list_due_counts",
-            summary="What a site should count today, the most urgent first",
-            answer=DueList,
-            params=SiteName,
-            problems=("not-found",),
-            handler=desk.due,
-        ),
-        post(
-            path="/api/v1/sites/{site}/counts/plan",
-            operation="plan_counts",
-            summary="Make the day's counts of a site: one for each zone, of what is due",
-            answer=Planned,
-            params=SiteName,
-            body=PlanBody,
-            problems=("not-found",),
-            handler=desk.plan,
-        ),
-        post(
-            path="/api/v1/sites/{site}/count-rule",
-            operation="put_count_rule",
-            summary="How often a site counts, and which differences one person may approve",
-            answer=RuleBody,
-            params=SiteName,
-            body=RuleBody,
-            problems=("not-found",),
-            handler=desk.put_rule,
-        ),
-    ]
+@ROUTES.post(
+    "/api/v1/sites/{site}/count-rule",
+    Permission.COUNTS_PLAN,
+    "How often a site counts, and which differences one person may approve",
+    "not-found",
+)
+async def put_count_rule(call: Call, params: SiteName, body: RuleBody) -> RuleBody:
+    """How a site counts."""
+    await service.put_rule(call.database, params.site, Rule(**dict(body)))
+    return body
 
 
-def _counting(desk: _Desk, get: Callable[..., Route]) -> list[Route]:
-    return [
-        Route(
-            method="POST",
-            path="/api/v1/counts",
-            operation="make_count",
-            summary="Make a count of zones",
-            permission=Permission.COUNTS_PLAN,
-            answer=CountView,
-            body=CountBody,
-            problems=("not-found", "refused", "code-taken"),
-            handler=desk.make,
-        ),
-        Route(
-            method="POST",
-            path="/api/v1/counts/{code}/passes",
-            operation="record_pass",
-            summary="What somebody found in a zone: a sweep of tags, units told, or both",
-            permission=Permission.COUNTS_COUNT,
-            answer=PassTaken,
-            params=CountCode,
-            body=PassBody,
-            problems=("not-found", "refused", "wrong-state"),
-            handler=desk.record,
-        ),
-        Route(
-            method="POST",
-            path="/api/v1/counts/{code}/events",
-            operation="change_count",
-            summary="Close, recount, approve or cancel a count",
-            permission=Permission.COUNTS_CHANGE,
-            answer=CountView,
-            params=CountCode,
-            body=CountEventBody,
-            problems=("not-found", "refused", "wrong-state", "changed-meanwhile"),
-            handler=desk.change,
-        ),
-        get(
-            path="/api/v1/counts",
-            operation="list_counts",
-            summary="Counts, newest first",
-            answer=Page[CountHead],
-            params=CountParams,
-            handler=desk.list_counts,
-        ),
-        get(
-            path="/api/v1/counts/{code}",
-            operation="get_count",
-            summary="One count: who counted, and, once it is closed, what differs",
-            answer=CountView,
-            params=CountCode,
-            problems=("not-found",),
-            handler=desk.get,
-        ),
-    ]
+@ROUTES.post("/api/v1/counts", Permission.COUNTS_PLAN, "Make a count of zones", "not-found", "refused", "code-taken")
+async def make_count(call: Call, body: CountBody) -> CountView:
+    """A new count."""
+    await service.make_count(call.database, call.clock, CountSpec(**dict(body)), call.actor)
+    return await views.count(call.database, body.code)
 
 
-def _reports(desk: _Desk, get: Callable[..., Route]) -> list[Route]:
-    return [
-        get(
-            path="/api/v1/count-accuracy",
-            operation="count_accuracy",
-            summary="How well the ledger agreed with what was counted, in lines, units and value",
-            answer=Page[AccuracyView],
-            params=AccuracyParams,
-            handler=desk.accuracy,
-        ),
-        get(
-            path="/api/v1/count-offenders",
-            operation="count_offenders",
-            summary="SKUs in zones that keep differing",
-            answer=Page[OffenderView],
-            params=OffenderParams,
-            handler=desk.offenders,
-        ),
-    ]
+@ROUTES.post(
+    "/api/v1/counts/{code}/passes",
+    Permission.COUNTS_COUNT,
+    "What somebody found in a zone: a sweep of tags, units told, or both",
+    "not-found",
+    "refused",
+    "wrong-state",
+)
+async def record_pass(call: Call, params: CountCode, body: PassBody) -> PassTaken:
+    """What somebody found."""
+    reads = None if body.reads is None else [TagRead(bytes.fromhex(one.epc), one.at) for one in body.reads]
+    units = None if body.units is None else [UnitsFound(**dict(one)) for one in body.units]
+    found = Pass(body.zone, body.started_at, body.ended_at, body.operator or call.actor, reads, units)
+    unread = await service.record_pass(call.database, call.clock, params.code, found, call.actor)
+    return PassTaken(
+        reads=len(reads or ()),
+        units=len(units or ()),
+        unread=[UnreadView(epc=one.epc.hex().upper(), reason=one.reason) for one in unread],
+    )
+
+
+@ROUTES.post(
+    "/api/v1/counts/{code}/events",
+    Permission.COUNTS_CHANGE,
+    "Close, recount, approve or cancel a count",
+    "not-found",
+    "refused",
+    "wrong-state",
+    "changed-meanwhile",
+)
+async def change_count(call: Call, params: CountCode, body: CountEventBody) -> CountView:
+    """Let something happen to a count, if it is still what the caller read."""
+    async with call.database.transaction() as connection:
+        count = await service.lock_count(connection, params.code)
+        if call.if_match is not None:
+            etag.require_match(call.if_match, await views.count(call.database, params.code))
+        await service.change_count(connection, call.clock, count, body.event, call.principal, partial=body.partial)
+    return await views.count(call.database, params.code)
+
+
+@ROUTES.get("/api/v1/counts", Permission.COUNTS_READ, "Counts, newest first")
+async def list_counts(call: Call, params: CountParams) -> Page[CountHead]:
+    """Counts, newest first."""
+    return await views.counts(call.database, params)
+
+
+@ROUTES.get(
+    "/api/v1/counts/{code}",
+    Permission.COUNTS_READ,
+    "One count: who counted, and, once it is closed, what differs",
+    "not-found",
+    primary=True,
+)
+async def get_count(call: Call, params: CountCode) -> CountView:
+    """One count."""
+    return await views.count(call.database, params.code)
+
+
+@ROUTES.get(
+    "/api/v1/count-accuracy",
+    Permission.COUNTS_READ,
+    "How well the ledger agreed with what was counted, in lines, units and value",
+)
+async def count_accuracy(call: Call, params: AccuracyParams) -> Page[AccuracyView]:
+    """How well counts and ledger agreed."""
+    return await views.accuracy(call.database, params)
+
+
+@ROUTES.get("/api/v1/count-offenders", Permission.COUNTS_READ, "SKUs in zones that keep differing")
+async def count_offenders(call: Call, params: OffenderParams) -> Page[OffenderView]:
+    """What keeps differing."""
+    return await views.offenders(call.database, params)

@@ -1,6 +1,7 @@
 """Make counts, take in what was found, and let them end: worked out at the close, once more at the approval, posted.
 
-A count's row is locked before everything else that a transaction locks here; nobody who holds another lock asks for it.
+A count's row is locked before everything else that a transaction locks here (backend/store/database.py has the order
+of all locks).
 """
 
 from __future__ import annotations
@@ -79,6 +80,13 @@ class Unread(NamedTuple):
     reason: str
 
 
+class CodeTakenError(ProblemError):
+    """The code of a count that is to be made belongs to something else."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("code-taken", detail)
+
+
 async def read_rule(connection: Connection, site_id: int) -> Rule:
     """How a site counts."""
     row = await connection.fetchrow(SQL["rule"], site_id)
@@ -103,7 +111,7 @@ def site_of(places: Places, code: str) -> Site:
 async def make_count(database: Database, clock: Clock, spec: CountSpec, actor: str) -> None:
     """Make a count and open its first round.
 
-    Raises ProblemError: `not-found` for the site, `refused` for a zone or SKU that does not exist, `code-taken`.
+    Raises ProblemError: `not-found` for the site, `refused` for a zone or SKU that does not exist; CodeTakenError.
     """
     async with database.transaction() as connection:
         site = site_of(await read_places(connection), spec.site)
@@ -112,7 +120,7 @@ async def make_count(database: Database, clock: Clock, spec: CountSpec, actor: s
         rule = await read_rule(connection, site.site_id)
         units, value = spec.tolerance_units, spec.tolerance_value
         if await connection.fetchval(SQL["code_taken"], spec.code):
-            raise ProblemError("code-taken", f"a document or an order {spec.code!r} exists")
+            raise CodeTakenError(f"a document or an order {spec.code!r} exists")
         count_id = await connection.fetchval(
             SQL["add_count"],
             spec.code,
@@ -127,7 +135,7 @@ async def make_count(database: Database, clock: Clock, spec: CountSpec, actor: s
             actor,
         )
         if count_id is None:
-            raise ProblemError("code-taken", f"a count {spec.code!r} exists")
+            raise CodeTakenError(f"a count {spec.code!r} exists")
 
 
 def _zone_id(site: Site, code: str) -> int:
@@ -184,8 +192,9 @@ async def record_pass(database: Database, clock: Clock, code: str, found: Pass, 
             actor,
             now,
         )
+        unread = await _add_reads(connection, places, site, count["count_id"], zone_id, found.reads or ())
         await _add_words(connection, count["count_id"], zone_id, found.units or ())
-        return await _add_reads(connection, places, site, count["count_id"], zone_id, found.reads or ())
+        return unread
 
 
 def _require_times(found: Pass, opened_at: datetime, now: datetime) -> None:

@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, BaseModel, Field, model_validator
 from backend.api import paging
 from backend.api.paging import Page, Paged
 from backend.api.problems import ProblemError
+from backend.api.storable import Instant
 from backend.counts.model import LOOK_BACK, REPEATS, CountEvent, Subject
 from backend.store.database import Database, Queries, Record
 from wire.events import Epc
@@ -24,7 +25,7 @@ MAX_READS: Final = 50_000
 MAX_WORDS: Final = 5000
 MAX_CELLS: Final = 5000
 MAX_SHOWN: Final = 20_000
-"""Lines and things shown with a count, those that differ first: more than anybody counts in a day."""
+"""Lines, things and passes shown with a count, those that differ first, the last passes: more than a day has."""
 
 Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")]
 """As long as a scan's document may be."""
@@ -261,7 +262,7 @@ class AccuracyParams(Paged):
 
     by: Literal["site", "zone", "sku", "class"] = "site"
     site: str | None = None
-    since: AwareDatetime | None = None
+    since: Instant | None = None
 
 
 class AccuracyView(BaseModel):
@@ -309,11 +310,11 @@ async def count(database: Database, code: str) -> CountView:
         outcome: list[list[Record]] = [[], []]
         if not (is_open and head["blind"]):
             outcome = [await connection.fetch(SQL[name], number, MAX_SHOWN) for name in ("lines", "things")]
-        passes = await connection.fetch(SQL["passes"], number)
+        passes = await connection.fetch(SQL["passes"], number, MAX_SHOWN)
         unread = await connection.fetch(SQL["unread"], number, MAX_SHOWN)
     return CountView(
         **{name: head[name] for name in CountView.model_fields if name in head},
-        passes=[PassView(**row) for row in passes],
+        passes=[PassView(**row) for row in reversed(passes)],
         expected=None if expected is None else [ExpectedView(**row) for row in expected],
         lines=[LineView(**row) for row in outcome[0]],
         things=[ThingView(**row) for row in outcome[1]],

@@ -19,9 +19,9 @@ WHERE ($1::bigint IS NULL OR count_id < $1) AND ($2::text IS NULL OR site.code =
 ORDER BY count_id DESC LIMIT $4
 
 -- name: passes
--- Who counted which zones, when.
+-- Who counted which zones, when, the last first.
 SELECT zone.code AS zone, subject, started_at, ended_at, operator, actor
-FROM count_pass JOIN zone USING (zone_id) WHERE count_id = $1 ORDER BY pass_id
+FROM count_pass JOIN zone USING (zone_id) WHERE count_id = $1 ORDER BY pass_id DESC LIMIT $2
 
 -- name: lines
 -- What was expected and counted.

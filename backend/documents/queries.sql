@@ -65,9 +65,9 @@ WHERE site_id = $1 AND sku_id = ANY ($2::int[]) AND condition = 'sellable' AND l
 ORDER BY site_id, sku_id, lot_id, condition FOR NO KEY UPDATE OF availability
 
 -- name: transfer_allocations
--- What a transfer's lines hold.
+-- What a transfer's lines hold, and what fell short of them.
 SELECT allocation_id, held FROM allocation JOIN document_line ON line_id = holder_id
-WHERE holder_kind = 'transfer' AND document_id = $1 AND held > 0 ORDER BY allocation_id
+WHERE holder_kind = 'transfer' AND document_id = $1 AND (held > 0 OR short > 0) ORDER BY allocation_id
 
 -- name: promises_of
 -- What was promised to the orders and transfers that these documents serve, and is still open.

@@ -17,7 +17,7 @@ from backend.documents.model import AT_DOOR, FIRST, Event, Kept, Kind, Left, Pro
 from backend.effects.crossing import DoorBook, Meaning, Opening
 from backend.orders.service import ship as ship_order
 from backend.stock.model import Fulfilment
-from backend.stock.promises import Wanted, hold, release
+from backend.stock.promises import Wanted, hold, release, settle_short
 from backend.store.database import UNAVAILABLE, Connection, Database, Queries, Record
 from wire.clock import Clock
 
@@ -127,7 +127,8 @@ async def change_document(database: Database, clock: Clock, code: str, event: Ev
             await _allocate(connection, document, now)
         if status in ("in_transit", "cancelled", "closed"):
             held = await connection.fetch(SQL["transfer_allocations"], document["document_id"])
-            await release(connection, [(row["allocation_id"], row["held"]) for row in held], now)
+            await release(connection, [(row["allocation_id"], row["held"]) for row in held if row["held"]], now)
+            await settle_short(connection, [row["allocation_id"] for row in held], now)
         if status in ("cancelled", "closed"):
             await _end(connection, document, now)
         await connection.execute(SQL["set_document_status"], document["document_id"], status, now)

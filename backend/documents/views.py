@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from backend.api import paging
 from backend.api.paging import Page, Paged
 from backend.api.problems import ProblemError
+from backend.api.storable import Instant
 from backend.documents.model import Event, Kind
 from backend.documents.service import SQL
 from backend.store.database import Database, Record
@@ -42,7 +43,7 @@ class DocumentBody(BaseModel):
     order: Annotated[Code | None, Field(description="The order that a shipment serves")] = None
     party: Annotated[Text, Field(description="Supplier, carrier or customer")] = ""
     promised_at: Annotated[
-        AwareDatetime | None, Field(description="When it should have come; for a transfer the lane says so if not this")
+        Instant | None, Field(description="When it should have come; for a transfer the lane says so if not this")
     ] = None
     lines: Annotated[list[DocumentLineBody], Field(max_length=MAX_LINES)] = []
 
@@ -175,8 +176,8 @@ class SettleBody(BaseModel):
 
     site: Code
     portal: Code
-    first_at: AwareDatetime
-    last_at: AwareDatetime
+    first_at: Instant
+    last_at: Instant
     document: Annotated[Code | None, Field(description="The shipment or transfer they belonged to")] = None
     lost: Annotated[bool, Field(description="They are written off")] = False
     zone: Annotated[Code | None, Field(description="They never left: they are in this zone")] = None

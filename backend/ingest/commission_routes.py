@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, datetime
-from functools import partial
 from typing import Annotated, Any, Final
 
 from pydantic import AwareDatetime, BaseModel, Field
@@ -14,7 +11,7 @@ from backend.api import paging
 from backend.api.paging import Page, Paged
 from backend.api.permissions import Permission
 from backend.api.problems import ProblemError
-from backend.api.routing import Call, Route
+from backend.api.routing import Call, Routes
 from backend.catalog.routes import refused_rows
 from backend.catalog.sheet import sheet_of
 from backend.documents import views as document_views
@@ -26,7 +23,6 @@ from backend.ingest.importing import announce
 from backend.ingest.labels import MAX_LABELS, LabelOrder, LabelRun
 from backend.ingest.pallet_names import SQL
 from backend.store.database import Database
-from wire.clock import Clock
 
 MAX_THINGS: Final = 20_000
 """Things of one announcement or sweep: more than a truck carries, a transaction of seconds."""
@@ -165,69 +161,109 @@ class SweepView(BaseModel):
     refused: list[SweepRefusal]
 
 
-@dataclass(frozen=True, slots=True)
-class _Desk:
-    """Answers for the routes below."""
+ROUTES: Final = Routes()
+"""The routes of this part."""
 
-    database: Database
-    clock: Clock
 
-    async def announce(self, call: Call) -> DocumentView:
-        """An advance ship notice."""
-        assert call.database is not None
-        body: ReceiptBody = call.body
-        head = {"site": body.site, "document": body.document}
-        rows, faults = sheet_of((number, head | one.model_dump()) for number, one in enumerate(body.things, 1))
-        try:
-            async with call.database.transaction() as connection:
-                await announce(connection, rows, faults, call.principal.actor, self.clock.now())
-        except ImportRefusedError as error:
-            raise refused_rows(error) from error
-        return await document_views.document(call.database, body.document)
+@ROUTES.post(
+    "/api/v1/receipts",
+    Permission.STOCK_IMPORT,
+    "Announce what is on its way to a site, to the tag and the pallet; makes its document",
+    "refused-rows",
+)
+async def announce_receipt(call: Call, body: ReceiptBody) -> DocumentView:
+    """An advance ship notice."""
+    head = {"site": body.site, "document": body.document}
+    rows, faults = sheet_of((number, head | dict(one)) for number, one in enumerate(body.things, 1))
+    try:
+        async with call.database.transaction() as connection:
+            await announce(connection, rows, faults, call.actor, call.clock.now())
+    except ImportRefusedError as error:
+        raise refused_rows(error) from error
+    return await document_views.document(call.database, body.document)
 
-    async def make_labels(self, call: Call) -> LabelRunView:
-        """A new list of labels."""
-        assert call.database is not None
-        order = LabelOrder(**call.body.model_dump())
-        return _run_view(await labels.make_labels(call.database, self.clock, order, call.principal.actor))
 
-    async def get_labels(self, call: Call) -> LabelRunView:
-        """A list of labels again."""
-        return _run_view(await labels.read_labels(self.database, call.params.number))
+@ROUTES.post(
+    "/api/v1/labels",
+    Permission.STOCK_IMPORT,
+    "Hand out serial numbers for labels to print and encode, bound to SKU, lot and expiry",
+    "refused",
+)
+async def make_labels(call: Call, body: LabelBody) -> LabelRunView:
+    """A new list of labels."""
+    return _run_view(await labels.make_labels(call.database, call.clock, LabelOrder(**dict(body)), call.actor))
 
-    async def labels_csv(self, call: Call) -> str:
-        """A list of labels for a printer."""
-        return labels.labels_csv(await labels.read_labels(self.database, call.params.number))
 
-    async def load(self, call: Call) -> PalletView:
-        """What is put on a pallet and taken off it."""
-        assert call.database is not None
-        body: LoadBody = call.body
-        loading = Loading(body.site, body.add, body.remove, body.at, body.document)
-        who = (call.principal.actor, call.principal.role)
-        await commissioning.load_pallet(call.database, self.clock, call.params.sscc, loading, *who)
-        return await _pallet(call.database, call.params.sscc)
+@ROUTES.get(
+    "/api/v1/labels/{number}",
+    Permission.ITEMS_READ,
+    "A list of labels that was made before",
+    "not-found",
+    primary=True,
+)
+async def get_labels(call: Call, params: LabelRunParams) -> LabelRunView:
+    """A list of labels again."""
+    return _run_view(await labels.read_labels(call.database, params.number))
 
-    async def get_pallet(self, call: Call) -> PalletView:
-        """One pallet."""
-        return await _pallet(self.database, call.params.sscc)
 
-    async def list_contents(self, call: Call) -> Page[ContentView]:
-        """What stands on a pallet."""
-        params: ContentParams = call.params
-        (after,) = paging.decode("contents", params.cursor, (int,)) if params.cursor else (0,)
-        rows = await self.database.pool.fetch(SQL["loads"], f"(00){params.sscc}", after, params.limit + 1)
-        shown = [ContentView(**{name: row[name] for name in ContentView.model_fields}) for row in rows]
-        return paging.page("contents", shown, params.limit, [(row["item_id"],) for row in rows])
+@ROUTES.get(
+    "/api/v1/labels/{number}/csv",
+    Permission.ITEMS_READ,
+    "A list of labels as a CSV file for a printer",
+    "not-found",
+    primary=True,
+)
+async def export_labels(call: Call, params: LabelRunParams) -> str:
+    """A list of labels for a printer."""
+    return labels.labels_csv(await labels.read_labels(call.database, params.number))
 
-    async def sweep(self, call: Call) -> SweepView:
-        """What was read on a walk through a zone."""
-        assert call.database is not None
-        body: SweepBody = call.body
-        swept = await commissioning.sweep(
-            call.database, self.clock, body.site, body.zone, body.epcs, call.principal.actor
-        )
-        return SweepView(new=swept.new, placed=swept.placed, refused=[SweepRefusal(**one) for one in swept.refused])
+
+@ROUTES.post(
+    "/api/v1/sweeps",
+    Permission.STOCK_IMPORT,
+    "Take in the tags that were read on a walk through a zone, known and unknown",
+    "refused",
+)
+async def sweep_zone(call: Call, body: SweepBody) -> SweepView:
+    """What was read on a walk through a zone."""
+    swept = await commissioning.sweep(call.database, call.clock, body.site, body.zone, body.epcs, call.actor)
+    return SweepView(new=swept.new, placed=swept.placed, refused=[SweepRefusal(**one) for one in swept.refused])
+
+
+@ROUTES.post(
+    "/api/v1/pallets/{sscc}/contents",
+    Permission.STOCK_IMPORT,
+    "Put things on a pallet or case, take others off it: all, or none and an error for each",
+    "refused-rows",
+    "refused",
+)
+async def load_pallet(call: Call, params: PalletParams, body: LoadBody) -> PalletView:
+    """What is put on a pallet and taken off it."""
+    loading = Loading(body.site, body.add, body.remove, body.at, body.document)
+    who = (call.principal.actor, call.principal.role)
+    await commissioning.load_pallet(call.database, call.clock, params.sscc, loading, *who)
+    return await _pallet(call.database, params.sscc)
+
+
+@ROUTES.get(
+    "/api/v1/pallets/{sscc}",
+    Permission.ITEMS_READ,
+    "A pallet or case: where it is, and how much stands on it",
+    "not-found",
+    primary=True,
+)
+async def get_pallet(call: Call, params: PalletParams) -> PalletView:
+    """One pallet."""
+    return await _pallet(call.database, params.sscc)
+
+
+@ROUTES.get("/api/v1/pallets/{sscc}/contents", Permission.ITEMS_READ, "What stands on a pallet or case", primary=True)
+async def list_pallet_contents(call: Call, params: ContentParams) -> Page[ContentView]:
+    """What stands on a pallet."""
+    (after,) = paging.decode("contents", params.cursor, (int,)) if params.cursor else (0,)
+    rows = await call.database.pool.fetch(SQL["loads"], f"(00){params.sscc}", after, params.limit + 1)
+    shown = [ContentView(**{name: row[name] for name in ContentView.model_fields}) for row in rows]
+    return paging.page("contents", shown, params.limit, [(row["item_id"],) for row in rows])
 
 
 async def _pallet(database: Database, sscc: str) -> PalletView:
@@ -240,93 +276,3 @@ async def _pallet(database: Database, sscc: str) -> PalletView:
 def _run_view(run: LabelRun) -> LabelRunView:
     told: dict[str, Any] = run._asdict()
     return LabelRunView(**told | {"labels": [LabelView(**label._asdict()) for label in run.labels]})
-
-
-def routes(database: Database, clock: Clock) -> list[Route]:
-    """The routes of this part."""
-    desk = _Desk(database, clock)
-    get = partial(Route, method="GET", permission=Permission.ITEMS_READ)
-    post = partial(Route, method="POST", permission=Permission.STOCK_IMPORT)
-    return [*_new_things(desk, get, post), *_pallets(desk, get, post)]
-
-
-def _new_things(desk: _Desk, get: Callable[..., Route], post: Callable[..., Route]) -> list[Route]:
-    return [
-        post(
-            path="/api/v1/receipts",
-            operation="announce_receipt",
-            summary="Announce what is on its way to a site, to the tag and the pallet; makes its document",
-            answer=DocumentView,
-            body=ReceiptBody,
-            problems=("refused-rows",),
-            handler=desk.announce,
-        ),
-        post(
-            path="/api/v1/labels",
-            operation="make_labels",
-            summary="Hand out serial numbers for labels to print and encode, bound to SKU, lot and expiry",
-            answer=LabelRunView,
-            body=LabelBody,
-            problems=("refused",),
-            handler=desk.make_labels,
-        ),
-        get(
-            path="/api/v1/labels/{number}",
-            operation="get_labels",
-            summary="A list of labels that was made before",
-            answer=LabelRunView,
-            params=LabelRunParams,
-            problems=("not-found",),
-            handler=desk.get_labels,
-        ),
-        get(
-            path="/api/v1/labels/{number}/csv",
-            operation="export_labels",
-            summary="A list of labels as a CSV file for a printer",
-            answer=str,
-            params=LabelRunParams,
-            problems=("not-found",),
-            handler=desk.labels_csv,
-        ),
-        post(
-            path="/api/v1/sweeps",
-            operation="sweep_zone",
-            summary="Take in the tags that were read on a walk through a zone, known and unknown",
-            answer=SweepView,
-            body=SweepBody,
-            problems=("refused",),
-            handler=desk.sweep,
-        ),
-    ]
-
-
-def _pallets(desk: _Desk, get: Callable[..., Route], post: Callable[..., Route]) -> list[Route]:
-    return [
-        post(
-            path="/api/v1/pallets/{sscc}/contents",
-            operation="load_pallet",
-            summary="Put things on a pallet or case, take others off it: all, or none and an error for each",
-            answer=PalletView,
-            params=PalletParams,
-            body=LoadBody,
-            problems=("refused-rows", "refused"),
-            handler=desk.load,
-        ),
-        get(
-            path="/api/v1/pallets/{sscc}",
-            operation="get_pallet",
-            summary="A pallet or case: where it is, and how much stands on it",
-            answer=PalletView,
-            params=PalletParams,
-            problems=("not-found",),
-            handler=desk.get_pallet,
-        ),
-        get(
-            path="/api/v1/pallets/{sscc}/contents",
-            operation="list_pallet_contents",
-            summary="What stands on a pallet or case",
-            answer=Page[ContentView],
-            params=ContentParams,
-            handler=desk.list_contents,
-        ),
-    ]

@@ -171,7 +171,7 @@ async def sweep(
         zone = site.real_zone(zone_code)
         if zone is None:
             raise ProblemError("refused", f"zone: site {site_code!r} has no zone {zone_code!r} where goods can stand")
-        once = [one.upper() for one in dict.fromkeys(epcs)]
+        once = list(dict.fromkeys(one.upper() for one in epcs))
         refused = [{"epc": one, "what": "is no tag memory: hex digits in fours"} for one in once if not _HEX.match(one)]
         tags = {bytes.fromhex(one): one for one in once if _HEX.match(one)}
         known = {row["epc"] for row in await connection.fetch(ITEMS_SQL["find_items"], arrays.octets(tags))}

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from backend.api.permissions import Permission
-from backend.api.routing import Call, Route
+from backend.api.routing import Call, Routes
 from backend.documents.views import SettleBody, SettledView
 from backend.ingest.departures import Settlement, settle
-from wire.clock import Clock
+
+ROUTES: Final = Routes()
+"""The route by which a person explains what left."""
 
 
-def routes(clock: Clock) -> list[Route]:
-    """The route by which a person explains what left."""
-
-    async def settle_departures(call: Call) -> SettledView:
-        assert call.database is not None
-        word = Settlement(**call.body.model_dump())
-        settled = await settle(call.database, clock, word, call.principal.actor, call.principal.role)
-        return SettledView(settled=settled)
-
-    return [
-        Route(
-            method="POST",
-            path="/api/v1/departures/settle",
-            operation="settle_departures",
-            summary="Say what things were that left without a document",
-            permission=Permission.DOCUMENTS_CHANGE,
-            answer=SettledView,
-            body=SettleBody,
-            problems=("not-found", "refused"),
-            handler=settle_departures,
-        )
-    ]
+@ROUTES.post(
+    "/api/v1/departures/settle",
+    Permission.DOCUMENTS_CHANGE,
+    "Say what things were that left without a document",
+    "not-found",
+    "refused",
+)
+async def settle_departures(call: Call, body: SettleBody) -> SettledView:
+    """What left is explained."""
+    who = call.principal
+    return SettledView(settled=await settle(call.database, call.clock, Settlement(**dict(body)), who.actor, who.role))

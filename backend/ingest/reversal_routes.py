@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, Field
 
 from backend.api.permissions import Permission
-from backend.api.routing import Call, Route
-from backend.ingest.reversal import reverse_posting, reverse_scan
-from wire.clock import Clock
+from backend.api.routing import Call, Routes
+from backend.ingest import reversal
 
 
 class ReversalBody(BaseModel):
@@ -37,48 +36,33 @@ class PostingParams(BaseModel):
     posting_id: Annotated[int, Field(ge=1, le=(1 << 63) - 1)]
 
 
-def routes(clock: Clock) -> list[Route]:
-    """The routes by which a person takes back what was wrong."""
+ROUTES: Final = Routes()
+"""The routes by which a person takes back what was wrong."""
 
-    async def scan(call: Call) -> ReversedView:
-        assert call.database is not None
-        who, params = call.principal, call.params
-        made = await reverse_scan(
-            call.database, clock, params.device, params.scan_id, call.body.reason, who.actor, who.role
-        )
-        return ReversedView(postings=made)
 
-    async def posting(call: Call) -> ReversedView:
-        assert call.database is not None
-        who = call.principal
-        made = await reverse_posting(
-            call.database, clock, call.params.posting_id, call.body.reason, who.actor, who.role
-        )
-        return ReversedView(postings=made)
+@ROUTES.post(
+    "/api/v1/scans/{device}/{scan_id}/reverse",
+    Permission.STOCK_REVERSE,
+    "Take a scan back, with a reason",
+    "not-found",
+    "refused",
+)
+async def reverse_scan(call: Call, params: ScanParams, body: ReversalBody) -> ReversedView:
+    """A scan is taken back."""
+    who = (call.principal.actor, call.principal.role)
+    made = await reversal.reverse_scan(call.database, call.clock, params.device, params.scan_id, body.reason, *who)
+    return ReversedView(postings=made)
 
-    return [
-        Route(
-            method="POST",
-            path="/api/v1/scans/{device}/{scan_id}/reverse",
-            operation="reverse_scan",
-            summary="Take a scan back, with a reason",
-            permission=Permission.STOCK_REVERSE,
-            answer=ReversedView,
-            params=ScanParams,
-            body=ReversalBody,
-            problems=("not-found", "refused"),
-            handler=scan,
-        ),
-        Route(
-            method="POST",
-            path="/api/v1/postings/{posting_id}/reverse",
-            operation="reverse_posting",
-            summary="Take a posting back, and all that the event behind it changed, with a reason",
-            permission=Permission.STOCK_REVERSE,
-            answer=ReversedView,
-            params=PostingParams,
-            body=ReversalBody,
-            problems=("not-found", "refused"),
-            handler=posting,
-        ),
-    ]
+
+@ROUTES.post(
+    "/api/v1/postings/{posting_id}/reverse",
+    Permission.STOCK_REVERSE,
+    "Take a posting back, and all that the event behind it changed, with a reason",
+    "not-found",
+    "refused",
+)
+async def reverse_posting(call: Call, params: PostingParams, body: ReversalBody) -> ReversedView:
+    """A posting is taken back."""
+    who = (call.principal.actor, call.principal.role)
+    made = await reversal.reverse_posting(call.database, call.clock, params.posting_id, body.reason, *who)
+    return ReversedView(postings=made)

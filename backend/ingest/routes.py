@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field
 
 from backend.api.paging import Page, Paged
 from backend.api.permissions import Permission
 from backend.api.problems import ProblemError
-from backend.api.routing import Call, Route
+from backend.api.routing import Call, Routes
 from backend.errors import CatalogError, ImportRefusedError
 from backend.ingest import views
 from backend.ingest.importing import import_csv
 from backend.ingest.service import IngestService
 from backend.ingest.views import GatewayView, QuarantineParams, QuarantineView
-from backend.store.database import Database
-from wire.clock import Clock
 
 FAULTS_TOLD: Final = 100
 """Whoever has more wrong lines than these mends the file's making, not its lines."""
@@ -35,7 +33,7 @@ IMPORTS: Final = {
 class ReplayBody(BaseModel):
     """Which events to send through again."""
 
-    cause: Annotated[str, StringConstraints(min_length=1), Field(description="A cause that the quarantine names")]
+    cause: Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$", description="A cause that the quarantine names")]
 
 
 class ReplayView(BaseModel):
@@ -53,79 +51,59 @@ class ImportView(BaseModel):
     repeated: int
 
 
-def routes(database: Database, service: IngestService, clock: Clock) -> list[Route]:
+def routes(service: IngestService) -> Routes:
     """The routes of this capability."""
+    routes = Routes()
 
-    async def list_gateways(call: Call) -> Page[GatewayView]:
-        return await views.gateways(database, call.params)
+    @routes.get(
+        "/api/v1/gateways",
+        Permission.GATEWAYS_READ,
+        "Gateways, their state, and what they name that the catalog lacks",
+        primary=True,
+    )
+    async def list_gateways(call: Call, params: Paged) -> Page[GatewayView]:
+        return await views.gateways(call.database, params)
 
-    async def get_quarantine(call: Call) -> QuarantineView:
-        return await views.quarantine(database, call.params)
+    @routes.get(
+        "/api/v1/quarantine", Permission.QUARANTINE_READ, "Events that were set aside, and their causes", primary=True
+    )
+    async def get_quarantine(call: Call, params: QuarantineParams) -> QuarantineView:
+        return await views.quarantine(call.database, params)
 
-    async def replay_quarantine(call: Call) -> ReplayView:
+    @routes.post(
+        "/api/v1/quarantine/replay",
+        Permission.QUARANTINE_REPLAY,
+        "Send the events of one cause through again, after its mend",
+    )
+    async def replay_quarantine(_call: Call, body: ReplayBody) -> ReplayView:
         # In the service's own short transactions, not the call's: done twice it changes nothing more.
-        done = await service.replay(call.body.cause)
+        done = await service.replay(body.cause)
         return ReplayView(applied=done.applied, remaining=done.remaining)
 
-    return [
-        Route(
-            method="GET",
-            path="/api/v1/gateways",
-            operation="list_gateways",
-            summary="Gateways, their state, and what they name that the catalog lacks",
-            permission=Permission.GATEWAYS_READ,
-            answer=Page[GatewayView],
-            params=Paged,
-            handler=list_gateways,
-        ),
-        Route(
-            method="GET",
-            path="/api/v1/quarantine",
-            operation="get_quarantine",
-            summary="Events that were set aside, and their causes",
-            permission=Permission.QUARANTINE_READ,
-            answer=QuarantineView,
-            params=QuarantineParams,
-            handler=get_quarantine,
-        ),
-        Route(
-            method="POST",
-            path="/api/v1/quarantine/replay",
-            operation="replay_quarantine",
-            summary="Send the events of one cause through again, after its mend",
-            permission=Permission.QUARANTINE_REPLAY,
-            answer=ReplayView,
-            body=ReplayBody,
-            handler=replay_quarantine,
-        ),
-        *(_import_route(kind, clock) for kind in IMPORTS),
-    ]
+    for kind in IMPORTS:
+        _add_import(routes, kind)
+    return routes
 
 
-def _import_route(kind: str, clock: Clock) -> Route:
+def _add_import(routes: Routes, kind: str) -> None:
     permission, summary = IMPORTS[kind]
 
-    async def import_file(call: Call) -> ImportView:
-        assert call.database is not None
+    @routes.post(
+        f"/api/v1/imports/{kind}",
+        permission,
+        summary,
+        "refused-rows",
+        "refused",
+        operation=f"import_{kind.replace('-', '_')}",
+    )
+    async def import_file(call: Call, body: str) -> ImportView:
         try:
-            result = await import_csv(call.database, clock, kind, call.body, actor=call.principal.actor)
+            result = await import_csv(call.database, call.clock, kind, body, actor=call.actor)
         except ImportRefusedError as error:
             raise _refused(error) from error
         except CatalogError as error:
             raise ProblemError("refused", str(error)) from error
         return ImportView(kind=result.kind, lines=result.lines, repeated=result.repeated)
-
-    return Route(
-        method="POST",
-        path=f"/api/v1/imports/{kind}",
-        operation=f"import_{kind.replace('-', '_')}",
-        summary=summary,
-        permission=permission,
-        answer=ImportView,
-        body=str,
-        problems=("refused-rows", "refused"),
-        handler=import_file,
-    )
 
 
 def _refused(error: ImportRefusedError) -> ProblemError:

@@ -19,6 +19,7 @@ import asyncpg
 from backend.api.idempotency import Answer
 from backend.api.problems import ProblemError
 from backend.orders.reserving import Outcome, Request, ReservingWork, TakenMeanwhileError
+from backend.orders.terms import TermsCopy
 from backend.orders.views import GrantedView
 from backend.store.database import UNAVAILABLE, Database
 from wire.clock import Clock
@@ -47,6 +48,7 @@ class Granter:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._terms = TermsCopy()
         self._waiting: list[_Waiting] = []
         self._wake = asyncio.Event()
 
@@ -83,23 +85,28 @@ class Granter:
             if not self._waiting:
                 self._wake.clear()
             try:
-                await self._serve(group)
-            except UNAVAILABLE as error:
-                logger.warning("reservations not granted count=%d: %s", len(group), error)
+                await self._answer(group)
+            finally:
                 for one in group:
-                    _fail(one, ProblemError("unavailable", "the database does not answer"))
-            except (asyncpg.PostgresError, ValueError, TakenMeanwhileError) as error:
-                logger.warning("reservations served one by one count=%d: %s", len(group), error)
-                await self._serve_apart(group)
+                    _fail(one, ProblemError("unavailable", "the server is stopping"))
 
-    async def _serve_apart(self, group: Sequence[_Waiting]) -> None:
-        """One request that the database cannot hold must not take the others with it: each by itself."""
-        for one in group:
-            try:
-                await self._serve([one])
-            except (asyncpg.PostgresError, ValueError, TakenMeanwhileError):
-                logger.exception("reservation failed order=%s", one.request.order.code)
-                _fail(one, ProblemError("internal", "the server failed; its log says how"))
+    async def _answer(self, group: Sequence[_Waiting]) -> None:
+        """Each of a group is answered, whatever happens. One request that the database cannot hold must not take the
+        others with it: after a fault each is served by itself."""
+        try:
+            await self._serve(group)
+        except UNAVAILABLE as error:
+            logger.warning("reservations not granted count=%d: %s", len(group), error)
+            for one in group:
+                _fail(one, ProblemError("unavailable", "the database does not answer"))
+        except Exception as error:
+            if len(group) > 1:
+                logger.warning("reservations served one by one count=%d: %s", len(group), error)
+                for one in group:
+                    await self._answer([one])
+            else:
+                logger.exception("reservation failed order=%s", group[0].request.order.code)
+                _fail(group[0], ProblemError("internal", "the server failed; its log says how"))
 
     async def _serve(self, group: Sequence[_Waiting]) -> None:
         outcomes = await self._commit([one.request for one in group])
@@ -113,7 +120,8 @@ class Granter:
         for attempt in range(ATTEMPTS):
             try:
                 async with self._database.transaction() as connection:
-                    return await ReservingWork(connection, self._clock.now()).reserve(requests)
+                    terms = await self._terms.at(connection)
+                    return await ReservingWork(connection, self._clock.now(), terms).reserve(requests)
             except (TakenMeanwhileError, asyncpg.DeadlockDetectedError):
                 if attempt == ATTEMPTS - 1:
                     raise

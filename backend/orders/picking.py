@@ -89,15 +89,16 @@ def _take(need: Need, place: Place, units: int) -> Pick:
     left."""
     loose = max(0, place.units - sum(thing.units for thing in place.things))
     whole: list[Tagged] = []
+    others: list[Tagged] = []
     open_units = units
     for thing in place.things:
         if thing.units <= open_units:
             whole.append(thing)
             open_units -= thing.units
+        else:
+            others.append(thing)
     taken_loose = min(open_units, loose)
-    open_units -= taken_loose
-    others = [thing for thing in place.things if thing not in whole]
-    opened = others[:1] if open_units else []
-    place.things = [thing for thing in others if thing not in opened]
+    opened = others[:1] if open_units > taken_loose else []
+    place.things = others[len(opened) :]
     place.units -= units
     return Pick(need, place.zone, units, (*whole, *opened), taken_loose, bool(opened))

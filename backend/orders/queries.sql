@@ -6,17 +6,6 @@ FROM availability JOIN lot USING (lot_id) JOIN site ON site.site_id = availabili
 WHERE availability.sku_id = ANY ($1::int[]) AND condition = 'sellable' AND lot.status = 'released'
 ORDER BY availability.site_id, availability.sku_id, availability.lot_id, condition FOR NO KEY UPDATE OF availability
 
--- name: site_codes
--- Every site by its code.
-SELECT site_id, code FROM site
-
--- name: lanes
--- What it costs to serve a region from a site; without a lane the site's own region is free.
-SELECT site_id, region, cost FROM lane
-UNION ALL
-SELECT site_id, region, 0 FROM site
-WHERE NOT EXISTS (SELECT FROM lane WHERE lane.site_id = site.site_id AND lane.region = site.region)
-
 -- name: known_orders
 -- Orders of these codes that exist, and what was asked for when they were made.
 SELECT order_id, code, digest FROM sales_order WHERE code = ANY ($1::text[])
@@ -45,10 +34,10 @@ RETURNING line_id, order_id, line_no
 SELECT order_id, code, status, expires_at FROM sales_order WHERE code = $1 FOR NO KEY UPDATE
 
 -- name: order_allocations
--- What an order's lines hold.
+-- What the lines of orders hold, and what fell short of them.
 SELECT allocation_id, held FROM allocation
 JOIN order_line ON order_line.line_id = allocation.holder_id
-WHERE holder_kind = 'order' AND order_line.order_id = ANY ($1::bigint[]) AND held > 0
+WHERE holder_kind = 'order' AND order_line.order_id = ANY ($1::bigint[]) AND (held > 0 OR short > 0)
 ORDER BY allocation_id
 
 -- name: end_waiting
@@ -86,20 +75,29 @@ UPDATE sales_order SET status = $2, changed_at = $3, expires_at = NULL, revision
 WHERE order_id = ANY ($1::bigint[])
 
 -- name: unserved_lines
--- Lines of open orders that wait for stock or fell short, the best channel and the oldest order first, locked by order.
-SELECT line.*, sales_order.code, status, sales_order.channel_id, region, site_ids, most_sites
-FROM (
-    SELECT order_line.line_id, order_id, sku_id, least_days, waiting, coalesce(lost.short, 0)::bigint AS short
-    FROM order_line LEFT JOIN (
-        SELECT holder_id, sum(short) AS short FROM allocation WHERE holder_kind = 'order' AND short > 0 GROUP BY holder_id
-    ) AS lost ON lost.holder_id = order_line.line_id
-    WHERE waiting > 0 OR lost.short > 0
-) AS line
-JOIN sales_order USING (order_id) JOIN channel USING (channel_id)
-WHERE status IN ('reserved', 'confirmed', 'picking') AND channel.open AND EXISTS (
-    SELECT FROM availability
-    WHERE availability.sku_id = line.sku_id AND condition = 'sellable' AND on_hand > reserved)
-ORDER BY channel.priority, placed_at, line_id LIMIT $1 FOR NO KEY UPDATE OF sales_order SKIP LOCKED
+-- Lines of open orders that wait for stock or fell short, the best channel and the oldest order first, behind the one given,
+-- locked by order.
+SELECT line_id, order_line.order_id, order_line.sku_id, least_days, sales_order.code, status, sales_order.channel_id,
+       region, site_ids, most_sites, priority, placed_at
+FROM order_line JOIN sales_order USING (order_id) JOIN channel USING (channel_id)
+WHERE status IN ('reserved', 'confirmed', 'picking') AND channel.open
+  AND line_id IN (SELECT line_id FROM order_line WHERE waiting > 0
+                  UNION ALL SELECT holder_id FROM allocation WHERE holder_kind = 'order' AND short > 0)
+  AND EXISTS (
+    SELECT FROM availability JOIN lot USING (sku_id, lot_id)
+    WHERE sku_id = order_line.sku_id AND condition = 'sellable' AND on_hand > reserved AND lot.status = 'released')
+  AND ($2::int IS NULL OR (priority, placed_at, line_id) > ($2, $3::timestamptz, $4::bigint))
+ORDER BY priority, placed_at, line_id LIMIT $1 FOR NO KEY UPDATE OF sales_order SKIP LOCKED
+
+-- name: lacking_lines
+-- Units that lines wait for or fell short of, and the sites that serve their orders already.
+SELECT line_id, (waiting + coalesce(
+           (SELECT sum(short) FROM allocation WHERE holder_kind = 'order' AND holder_id = line.line_id), 0))::bigint AS units,
+       ARRAY (SELECT DISTINCT site_id
+              FROM order_line AS other JOIN allocation ON holder_kind = 'order' AND holder_id = other.line_id
+              JOIN availability USING (availability_id)
+              WHERE other.order_id = line.order_id AND held + fulfilled > 0) AS sites
+FROM order_line AS line WHERE line_id = ANY ($1::bigint[])
 
 -- name: serve_waiting
 -- Units of lines that wait no longer, by parallel arrays.

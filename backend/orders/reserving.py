@@ -18,9 +18,10 @@ from backend.api.idempotency import SQL as KEY_SQL
 from backend.api.idempotency import Answer
 from backend.api.problems import ProblemError
 from backend.catalog.service import sku_ids
-from backend.channels.service import Channel, promised_by_channel, read_channels, read_rulebook
+from backend.channels.service import promised_by_channel
 from backend.orders.model import Lot, Wish
 from backend.orders.sourcing import Asked, Shelf, Sourced, Stand
+from backend.orders.terms import Terms
 from backend.orders.views import GrantedLine, GrantedView, PromisedUnits
 from backend.stock.promises import Wanted, hold
 from backend.store.database import Connection, Queries, Record
@@ -93,9 +94,8 @@ class ReservingWork:
 
     connection: Connection
     now: datetime
-    channels: dict[str, Channel] = field(default_factory=dict)
+    terms: Terms
     skus: dict[str, int] = field(default_factory=dict)
-    sites: dict[str, int] = field(default_factory=dict)
     names: dict[int, tuple[str, str]] = field(default_factory=dict)
     known: dict[str, bytes] = field(default_factory=dict)
     kept: dict[tuple[str, str], Record] = field(default_factory=dict)
@@ -124,10 +124,8 @@ class ReservingWork:
 
     async def _look(self, requests: Sequence[Request]) -> Stand:
         """Everything that the requests ask about, under locks."""
-        self.channels = await read_channels(self.connection)
         self.skus = await sku_ids(self.connection, (line.sku for one in requests for line in one.order.lines))
-        self.sites = {row["code"]: row["site_id"] for row in await self.connection.fetch(SQL["site_codes"])}
-        stand, self.names = await lock_stand(self.connection, self.skus.values(), self.now)
+        stand, self.names = await lock_stand(self.connection, self.terms, self.skus.values(), self.now)
         return stand
 
     def _serve(self, request: Request, stand: Stand) -> Outcome | str:
@@ -169,7 +167,7 @@ class ReservingWork:
 
     def _asked(self, order: NewOrder) -> Asked:
         """The order by numbers. Raises ProblemError for what does not exist."""
-        channel = self.channels.get(order.channel)
+        channel = self.terms.channels.get(order.channel)
         if channel is None:
             raise ProblemError("refused", f"no channel {order.channel!r}: define it first")
         if not channel.open:
@@ -178,13 +176,13 @@ class ReservingWork:
             if line.sku not in self.skus:
                 raise ProblemError("refused", f"no SKU {line.sku!r}: import it first")
         for site in order.sites or ():
-            if site not in self.sites:
+            if site not in self.terms.sites:
                 raise ProblemError("refused", f"no site {site!r}")
         wishes = tuple(
             Wish(number, self.skus[line.sku], line.quantity, line.least_days)
             for number, line in enumerate(order.lines, 1)
         )
-        site_ids = None if order.sites is None else tuple(self.sites[code] for code in order.sites)
+        site_ids = None if order.sites is None else tuple(self.terms.sites[code] for code in order.sites)
         return Asked(channel.channel_id, order.region, wishes, site_ids, order.backorder, order.most_sites)
 
     def _view(self, order: NewOrder, asked: Asked, sourced: Sourced) -> GrantedView:
@@ -274,12 +272,10 @@ class ReservingWork:
 
 
 async def lock_stand(
-    connection: Connection, sku_ids: Iterable[int], now: datetime
+    connection: Connection, terms: Terms, sku_ids: Iterable[int], now: datetime
 ) -> tuple[Stand, dict[int, tuple[str, str]]]:
     """What every site may still promise of these SKUs, locked until the transaction ends; and for each availability
     the codes of its site and lot."""
-    rulebook = await read_rulebook(connection)
-    costs = {(row["site_id"], row["region"]): row["cost"] for row in await connection.fetch(SQL["lanes"])}
     shelves: dict[tuple[int, int], Shelf] = {}
     names: dict[int, tuple[str, str]] = {}
     rows = await connection.fetch(SQL["lock_stand"], sorted(set(sku_ids)))
@@ -287,10 +283,10 @@ async def lock_stand(
         shelf = shelves.setdefault((row["site_id"], row["sku_id"]), Shelf())
         shelf.lots.append(Lot(row["availability_id"], row["expires_on"], max(0, row["free"])))
         names[row["availability_id"]] = (row["site"], row["lot"])
-    kept = [place for place in shelves if rulebook.protects(*place)]
+    kept = [place for place in shelves if terms.rulebook.protects(*place)]
     for place, promised in (await promised_by_channel(connection, kept)).items():
         shelves[place].promised = promised
-    return Stand(now.date(), rulebook, costs, shelves), names
+    return Stand(now.date(), terms.rulebook, terms.costs, shelves), names
 
 
 async def as_it_stands(connection: Connection, code: str) -> GrantedView:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import Final
 
 from backend.api.idempotency import Answer
 from backend.api.paging import Page
 from backend.api.permissions import Permission
 from backend.api.problems import ProblemError
-from backend.api.routing import Call, Route
-from backend.orders import service
+from backend.api.routing import Call, Routes
+from backend.orders import picks, service
 from backend.orders.granter import Granter
-from backend.orders.picks import PickList, pick_list
+from backend.orders.picks import PickList
 from backend.orders.reserving import Keyed, NewOrder, OrderLine, Request
 from backend.orders.views import (
     BulkBody,
@@ -28,124 +26,88 @@ from backend.orders.views import (
     OrderParams,
     OrderView,
 )
-from backend.store.database import Database
-from wire.clock import Clock
 
 
-@dataclass(frozen=True, slots=True)
-class _Desk:
-    """Answers for the routes below."""
+def routes(granter: Granter) -> Routes:
+    """The routes of this capability."""
+    routes = Routes()
 
-    database: Database
-    replica: Database
-    granter: Granter
-    clock: Clock
+    @routes.post(
+        "/api/v1/orders",
+        Permission.ORDERS_RESERVE,
+        "Reserve stock for an order, for a limited time or for good",
+        "not-available",
+        "code-taken",
+        "refused",
+        grouped=True,
+    )
+    async def reserve_order(call: Call, body: OrderBody) -> GrantedView | Answer:
+        return await granter.reserve(Request(_order(body), call.actor, Keyed(call.key, call.digest)))
 
-    async def reserve(self, call: Call) -> GrantedView | Answer:
-        """A new order."""
-        request = Request(_order(call.body), call.principal.actor, Keyed(call.key, call.digest))
-        return await self.granter.reserve(request)
-
-    async def reserve_many(self, call: Call) -> BulkView:
-        """Many new orders."""
-        body: BulkBody = call.body
+    @routes.post(
+        "/api/v1/order-batches",
+        Permission.ORDERS_RESERVE,
+        "Reserve stock for many orders, each with its own outcome",
+        grouped=True,
+    )
+    async def reserve_orders(call: Call, body: BulkBody) -> BulkView:
         requests = [
-            Request(_order(one), call.principal.actor, Keyed(f"{call.key}/{place}", call.digest))
+            Request(_order(one), call.actor, Keyed(f"{call.key}/{place}", call.digest))
             for place, one in enumerate(body.orders)
         ]
-        return BulkView(outcomes=await asyncio.gather(*(_outcome(self.granter, one) for one in requests)))
+        return BulkView(outcomes=await asyncio.gather(*(_outcome(granter, one) for one in requests)))
 
-    async def change(self, call: Call) -> OrderView:
-        """Let something happen to an order, if it is still what the caller read."""
-        assert call.database is not None
-        return await service.change(call.database, self.clock, call.params.code, call.body.event, call.if_match)
-
-    async def get(self, call: Call) -> OrderView:
-        """One order."""
-        async with self.database.snapshot() as connection:
-            return await service.read_order(connection, call.params.code)
-
-    async def list_picks(self, call: Call) -> PickList:
-        """Where to pick an order."""
-        async with self.database.snapshot() as connection:
-            return await pick_list(connection, call.params.code)
-
-    async def list_orders(self, call: Call) -> Page[OrderHead]:
-        """Orders, newest first."""
-        return await service.list_orders(self.replica, call.params)
+    return Routes([*routes, *ROUTES])
 
 
-def routes(database: Database, replica: Database, granter: Granter, clock: Clock) -> list[Route]:
-    """The routes of this capability."""
-    desk = _Desk(database, replica, granter, clock)
-    return [*_changes(desk), *_reads(desk)]
+ROUTES: Final = Routes()
+"""Those that no granter is needed for."""
 
 
-def _changes(desk: _Desk) -> list[Route]:
-    reserve = partial(Route, method="POST", permission=Permission.ORDERS_RESERVE, grouped=True)
-    return [
-        reserve(
-            path="/api/v1/orders",
-            operation="reserve_order",
-            summary="Reserve stock for an order, for a limited time or for good",
-            answer=GrantedView,
-            body=OrderBody,
-            problems=("not-available", "code-taken", "refused"),
-            handler=desk.reserve,
-        ),
-        reserve(
-            path="/api/v1/order-batches",
-            operation="reserve_orders",
-            summary="Reserve stock for many orders, each with its own outcome",
-            answer=BulkView,
-            body=BulkBody,
-            handler=desk.reserve_many,
-        ),
-        Route(
-            method="POST",
-            path="/api/v1/orders/{code}/events",
-            operation="change_order",
-            summary="Confirm, pack or cancel an order",
-            permission=Permission.ORDERS_CHANGE,
-            answer=OrderView,
-            params=OrderCode,
-            body=ChangeBody,
-            problems=("not-found", "wrong-state", "changed-meanwhile"),
-            handler=desk.change,
-        ),
-    ]
+@ROUTES.post(
+    "/api/v1/orders/{code}/events",
+    Permission.ORDERS_CHANGE,
+    "Confirm, pack or cancel an order",
+    "not-found",
+    "wrong-state",
+    "changed-meanwhile",
+)
+async def change_order(call: Call, params: OrderCode, body: ChangeBody) -> OrderView:
+    """Let something happen to an order, if it is still what the caller read."""
+    return await service.change(call.database, call.clock, params.code, body.event, call.if_match)
 
 
-def _reads(desk: _Desk) -> list[Route]:
-    get = partial(Route, method="GET", permission=Permission.ORDERS_READ)
-    return [
-        get(
-            path="/api/v1/orders",
-            operation="list_orders",
-            summary="Orders, newest first",
-            answer=Page[OrderHead],
-            params=OrderParams,
-            handler=desk.list_orders,
-        ),
-        get(
-            path="/api/v1/orders/{code}",
-            operation="get_order",
-            summary="One order: what it was promised and what became of it",
-            answer=OrderView,
-            params=OrderCode,
-            problems=("not-found",),
-            handler=desk.get,
-        ),
-        get(
-            path="/api/v1/orders/{code}/picks",
-            operation="list_picks",
-            summary="Where to pick what an order was promised: pick faces first, things by EPC",
-            answer=PickList,
-            params=OrderCode,
-            problems=("not-found", "wrong-state"),
-            handler=desk.list_picks,
-        ),
-    ]
+@ROUTES.get("/api/v1/orders", Permission.ORDERS_READ, "Orders, newest first")
+async def list_orders(call: Call, params: OrderParams) -> Page[OrderHead]:
+    """Orders, newest first."""
+    return await service.list_orders(call.database, params)
+
+
+@ROUTES.get(
+    "/api/v1/orders/{code}",
+    Permission.ORDERS_READ,
+    "One order: what it was promised and what became of it",
+    "not-found",
+    primary=True,
+)
+async def get_order(call: Call, params: OrderCode) -> OrderView:
+    """One order."""
+    async with call.database.snapshot() as connection:
+        return await service.read_order(connection, params.code)
+
+
+@ROUTES.get(
+    "/api/v1/orders/{code}/picks",
+    Permission.ORDERS_READ,
+    "Where to pick what an order was promised: pick faces first, things by EPC",
+    "not-found",
+    "wrong-state",
+    primary=True,
+)
+async def list_picks(call: Call, params: OrderCode) -> PickList:
+    """Where to pick an order."""
+    async with call.database.snapshot() as connection:
+        return await picks.pick_list(connection, params.code)
 
 
 async def _outcome(granter: Granter, request: Request) -> BulkOutcome:
@@ -159,8 +121,7 @@ async def _outcome(granter: Granter, request: Request) -> BulkOutcome:
     return BulkOutcome(order=code, granted=view)
 
 
-def _order(body: Any) -> NewOrder:
-    assert isinstance(body, OrderBody)
+def _order(body: OrderBody) -> NewOrder:
     return NewOrder(
         body.code,
         body.channel,

@@ -10,21 +10,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-import asyncpg
-
-from backend.alerts.service import AlertName, clear_alerts
 from backend.api import etag, paging
 from backend.api.paging import Page
 from backend.api.problems import ProblemError
 from backend.orders.model import ENDED, Event, Status, Wish, after
 from backend.orders.reserving import SQL, lock_stand
 from backend.orders.sourcing import Asked
+from backend.orders.terms import read_terms
 from backend.orders.views import OrderHead, OrderLineView, OrderParams, OrderView, PromiseView
-from backend.stock.promises import Wanted, hold, release
+from backend.stock.promises import Wanted, hold, release, settle_short
 from backend.store.database import UNAVAILABLE, Connection, Database, Record
 from wire.clock import Clock
 
@@ -38,6 +36,9 @@ FILL_ROWS: Final = 200
 
 LOOK_EVERY_S: Final = 1.0
 """Real seconds between two looks for reservations whose time is over and for lines that stock came for."""
+
+REST: Final = 4
+"""After a long look so many times its length: lines that no rule lets anybody serve are looked at each time."""
 
 
 async def change(database: Database, clock: Clock, code: str, event: Event, if_match: str | None = None) -> OrderView:
@@ -69,7 +70,8 @@ async def _enter(connection: Connection, clock: Clock, orders: Sequence[Record],
     now = clock.now()
     if status in ENDED:
         rows = await connection.fetch(SQL["order_allocations"], ids)
-        await release(connection, [(row["allocation_id"], row["held"]) for row in rows], now)
+        await release(connection, [(row["allocation_id"], row["held"]) for row in rows if row["held"]], now)
+        await settle_short(connection, [row["allocation_id"] for row in rows], now)
         await connection.execute(SQL["end_waiting"], ids)
     await connection.execute(SQL["set_statuses"], ids, status, now)
     await connection.execute(SQL["tell_orders"], [order["code"] for order in orders], [status] * len(orders), now)
@@ -105,29 +107,53 @@ async def expire_due(database: Database, clock: Clock) -> int:
 
 
 async def fill(database: Database, clock: Clock) -> int:
-    """Promise to lines that wait or fell short what has become free, the best channel and the oldest order first;
-    answers how many units."""
-    async with database.transaction() as connection:
-        lines = await connection.fetch(SQL["unserved_lines"], FILL_ROWS)
-        if not lines:
-            return 0
-        now = clock.now()
-        stand, _ = await lock_stand(connection, (line["sku_id"] for line in lines), now)
-        wanted: list[Wanted] = []
-        served: Counter[int] = Counter()
-        for line in lines:
-            units = line["waiting"] + line["short"]
-            site_ids = tuple(line["site_ids"]) if line["site_ids"] else None
-            wish = Wish(1, line["sku_id"], units, line["least_days"])
-            asked = Asked(line["channel_id"], line["region"], (wish,), site_ids, True, line["most_sites"])
-            for grant in stand.source(asked).grants:
-                wanted.append((grant.availability_id, grant.quantity, "order", line["line_id"]))
-                served[line["line_id"]] += grant.quantity
-        if not wanted:
-            return 0
+    """Promise to lines that wait or fell short what has become free, the best channel and the oldest order first, and
+    look at each of them once; answers how many units."""
+    units = 0
+    behind: list[Any] = [None, None, None]
+    while True:
+        async with database.transaction() as connection:
+            lines = await connection.fetch(SQL["unserved_lines"], FILL_ROWS, *behind)
+            if lines:
+                units += await _fill_lines(connection, clock, lines)
+        if len(lines) < FILL_ROWS:
+            return units
+        behind = [lines[-1][name] for name in ("priority", "placed_at", "line_id")]
+
+
+async def _fill_lines(connection: Connection, clock: Clock, lines: Sequence[Record]) -> int:
+    """Serve lines of locked orders. What they lack is read under the locks: another process may have served them
+    between the snapshot that found them and the lock."""
+    now = clock.now()
+    terms = await read_terms(connection)
+    stand, _ = await lock_stand(connection, terms, (line["sku_id"] for line in lines), now)
+    rows = await connection.fetch(SQL["lacking_lines"], [line["line_id"] for line in lines])
+    lacking = {row["line_id"]: row for row in rows}
+    used: dict[int, set[int]] = {}
+    wanted: list[Wanted] = []
+    served: Counter[int] = Counter()
+    for line in lines:
+        lacks = lacking[line["line_id"]]
+        sites = used.setdefault(line["order_id"], set(lacks["sites"]))
+        wish = Wish(1, line["sku_id"], lacks["units"], line["least_days"])
+        asked = Asked(line["channel_id"], line["region"], (wish,), *_reach(line, sites))
+        for grant in stand.source(asked).grants:
+            wanted.append((grant.availability_id, grant.quantity, "order", line["line_id"]))
+            served[line["line_id"]] += grant.quantity
+            sites.add(grant.site_id)
+    if wanted:
         await hold(connection, wanted, now)
         await _settle_served(connection, lines, served, clock)
     return served.total()
+
+
+def _reach(line: Record, used: Collection[int]) -> tuple[tuple[int, ...] | None, bool, int]:
+    """Which sites may serve a line (None: any), with a back-order, and how many of them: with those that serve its
+    order already they are no more than it allows."""
+    more = line["most_sites"] - len(used)
+    if more > 0:
+        return tuple(line["site_ids"]) if line["site_ids"] else None, True, more
+    return tuple(used), True, len(used)
 
 
 async def _settle_served(connection: Connection, lines: Sequence[Record], served: Counter[int], clock: Clock) -> None:
@@ -148,8 +174,7 @@ async def _settle_served(connection: Connection, lines: Sequence[Record], served
             waited.append((line["line_id"], units))
     if replaced:
         rows = await connection.fetch(SQL["replace_short"], *(list(column) for column in zip(*replaced, strict=True)))
-        good: list[AlertName] = [("short", str(row["allocation_id"])) for row in rows if not row["short"]]
-        await clear_alerts(connection, good, clock.now())
+        await settle_short(connection, [row["allocation_id"] for row in rows if not row["short"]], clock.now())
     if waited:
         await connection.execute(SQL["serve_waiting"], *(list(column) for column in zip(*waited, strict=True)))
     orders = {line["code"]: line["status"] for line in lines if served[line["line_id"]]}
@@ -158,16 +183,15 @@ async def _settle_served(connection: Connection, lines: Sequence[Record], served
 
 async def keep_up(database: Database, clock: Clock) -> None:
     """End reservations and fill back-orders for as long as the program runs."""
+    loop = asyncio.get_running_loop()
     while True:
+        began = loop.time()
         try:
             await expire_due(database, clock)
-            while await fill(database, clock):
-                pass
+            await fill(database, clock)
         except UNAVAILABLE as error:
             logger.warning("orders not kept up, tried again later: %s", error)
-        except asyncpg.DeadlockDetectedError:
-            continue
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(max(LOOK_EVERY_S, (loop.time() - began) * REST))
 
 
 async def read_order(connection: Connection, code: str) -> OrderView:

@@ -16,9 +16,11 @@ are units that the channel must leave alone (backend/channels/model.py).
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from backend.channels.model import Rulebook
@@ -37,7 +39,7 @@ class Asked(NamedTuple):
 
 
 class Sourced(NamedTuple):
-    """What a request was granted. With `refused` nothing was; `lacking` is what waits, or why it was refused."""
+    """What a request was granted; `lacking` is what waits, or why nothing was."""
 
     grants: list[Grant]
     lacking: list[Lacking]
@@ -46,6 +48,10 @@ class Sourced(NamedTuple):
     def granted(self) -> int:
         """Units promised."""
         return sum(grant.quantity for grant in self.grants)
+
+
+Wishes = Mapping[int, Sequence[Wish]]
+"""The lines of a request by SKU."""
 
 
 @dataclass(slots=True)
@@ -68,20 +74,22 @@ class Stand:
     def source(self, asked: Asked) -> Sourced:
         """Serve one request from what is left, and take it off."""
         sites = self._sites(asked)
+        wishes = _by_sku(asked)
         open_units = {wish.line_no: wish.quantity for wish in asked.wishes}
+        wanted = sum(open_units.values())
+        most: list[tuple[int, int]] = []
+        for at, site in enumerate(sites):
+            units = self._serves(asked, wishes, site, open_units)
+            if units == wanted:
+                return Sourced(self._take(asked, wishes, site, open_units), [])
+            most.append((-units, at))
         grants: list[Grant] = []
-        whole = next(
-            (site for site in sites if self._serves(asked, site, open_units) == sum(open_units.values())), None
-        )
-        if whole is not None:
-            return Sourced(self._take(asked, whole, open_units), [])
+        heapify(most)
         for _ in range(asked.most_sites):
-            units, site = max(
-                ((self._serves(asked, site, open_units), -at) for at, site in enumerate(sites)), default=(0, 0)
-            )
-            if not units:
+            best = self._best(asked, wishes, sites, most, open_units)
+            if best is None:
                 break
-            grants += self._take(asked, sites[-site], open_units)
+            grants += self._take(asked, wishes, sites[best], open_units)
         if any(open_units.values()) and not asked.backorder:
             self._move(asked, grants, 1)
             grants = []
@@ -100,20 +108,37 @@ class Stand:
             found &= set(asked.site_ids)
         return sorted(found, key=lambda site: (self.costs.get((site, asked.region), UNKNOWN_COST), site))
 
-    def _serves(self, asked: Asked, site: int, open_units: Mapping[int, int]) -> int:
+    def _best(
+        self,
+        asked: Asked,
+        wishes: Wishes,
+        sites: Sequence[int],
+        most: list[tuple[int, int]],
+        open_units: dict[int, int],
+    ) -> int | None:
+        """Which of the sites serves the most units still open, taken out of the heap `most`; None when none serves any.
+        What is known of a site is what it could serve before others served: it serves that, or less."""
+        while most:
+            _, at = heappop(most)
+            now = (-self._serves(asked, wishes, sites[at], open_units), at)
+            if not most or now <= most[0]:
+                return at if now[0] else None
+            heappush(most, now)
+        return None
+
+    def _serves(self, asked: Asked, wishes: Wishes, site: int, open_units: Mapping[int, int]) -> int:
         """How many of the open units the site could serve. Lines on the same SKU share what is there."""
-        served = 0
-        for sku_id in dict.fromkeys(wish.sku_id for wish in asked.wishes):
-            wishes = [wish for wish in asked.wishes if wish.sku_id == sku_id]
-            wanted = {wish.line_no: open_units[wish.line_no] for wish in wishes}
-            served += sum(grant.quantity for grant in self._plan(asked, site, sku_id, wishes, wanted))
-        return served
+        return sum(
+            grant.quantity
+            for sku_id, of_sku in wishes.items()
+            for grant in self._plan(asked, site, sku_id, of_sku, open_units)
+        )
 
     def _plan(
         self, asked: Asked, site: int, sku_id: int, wishes: Sequence[Wish], wanted: Mapping[int, int]
     ) -> list[Grant]:
-        """Grants of one SKU at one site, without taking anything. The line that asks for the longest life chooses last,
-        but from what lives long enough for it only; so lines are served in the order of their demands."""
+        """Grants of one SKU at one site, without taking anything. The line that asks for the longest life chooses
+        first: what lives long enough for it is the least."""
         shelf = self.shelves.get((site, sku_id))
         if shelf is None:
             return []
@@ -133,11 +158,10 @@ class Stand:
                     units -= taken
         return grants
 
-    def _take(self, asked: Asked, site: int, open_units: dict[int, int]) -> list[Grant]:
+    def _take(self, asked: Asked, wishes: Wishes, site: int, open_units: dict[int, int]) -> list[Grant]:
         grants: list[Grant] = []
-        for sku_id in dict.fromkeys(wish.sku_id for wish in asked.wishes):
-            wishes = [wish for wish in asked.wishes if wish.sku_id == sku_id]
-            grants += self._plan(asked, site, sku_id, wishes, open_units)
+        for sku_id, of_sku in wishes.items():
+            grants += self._plan(asked, site, sku_id, of_sku, open_units)
         for grant in grants:
             open_units[grant.line_no] -= grant.quantity
         self._move(asked, grants, -1)
@@ -171,6 +195,13 @@ class Stand:
         if fresh < wish.quantity:
             return f"only {fresh} units are free"
         return "the rest is kept for other channels or as this channel's buffer, or lies at more sites than allowed"
+
+
+def _by_sku(asked: Asked) -> Wishes:
+    wishes: defaultdict[int, list[Wish]] = defaultdict(list)
+    for wish in asked.wishes:
+        wishes[wish.sku_id].append(wish)
+    return wishes
 
 
 UNKNOWN_COST = 1_000_000

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, Field
 
 from backend.api import etag, paging
 from backend.api.paging import Page, Paged
 from backend.api.permissions import Permission
-from backend.api.routing import Call, Route
+from backend.api.routing import Call, Routes
 from backend.catalog import views
 from backend.stock import lots
 from backend.stock.lots import LotStatus
-from backend.store.database import Database
-from wire.clock import Clock
 
 
 class LotStatusBody(BaseModel):
@@ -42,47 +40,36 @@ class LotWordParams(Paged):
     code: str
 
 
-def routes(replica: Database, clock: Clock) -> list[Route]:
-    """The routes of this part."""
+ROUTES: Final = Routes()
+"""The routes of this part."""
 
-    async def set_status(call: Call) -> BaseModel:
-        assert call.database is not None
-        key = {"sku": call.params.sku, "code": call.params.code}
-        before = await views.require(call.database, views.lot, key)
-        etag.require_match(call.if_match, before)
-        body: LotStatusBody = call.body
-        actor = call.principal.actor
-        await lots.set_status(call.database, clock, key["sku"], key["code"], body.status, body.reason, actor)
-        return await views.require(call.database, views.lot, key)
 
-    async def list_words(call: Call) -> Page[LotWordView]:
-        params: LotWordParams = call.params
-        (below,) = paging.decode("lot_words", params.cursor, (int,)) if params.cursor else (None,)
-        rows = await lots.words(replica, params.sku, params.code, below, params.limit + 1)
-        shown = [LotWordView(**{name: row[name] for name in LotWordView.model_fields}) for row in rows]
-        return paging.page("lot_words", shown, params.limit, [(row["lot_word_id"],) for row in rows])
+@ROUTES.post(
+    "/api/v1/lots/{sku}/{code}/status",
+    Permission.LOTS_CHANGE,
+    "Hold, recall or release a lot, with a reason; what is promised of it already raises an alert",
+    "not-found",
+    "changed-meanwhile",
+    answer=views.LotView,
+)
+async def set_lot_status(call: Call, params: views.LotParams, body: LotStatusBody) -> BaseModel:
+    """Let a person's word on a lot count, if it is still what the caller read."""
+    key = dict(params)
+    async with call.database.transaction() as connection:
+        await lots.lock_lot(connection, params.sku, params.code)
+        etag.require_match(call.if_match, await views.require(call.database, views.lot, key))
+        await lots.set_status(call.database, call.clock, params.sku, params.code, body.status, body.reason, call.actor)
+    return await views.require(call.database, views.lot, key)
 
-    return [
-        Route(
-            method="POST",
-            path="/api/v1/lots/{sku}/{code}/status",
-            operation="set_lot_status",
-            summary="Hold, recall or release a lot, with a reason; what is promised of it already raises an alert",
-            permission=Permission.LOTS_CHANGE,
-            answer=views.LotView,
-            params=views.LotParams,
-            body=LotStatusBody,
-            problems=("not-found", "changed-meanwhile"),
-            handler=set_status,
-        ),
-        Route(
-            method="GET",
-            path="/api/v1/lots/{sku}/{code}/status",
-            operation="list_lot_words",
-            summary="Who held, recalled or released a lot, when and why, newest first",
-            permission=Permission.CATALOG_READ,
-            answer=Page[LotWordView],
-            params=LotWordParams,
-            handler=list_words,
-        ),
-    ]
+
+@ROUTES.get(
+    "/api/v1/lots/{sku}/{code}/status",
+    Permission.CATALOG_READ,
+    "Who held, recalled or released a lot, when and why, newest first",
+)
+async def list_lot_words(call: Call, params: LotWordParams) -> Page[LotWordView]:
+    """A page of what was said of a lot."""
+    (below,) = paging.decode("lot_words", params.cursor, (int,)) if params.cursor else (None,)
+    rows = await lots.words(call.database, params.sku, params.code, below, params.limit + 1)
+    shown = [LotWordView(**{name: row[name] for name in LotWordView.model_fields}) for row in rows]
+    return paging.page("lot_words", shown, params.limit, [(row["lot_word_id"],) for row in rows])

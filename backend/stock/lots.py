@@ -34,12 +34,18 @@ async def set_status(
     Raises ProblemError (`not-found`) for a lot that nobody named.
     """
     async with database.transaction() as connection:
-        row = await connection.fetchrow(SQL["lock_lot"], sku, lot)
-        if row is None:
-            raise ProblemError("not-found", f"SKU {sku!r} has no lot {lot!r}: receive it, or import it with its SKU")
+        row = await lock_lot(connection, sku, lot)
         if row["status"] != status:
             await connection.execute(SQL["set_status"], row["lot_id"], status, reason, actor, clock.now())
             await tell_promised(connection, clock)
+
+
+async def lock_lot(connection: Connection, sku: str, lot: str) -> Record:
+    """A lot, locked: `lot_id, status`. Raises ProblemError (`not-found`)."""
+    row = await connection.fetchrow(SQL["lock_lot"], sku, lot)
+    if row is None:
+        raise ProblemError("not-found", f"SKU {sku!r} has no lot {lot!r}: receive it, or import it with its SKU")
+    return row
 
 
 async def tell_promised(connection: Connection, clock: Clock) -> None:

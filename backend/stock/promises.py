@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from backend.alerts.service import Alert, raise_alerts
+from backend.alerts.service import Alert, clear_alerts, raise_alerts
 from backend.catalog.model import VIRTUAL_KINDS, Places
 from backend.ledger import service as ledger
 from backend.ledger.model import Balance, Transfer
@@ -43,16 +43,19 @@ async def post(
     balances = await ledger.post(connection, places, transfers, recorded_at)
     deltas = Counter(shelf_deltas(places, ((balance.slot, balance.delta) for balance in balances)))
     ended: Counter[Shelf] = Counter()
+    found: list[int] = []
     if fulfilments:
-        ended = await _fulfil(connection, fulfilments)
+        ended, found = await _fulfil(connection, fulfilments)
     if deltas or ended:
         lacking = await _change(connection, sorted({*deltas, *ended}), deltas, ended, recorded_at)
         await _cut(connection, lacking, recorded_at)
+    await settle_short(connection, found, recorded_at)
     return balances
 
 
-async def _fulfil(connection: Connection, fulfilments: Sequence[Fulfilment]) -> Counter[Shelf]:
-    """End promises with the goods that leave for them; how many units of each shelf were held for these."""
+async def _fulfil(connection: Connection, fulfilments: Sequence[Fulfilment]) -> tuple[Counter[Shelf], list[int]]:
+    """End promises with the goods that leave for them; how many units of each shelf were held for these, and the
+    allocations of which all was found that had fallen short."""
     ids = [one.allocation_id for one in fulfilments]
     shelves = {row["availability_id"]: _shelf(row) for row in await connection.fetch(SQL["lock_shelves"], ids)}
     ended: Counter[Shelf] = Counter()
@@ -61,7 +64,7 @@ async def _fulfil(connection: Connection, fulfilments: Sequence[Fulfilment]) -> 
     )
     for row in rows:
         ended[shelves[row["availability_id"]]] += row["of_held"]
-    return ended
+    return ended, [row["allocation_id"] for row in rows if row["is_found"]]
 
 
 async def _change(
@@ -138,6 +141,11 @@ async def release(connection: Connection, given: Sequence[tuple[int, int]], now:
     ids = [allocation_id for allocation_id, _ in given]
     await connection.fetch(SQL["lock_shelves"], ids)
     await connection.execute(SQL["release"], ids, [units for _, units in given], now)
+
+
+async def settle_short(connection: Connection, allocation_ids: Sequence[int], now: datetime) -> None:
+    """What fell short of allocations is no worry any more: they were served after all, or nobody wants them."""
+    await clear_alerts(connection, [("short", str(allocation_id)) for allocation_id in allocation_ids], now)
 
 
 async def promise_findings(connection: Connection) -> list[Finding]:

@@ -40,7 +40,7 @@ ORDER BY site_id, sku_id, lot_id, condition FOR NO KEY UPDATE
 -- name: fulfil
 -- Units that serve allocations, by parallel arrays. Those that leave now end what is held first, then what had fallen
 -- short and was found after all; those that had left before (and were missed then) the other way round. Answers how many
--- of each availability's promises end.
+-- of each availability's promises end, and whether nothing of an allocation that had fallen short is lacking any more.
 WITH leaving AS (
     SELECT allocation_id, left_before, sum(quantity)::bigint AS quantity
     FROM unnest($1::bigint[], $2::bigint[], $3::bool[]) AS l (allocation_id, quantity, left_before)
@@ -53,7 +53,7 @@ WITH leaving AS (
 UPDATE allocation SET held = held - of_held, short = short - least(short, quantity - of_held),
     fulfilled = fulfilled + of_held + least(short, quantity - of_held)
 FROM split WHERE allocation.allocation_id = split.allocation_id
-RETURNING allocation.availability_id, of_held
+RETURNING allocation.allocation_id, allocation.availability_id, of_held, short = 0 AND quantity > of_held AS is_found
 
 -- name: holders
 -- Allocations that hold units of an availability, in the order in which they were made.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Final
 
 from backend.api.paging import Page
 from backend.api.permissions import Permission
-from backend.api.routing import Call, Route
+from backend.api.routing import Call, Routes
 from backend.stock import views
 from backend.stock.views import (
     CardEntry,
@@ -21,80 +20,59 @@ from backend.stock.views import (
     StockParams,
     StockView,
 )
-from backend.store.database import Database
 
 HOT_MAX_AGE_S: Final = 1
 """A screen that asks for stock all the time is as fresh as a replica some milliseconds behind makes it, and a thousand
 such screens ask once a second. No more: a person who looks again expects what has happened."""
 
+ROUTES: Final = Routes()
+"""The routes of this capability."""
 
-def routes(database: Database) -> list[Route]:
-    """The routes of this capability, reading from `database`."""
 
-    async def get_stock(call: Call) -> Page[StockView]:
-        return await views.stock(database, call.params)
+@ROUTES.get(
+    "/api/v1/stock",
+    Permission.STOCK_READ,
+    "Units by site, zone, SKU, lot and condition, now or at a past instant",
+    max_age_s=HOT_MAX_AGE_S,
+)
+async def get_stock(call: Call, params: StockParams) -> Page[StockView]:
+    """A page of stock."""
+    return await views.stock(call.database, params)
 
-    async def get_card(call: Call) -> Page[CardEntry]:
-        return await views.card(database, call.params)
 
-    async def get_item(call: Call) -> ItemView:
-        return await views.item(database, call.params)
+@ROUTES.get(
+    "/api/v1/stock/card",
+    Permission.STOCK_READ,
+    "What changed a SKU's stock at a site, newest first, with the units after each change",
+)
+async def get_stock_card(call: Call, params: CardParams) -> Page[CardEntry]:
+    """A page of a stock card."""
+    return await views.card(call.database, params)
 
-    async def get_item_history(call: Call) -> Page[HistoryView]:
-        return await views.history(database, call.params)
 
-    async def list_movements(call: Call) -> Page[MovementView]:
-        return await views.movements(database, call.params)
+@ROUTES.get("/api/v1/items/{epc}", Permission.ITEMS_READ, "One thing by its EPC", "not-found")
+async def get_item(call: Call, params: EpcParams) -> ItemView:
+    """One thing."""
+    return await views.item(call.database, params)
 
-    get = partial(Route, method="GET")
-    return [
-        get(
-            path="/api/v1/stock",
-            operation="get_stock",
-            summary="Units by site, zone, SKU, lot and condition, now or at a past instant",
-            max_age_s=HOT_MAX_AGE_S,
-            permission=Permission.STOCK_READ,
-            answer=Page[StockView],
-            params=StockParams,
-            handler=get_stock,
-        ),
-        get(
-            path="/api/v1/stock/card",
-            operation="get_stock_card",
-            summary="What changed a SKU's stock at a site, newest first, with the units after each change",
-            permission=Permission.STOCK_READ,
-            answer=Page[CardEntry],
-            params=CardParams,
-            handler=get_card,
-        ),
-        get(
-            path="/api/v1/items/{epc}",
-            operation="get_item",
-            summary="One thing by its EPC",
-            permission=Permission.ITEMS_READ,
-            answer=ItemView,
-            params=EpcParams,
-            handler=get_item,
-            problems=("not-found",),
-        ),
-        get(
-            path="/api/v1/items/{epc}/history",
-            operation="get_item_history",
-            summary="What was seen of one thing and what it changed, newest first",
-            permission=Permission.ITEMS_READ,
-            answer=Page[HistoryView],
-            params=HistoryParams,
-            handler=get_item_history,
-            problems=("not-found",),
-        ),
-        get(
-            path="/api/v1/movements",
-            operation="list_movements",
-            summary="What readers and portals decided, newest first",
-            max_age_s=HOT_MAX_AGE_S,
-            permission=Permission.MOVEMENTS_READ,
-            answer=Page[MovementView],
-            params=MovementParams,
-            handler=list_movements,
-        ),
-    ]
+
+@ROUTES.get(
+    "/api/v1/items/{epc}/history",
+    Permission.ITEMS_READ,
+    "What was seen of one thing and what it changed, newest first",
+    "not-found",
+)
+async def get_item_history(call: Call, params: HistoryParams) -> Page[HistoryView]:
+    """A page of one thing's past."""
+    return await views.history(call.database, params)
+
+
+@ROUTES.get(
+    "/api/v1/movements",
+    Permission.MOVEMENTS_READ,
+    "What readers and portals decided, newest first",
+    max_age_s=HOT_MAX_AGE_S,
+)
+async def list_movements(call: Call, params: MovementParams) -> Page[MovementView]:
+    """A page of movements."""
+    return await views.movements(call.database, params)

@@ -6,11 +6,12 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from backend.api import paging
 from backend.api.paging import Page, Paged
 from backend.api.problems import ProblemError
+from backend.api.storable import Instant
 from backend.catalog.model import VIRTUAL_KINDS
 from backend.store.database import Connection, Database, Queries, Record
 from wire.events import Epc
@@ -29,7 +30,8 @@ def _group(text: str) -> str:
 
 
 class StockView(BaseModel):
-    """Units in one group. A column that was not asked for is null. Below zero: taken before it was given (owed)."""
+    """Units in one group. A column that was not asked for is null; `expires_on` comes with SKU and lot. Below zero:
+    taken before it was given (owed)."""
 
     site: str | None
     zone: str | None
@@ -48,7 +50,7 @@ class StockParams(Paged):
     sku: str | None = None
     lot: Annotated[str | None, Field(description="A lot's code; empty for stock without a lot")] = None
     condition: str | None = None
-    as_of: Annotated[AwareDatetime | None, Field(description="As it was at this instant, late events included")] = None
+    as_of: Annotated[Instant | None, Field(description="As it was at this instant, late events included")] = None
     group: Annotated[str, AfterValidator(_group), Field(description="Columns to tell apart, separated by commas")] = (
         ",".join(COLUMNS)
     )

@@ -16,7 +16,7 @@ FROM (
            CASE WHEN 'sku' = ANY ($1) THEN sku.code END AS sku,
            CASE WHEN 'lot' = ANY ($1) THEN lot.code END AS lot,
            CASE WHEN 'condition' = ANY ($1) THEN balance.condition END AS condition,
-           CASE WHEN 'lot' = ANY ($1) THEN lot.expires_on END AS expires_on,
+           CASE WHEN $1 @> ARRAY['sku', 'lot'] THEN lot.expires_on END AS expires_on,
            balance.net - CASE WHEN (SELECT as_of FROM asked) IS NULL THEN 0 ELSE
                coalesce((SELECT sum(quantity) FROM posting
                          WHERE to_balance_id = balance.balance_id AND observed_at > (SELECT as_of FROM asked)), 0)

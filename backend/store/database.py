@@ -1,9 +1,17 @@
 """The pool of connections, SQL by name, and the store's identity.
 
-Locks are taken in one order by everybody, so that no two transactions wait for each other: cursor row · scans by
-(device, scan_id) · new items by EPC · items by item_id · balances by (zone, SKU, lot, condition), those that exist
-before those that are made · availabilities by (site, SKU, lot, condition), which also guard their allocations · alerts
-by (kind, key). A transaction may leave steps out, never turn back.
+Locks are taken in one order by everybody, so that no two transactions wait for each other:
+
+    a count · a gateway's cursor · scans by (device, scan_id) · new items by EPC · items by item_id · new lots by
+    (SKU, code) · documents · orders by order_id · balances by (zone, SKU, lot, condition), those that exist before
+    those that are made · availabilities by (site, SKU, lot, condition), which also guard their allocations · new orders
+    by code · alerts by (kind, key)
+
+A transaction may leave steps out, never turn back. Rows of `document_item` are guarded by the lock of their item, lines
+of an order by that of the order. The catalog stands apart: the store's revision, then sites, zones, portals and lanes;
+SKUs by code, then their GTINs; a channel; a lot whose status somebody changes, before alerts alone. Keys of idempotency
+and definitions are advisory locks, taken before all others. Where two waited for each other all the same, PostgreSQL
+parts them, and the loser comes again (UNAVAILABLE).
 """
 
 from __future__ import annotations
@@ -19,7 +27,7 @@ from uuid import uuid4
 import asyncpg
 from pydantic_core import from_json, to_json
 
-from backend.errors import SchemaError, StoreUnavailableError
+from backend.errors import SchemaError, StoreError, StoreUnavailableError
 from wire.clock import Clock
 
 Record = Mapping[str, Any]
@@ -87,10 +95,17 @@ UNAVAILABLE: Final = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
+    asyncpg.DeadlockDetectedError,
 )
-"""What asyncpg raises when the database is away, going down, coming up, full, or a standby not yet promoted: the same
-call may succeed later. A connection that is cut while its next statement begins sometimes ends in InternalClientError
-(MagicStack/asyncpg#1069): seen when PostgreSQL was killed."""
+"""What asyncpg raises when the database is away, going down, coming up, full, or a standby not yet promoted, or when it
+parted two who waited for each other: the same call may succeed later. A connection that is cut while its next statement
+begins sometimes ends in InternalClientError (MagicStack/asyncpg#1069): seen when PostgreSQL was killed."""
+
+REFUSED: Final = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
+"""It answers, and lets this user or this database's name not in: until somebody changes the one or the other."""
+
+BAD_ADDRESS: Final = (ValueError, OverflowError)
+"""What an address that nobody could connect to brings about before anything is tried."""
 
 _NAME: Final = re.compile(r"^--\s*name:\s*(\w+)\s*$", re.MULTILINE)
 _JSONB_VERSION: Final = b"\x01"
@@ -128,7 +143,8 @@ class Database:
     async def open(cls, dsn: str, *, max_connections: int = MAX_CONNECTIONS) -> AsyncIterator[Database]:
         """Connect, check that the schema is there, and close the pool at the end.
 
-        Raises StoreUnavailableError when nothing answers, SchemaError when the schema is missing.
+        Raises StoreUnavailableError when nothing answers, SchemaError when the schema is missing, StoreError when
+        the database lets nobody in or its address cannot be used.
         """
         try:
             pool = await asyncpg.create_pool(
@@ -143,6 +159,10 @@ class Database:
             )
         except UNAVAILABLE as error:
             raise StoreUnavailableError(f"the database does not answer: {error}") from error
+        except REFUSED as error:
+            raise StoreError(f"the database lets nobody in: {error}") from error
+        except BAD_ADDRESS as error:
+            raise StoreError(f"the database's address cannot be used: {error}") from error
         try:
             async with pool.acquire() as connection:
                 if await connection.fetchval("SELECT to_regclass('store')") is None:

@@ -15,8 +15,8 @@ from uuid import uuid4
 
 import asyncpg
 
-from backend.errors import MigrationError, StoreUnavailableError
-from backend.store.database import UNAVAILABLE, Connection
+from backend.errors import MigrationError, StoreError, StoreUnavailableError
+from backend.store.database import BAD_ADDRESS, REFUSED, UNAVAILABLE, Connection
 from wire.clock import Clock
 
 logger = logging.getLogger(__name__)
@@ -54,12 +54,17 @@ def read_migrations(folder: Path = MIGRATIONS) -> list[Migration]:
 async def migrate(dsn: str, clock: Clock, folder: Path = MIGRATIONS) -> list[str]:
     """Apply what is missing and return its names; make the partitions that `clock` will need.
 
-    Raises MigrationError when the database holds other migrations, StoreUnavailableError when nothing answers.
+    Raises MigrationError when the database holds other migrations, StoreUnavailableError when nothing answers,
+    StoreError when the database lets nobody in or its address cannot be used.
     """
     try:
         connection = await asyncpg.connect(dsn, server_settings={"timezone": "UTC", "application_name": "tallyman"})
     except UNAVAILABLE as error:
         raise StoreUnavailableError(f"the database does not answer: {error}") from error
+    except REFUSED as error:
+        raise StoreError(f"the database lets nobody in: {error}") from error
+    except BAD_ADDRESS as error:
+        raise StoreError(f"the database's address cannot be used: {error}") from error
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY)
         applied = await _apply(connection, read_migrations(folder), clock.now())

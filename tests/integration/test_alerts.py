@@ -72,3 +72,17 @@ async def test_many_at_once_in_any_order_never_wait_for_each_other_in_a_circle(d
 
     await asyncio.gather(*(shift(number) for number in range(6)))
     assert all(cleared_at is not None for *_, cleared_at in await rows(database))
+
+
+async def test_an_alert_that_says_the_same_again_is_not_written_again(database: Database) -> None:
+    """Some are said every half minute by every process, for as long as they stand."""
+    alert = Alert("owed", "1", None, {"units": 3})
+    async with database.transaction() as connection:
+        await raise_alerts(connection, [alert], START)
+    before = await database.pool.fetchval("SELECT xmin::text FROM alert WHERE detail = $1", alert.detail)
+    async with database.transaction() as connection:
+        await raise_alerts(connection, [alert], START)
+    assert await database.pool.fetchval("SELECT xmin::text FROM alert") == before
+    async with database.transaction() as connection:
+        await raise_alerts(connection, [alert._replace(detail={"units": 4})], START)
+    assert await database.pool.fetchval("SELECT detail FROM alert") == {"units": 4}

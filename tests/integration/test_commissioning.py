@@ -124,7 +124,9 @@ async def test_a_first_sweep_makes_things_of_what_nobody_knew(database: Database
     gateway = Gateway(IngestService(database, clock), "a", "ga")
     await gateway.say(arrived(1, "rack", 10))
     unknown = encode_sgtin96(UNKNOWN_GTIN, 1, 7).hex().upper()
-    done = await sweep(database, clock, "a", "shelf", [tag(1), tag(2), tag(3), tag(3), unknown, PALLET, "xx"], "dewi")
+    done = await sweep(
+        database, clock, "a", "shelf", [tag(1), tag(2), tag(3), tag(3), unknown, PALLET, "xx", "XX"], "dewi"
+    )
     assert (done.new, done.placed) == (3, 4)
     assert [one["epc"] for one in done.refused] == ["XX", unknown]
     assert f"no SKU has GTIN {UNKNOWN_GTIN}" in done.refused[1]["what"]

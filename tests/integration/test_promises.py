@@ -97,9 +97,12 @@ async def test_goods_found_after_all_still_serve_the_promise_that_fell_short(dat
     (first,) = await promise(database, availability, 2)
     await take(database, dock, customer, 2)
     assert await allocation(database, first) == {"short": 2}
+    standing = "SELECT count(*) FROM alert WHERE kind = 'short' AND cleared_at IS NULL"
+    assert await database.pool.fetchval(standing) == 1
     await take(database, customer, dock, 2)
     await take(database, dock, customer, 2, Fulfilment(first, 2))
     assert await allocation(database, first) == {"fulfilled": 2}
+    assert await database.pool.fetchval(standing) == 0
     assert await numbers(database) == (0, 0)
     assert await verify(database) == []
 

@@ -18,6 +18,7 @@ from aiohttp import web
 
 from backend.api.guard import Guard
 from backend.api.idempotency import KeyStore
+from backend.api.routing import Desk
 from backend.api.server import Served, make_app
 from backend.app import all_routes
 from backend.ingest.service import IngestService
@@ -87,8 +88,8 @@ async def pair(database_url: str, standby_dsn: str) -> AsyncIterator[Pair]:
     clock = ScaledClock(START)
     async with Database.open(database_url) as primary, Database.open(standby_dsn) as replica:
         reads, granter = Reads(primary, replica), Granter(primary, clock)
-        routes = all_routes(primary, reads.database, IngestService(primary, clock), granter, clock)
-        served = Served(routes, Guard(), KeyStore(primary, clock), BackendMetrics(), {}, reads)
+        routes, desk = all_routes(IngestService(primary, clock), granter), Desk(primary, reads.database, clock)
+        served = Served(routes, desk, Guard(), KeyStore(primary, clock), BackendMetrics(), {}, reads)
         runner = web.AppRunner(make_app(served), access_log=None, shutdown_timeout=1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

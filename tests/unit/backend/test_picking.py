@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,3 +64,11 @@ def test_nothing_is_picked_twice_and_nothing_is_forgotten(
     assert sum(one.units for one in picks) + sum(one.units for one in unplaced) == sum(wanted)
     taken = [thing.epc for one in picks for thing in one.things]
     assert len(set(taken)) == len(taken)
+
+
+def test_ten_thousand_things_in_a_zone_hold_up_nobody() -> None:
+    things = [Tagged(number.to_bytes(12), None, 1) for number in range(10_000)]
+    began = time.process_time()
+    (pick,), _ = plan([need(5000)], [Place(1, 1, 1, "f", "pick_face", 10_000, things)])
+    assert time.process_time() - began < 0.5
+    assert len(pick.things) == 5000

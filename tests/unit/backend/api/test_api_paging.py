@@ -15,7 +15,10 @@ from backend.api.problems import ProblemError
 AT = datetime(2026, 3, 2, 8, 0, 0, 123456, tzinfo=UTC)
 
 
-@given(st.text(max_size=40), st.integers(), st.datetimes(timezones=st.just(UTC)))
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
+
+
+@given(TEXTS, st.integers(-(2**63) + 1, 2**63 - 1), st.datetimes(timezones=st.just(UTC)))
 def test_a_cursor_holds_its_values(text: str, number: int, at: datetime) -> None:
     cursor = paging.encode("things", (text, number, at))
     assert paging.decode("things", cursor, (str, int, datetime)) == (text, number, at)
@@ -41,10 +44,27 @@ def packed(text: str) -> str:
         packed('["things","a",true,"2026-03-02T08:00:00+00:00"]'),
         packed('["things","a",1,"2026-03-02T08:00:00"]'),
         packed('["things","a",1,"soon"]'),
+        packed('["things","a",1,"0001-01-01T00:00:00+14:00"]'),
+        packed('["things","a",9223372036854775808,"2026-03-02T08:00:00+00:00"]'),
+        packed('["things","a\\u0000",1,"2026-03-02T08:00:00+00:00"]'),
+        packed('["things","a\\ud800",1,"2026-03-02T08:00:00+00:00"]'),
         packed('{"things":1}'),
         packed("[" * 500),
     ],
-    ids=["another list", "too short", "wrong kind", "bool", "no offset", "no time", "object", "deep"],
+    ids=[
+        "another list",
+        "too short",
+        "wrong kind",
+        "bool",
+        "no offset",
+        "no time",
+        "no year",
+        "65 bits",
+        "NUL",
+        "half a pair",
+        "object",
+        "deep",
+    ],
 )
 def test_cursors_of_another_make_are_refused(cursor: str) -> None:
     with pytest.raises(ProblemError):

@@ -12,7 +12,7 @@ from backend.api import openapi
 from backend.api.paging import Page, Paged
 from backend.api.permissions import MEANING, Permission
 from backend.api.problems import KINDS
-from backend.api.routing import Call, Route
+from backend.api.routing import Call, Routes
 
 
 class Thing(BaseModel):
@@ -28,26 +28,27 @@ class ThingParams(Paged):
     colour: str | None = None
 
 
-async def answer(_call: Call) -> Thing:
-    return Thing(name="one")
+ROUTES = Routes()
 
 
-ROUTES = [
-    Route("GET", "/api/v1/things/{name}", "get_thing", "A thing", Permission.ITEMS_READ, Thing, answer, ThingParams),
-    Route("GET", "/api/v1/things", "list_things", "Things", Permission.ITEMS_READ, Page[Thing], answer, Paged),
-    Route(
-        "POST",
-        "/api/v1/things",
-        "import_things",
-        "Take in things",
-        Permission.STOCK_IMPORT,
-        Thing,
-        answer,
-        body=str,
-        problems=("refused-rows",),
-    ),
-    Route("POST", "/api/v1/things/one", "put_thing", "Put it", Permission.STOCK_IMPORT, Thing, answer, body=Thing),
-]
+@ROUTES.get("/api/v1/things/{name}", Permission.ITEMS_READ, "A thing")
+async def get_thing(_call: Call, params: ThingParams) -> Thing:
+    return Thing(name=params.name)
+
+
+@ROUTES.get("/api/v1/things", Permission.ITEMS_READ, "Things")
+async def list_things(_call: Call, params: Paged) -> Page[Thing]:
+    return Page(rows=[])
+
+
+@ROUTES.post("/api/v1/things", Permission.STOCK_IMPORT, "Take in things", "refused-rows")
+async def import_things(_call: Call, body: str) -> Thing:
+    return Thing(name=body)
+
+
+@ROUTES.post("/api/v1/things/one", Permission.STOCK_IMPORT, "Put it", "changed-meanwhile")
+async def put_thing(_call: Call, body: Thing) -> Thing:
+    return body
 
 
 @pytest.fixture
@@ -86,6 +87,7 @@ def test_a_post_needs_its_key_and_says_what_it_takes(document: dict[str, Any]) -
     assert "refused-rows" in post["responses"]["422"]["description"]
     put = document["paths"]["/api/v1/things/one"]["post"]
     assert put["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/Thing")
+    assert [one["name"] for one in put["parameters"]] == ["Idempotency-Key", "If-Match"]
 
 
 def test_operations_can_become_methods_and_name_their_permission(document: dict[str, Any]) -> None:

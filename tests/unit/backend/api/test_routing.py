@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -12,13 +13,15 @@ from pydantic import BaseModel
 
 from backend.api import guard, problems, routing
 from backend.api.guard import Guard
-from backend.api.idempotency import Answer, KeyStore
+from backend.api.idempotency import Answer, KeyStore, require_key
 from backend.api.paging import Paged
 from backend.api.permissions import Permission, Principal
 from backend.api.problems import ProblemError
-from backend.api.routing import Call, Route
+from backend.api.routing import Call, Desk, Routes
 from backend.errors import StoreUnavailableError
 from backend.store.database import Database
+from tests.postgres import START
+from wire.clock import ScaledClock
 
 
 class Thing(BaseModel):
@@ -47,29 +50,37 @@ class Nothing(KeyStore):
         return await work(Database.__new__(Database))
 
 
-async def get_thing(call: Call) -> Thing:
-    if call.params.name == "away":
+ROUTES = Routes()
+
+
+@ROUTES.get("/api/v1/things/{name}", Permission.ITEMS_READ, "A thing")
+async def get_thing(_call: Call, params: NameParams) -> Thing:
+    if params.name == "away":
         raise StoreUnavailableError("gone")
-    if call.params.name == "broken":
+    if params.name == "broken":
         raise RuntimeError("a fault nobody foresaw")
-    if call.params.name == "refused":
+    if params.name == "refused":
         raise ProblemError("refused", "not this one", why="because")
-    return Thing(name=call.params.name, count=call.params.limit)
+    return Thing(name=params.name, count=params.limit)
 
 
-async def put_thing(call: Call) -> Thing:
-    return call.body
+@ROUTES.post("/api/v1/things", Permission.STOCK_IMPORT, "Put one", "refused")
+async def put_thing(_call: Call, body: Thing) -> Thing | Answer:
+    return body
 
 
-async def import_things(call: Call) -> Thing:
-    return Thing(name=call.body, count=len(call.body))
+@ROUTES.post("/api/v1/file", Permission.STOCK_IMPORT, "Take in")
+async def import_things(_call: Call, body: str) -> Thing:
+    return Thing(name=body, count=len(body))
 
 
-ROUTES = [
-    Route("GET", "/api/v1/things/{name}", "get_thing", "A thing", Permission.ITEMS_READ, Thing, get_thing, NameParams),
-    Route("POST", "/api/v1/things", "put_thing", "Put one", Permission.STOCK_IMPORT, Thing, put_thing, body=Thing),
-    Route("POST", "/api/v1/file", "import", "Take in", Permission.STOCK_IMPORT, Thing, import_things, body=str),
-]
+@ROUTES.get("/api/v1/database", Permission.ITEMS_READ, "Which one is read")
+async def where_it_reads(call: Call) -> Thing:
+    return Thing(name=str(call.database.pool))
+
+
+ROUTES.get("/api/v1/primary", Permission.ITEMS_READ, "Which one", primary=True, operation="fresh")(where_it_reads)
+
 
 TOKEN = "a-token-of-some-length-+/="
 
@@ -78,6 +89,7 @@ async def serve(check: Guard) -> tuple[web.AppRunner, str]:
     app = web.Application(middlewares=[routing.problem_responses], client_max_size=1000)
     app[guard.GUARD] = check
     app[routing.KEYS] = Nothing()
+    app[routing.DESK] = Desk(Database("the primary"), Database("the replica"), ScaledClock(START))
     routing.mount(app, ROUTES)
     app.router.add_get("/problems/{kind}", problems.describe)
     runner = web.AppRunner(app, access_log=None)
@@ -100,6 +112,27 @@ async def guarded() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(url) as session:
         yield session
     await runner.cleanup()
+
+
+def test_a_route_is_what_its_handler_says() -> None:
+    thing, put, file, *_ = ROUTES
+    assert (thing.method, thing.operation, thing.params, thing.body, thing.answer) == (
+        "GET",
+        "get_thing",
+        NameParams,
+        None,
+        Thing,
+    )
+    assert (put.method, put.operation, put.params, put.body, put.answer) == ("POST", "put_thing", None, Thing, Thing)
+    assert (put.problems, file.problems, file.body) == (("refused",), (), str)
+
+
+@pytest.mark.parametrize(("path", "read"), [("database", "the replica"), ("primary", "the primary")])
+async def test_a_get_reads_from_the_replica_unless_its_route_says_otherwise(
+    client: aiohttp.ClientSession, path: str, read: str
+) -> None:
+    async with client.get(f"/api/v1/{path}") as answer:
+        assert (await answer.json())["name"] == read
 
 
 async def test_parameters_reach_the_handler_as_their_types(client: aiohttp.ClientSession) -> None:
@@ -213,3 +246,48 @@ async def test_whoever_lacks_the_permission_is_told_its_name() -> None:
                 assert (answer.status, (await answer.json())["permission"]) == (403, "stock.import")
     finally:
         await runner.cleanup()
+
+
+async def test_a_body_that_never_ends_its_brackets_is_told_so(client: aiohttp.ClientSession) -> None:
+    for body in (b"[" * 990, b'{"a":' * 198):
+        async with client.post(
+            "/api/v1/things", data=body, headers={"Content-Type": "application/json", "Idempotency-Key": "deep"}
+        ) as answer:
+            assert answer.status == 400
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [("Authorization", 401), ("Host", 403), ("Origin", 403), ("If-Match", 400)],
+)
+async def test_headers_whose_bytes_are_no_text_are_told_so(name: str, status: int) -> None:
+    runner, url = await serve(Guard(TOKEN if name == "Authorization" else None))
+    host, port = url.removeprefix("http://").split(":")
+    headers = {
+        "Host": f"{host}:{port}".encode(),
+        "Idempotency-Key": b"odd",
+        "Content-Type": b"application/json",
+        "Content-Length": b"12",
+        "Connection": b"close",
+    } | {name: b"Bearer \xff\xfe"}
+    reader, writer = await asyncio.open_connection(host, int(port))
+    lines = [b"POST /api/v1/things HTTP/1.1", *(key.encode() + b": " + value for key, value in headers.items())]
+    writer.write(b"\r\n".join([*lines, b"", b'{"name":"a"}']))
+    answer = await reader.read()
+    writer.close()
+    await runner.cleanup()
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode()), answer
+
+
+async def test_a_guard_that_guards_nothing_is_refused(client: aiohttp.ClientSession) -> None:
+    headers = {"Idempotency-Key": "k", "If-Match": '"abc"'}
+    async with client.post("/api/v1/things", json={"name": "a"}, headers=headers) as answer:
+        assert answer.status == 400
+        assert "If-Match" in (await answer.json())["detail"]
+
+
+@pytest.mark.parametrize("key", ["\udcff", "a\0", "x" * 201, "", None])
+def test_a_key_that_cannot_be_kept_is_refused(key: str | None) -> None:
+    with pytest.raises(ProblemError) as caught:
+        require_key(key)
+    assert caught.value.status == 400
