@@ -53,8 +53,11 @@ class Play:
     """Reads played to a pipeline in ticks."""
 
     settings: GatewayConfig = field(default_factory=config)
-    crossed: list[Movement] = field(default_factory=list)
+    keep: tuple[str, ...] = ("crossed",)
+    told: list[Movement] = field(default_factory=list)
     late: int = 0
+    places: set[str] = field(default_factory=set)
+    """Zones in which the tags are that crossed, in the end."""
 
     def run(
         self,
@@ -76,9 +79,11 @@ class Play:
             while end < len(events) and events[end][0] <= tick_s:
                 end += 1
             result = pipeline.step([event for _, event in events[begin:end]], us(float(tick_s)))
-            self.crossed += [movement for movement in result.movements if movement.kind == "crossed"]
+            self.told += [movement for movement in result.movements if movement.kind in self.keep]
             self.late += result.late
             begin = end
+        places = {pipeline.view(bytes.fromhex(movement.epc)).place for movement in self.told}
+        self.places = {self.settings.zones[place].code for place in places if place >= 0}
         return self
 
     def _events(
@@ -122,7 +127,7 @@ def pallet(at_s: float, tags: int = 12, x: float = 0.0, inwards: bool = True) ->
 
 
 def observed(play: Play) -> list[tuple[str, str | None, str | None, Any]]:
-    return sorted((one.epc, one.portal, one.direction, one.observed_at) for one in play.crossed)
+    return sorted((one.epc, one.portal, one.direction, one.observed_at) for one in play.told)
 
 
 @pytest.mark.parametrize("inwards", [True, False])
@@ -132,12 +137,12 @@ def test_what_crossed_while_the_line_was_down_is_told_once_as_if_it_had_been_up(
     reads = scene([*pallet(24.0, inwards=inwards), stand(3.0, 2.0), stand(3.5, 1.5)], 70.0)
     plain = Play().run(reads, 70.0)
     cut = Play().run(reads, 70.0, Outage(["r-d1"], max(6.0, 24.0 - outage_s / 2), back_s))
-    assert len(plain.crossed) >= 11
+    assert len(plain.told) >= 11
     assert observed(cut) == observed(plain)
-    assert set(crossings(cut.crossed).values()) == {1}
-    assert {one.direction for one in cut.crossed} == {"in" if inwards else "out"}
+    assert set(crossings(cut.told).values()) == {1}
+    assert {one.direction for one in cut.told} == {"in" if inwards else "out"}
     assert cut.late == 0, "a read that is judged is not late"
-    belated = [one for one in cut.crossed if seconds_of(one)[0] < back_s - 3]
+    belated = [one for one in cut.told if seconds_of(one)[0] < back_s - 3]
     if outage_s > 5:
         assert belated
         assert {seconds_of(one)[1] for one in belated} == {back_s + HELD_PAUSE_US / 1e6}
@@ -145,12 +150,12 @@ def test_what_crossed_while_the_line_was_down_is_told_once_as_if_it_had_been_up(
 
 def test_nothing_is_told_when_the_reader_comes_back_without_its_memory() -> None:
     reads = scene([*pallet(24.0), stand(3.0, 2.0)], 60.0)
-    assert Play().run(reads, 60.0, Outage(["r-d1"], 15.0, 34.0, forgets=True)).crossed == []
+    assert Play().run(reads, 60.0, Outage(["r-d1"], 15.0, 34.0, forgets=True)).told == []
 
 
 def test_who_only_came_near_during_the_outage_has_not_crossed() -> None:
     reads = scene([turn_back(24.0, 1.0, 0.8), stand(3.0, 2.0)], 60.0)
-    assert Play().run(reads, 60.0, Outage(["r-d1"], 15.0, 34.0)).crossed == []
+    assert Play().run(reads, 60.0, Outage(["r-d1"], 15.0, 34.0)).told == []
 
 
 def test_other_doors_do_not_wait() -> None:
@@ -158,17 +163,17 @@ def test_other_doors_do_not_wait() -> None:
     reads = sorted([*scene(pallet(25.0), 70.0), *others])
     plain = Play().run(reads, 70.0)
     cut = Play().run(reads, 70.0, Outage(["r-d1"], 15.0, 50.0))
-    assert len(plain.crossed) >= 22
+    assert len(plain.told) >= 22
     assert observed(cut) == observed(plain)
-    assert max(seconds_of(one)[1] for one in cut.crossed if one.portal == "d2") < 35.0
-    assert min(seconds_of(one)[1] for one in cut.crossed if one.portal == "d1") > 50.0
+    assert max(seconds_of(one)[1] for one in cut.told if one.portal == "d2") < 35.0
+    assert min(seconds_of(one)[1] for one in cut.told if one.portal == "d1") > 50.0
 
 
 def test_what_was_told_at_another_door_meanwhile_is_not_told_again() -> None:
     """Both doors hear the pallet that goes through the first."""
     reads = of_readers(reads_of(pallet(24.0), 60.0, 1))
     cut = Play().run(reads, 60.0, Outage(["r-d1"], 15.0, 40.0))
-    assert {tag: count for tag, count in Counter(one.epc for one in cut.crossed).items() if count > 1} == {}
+    assert {tag: count for tag, count in Counter(one.epc for one in cut.told).items() if count > 1} == {}
 
 
 def two_readers(inner: Sequence[int]) -> GatewayConfig:
@@ -192,7 +197,7 @@ def test_a_door_of_two_readers_waits_for_either(away: list[str]) -> None:
     reads = split(reads_of([*pallet(24.0), stand(3.0, 2.0)], 60.0, 1), (1, 2))
     plain = Play(two_readers((1, 2))).run(reads, 60.0)
     cut = Play(two_readers((1, 2))).run(reads, 60.0, Outage(away, 18.0, 33.0))
-    assert len(plain.crossed) >= 11
+    assert len(plain.told) >= 11
     assert observed(cut) == observed(plain)
 
 
@@ -203,7 +208,7 @@ def test_a_reader_away_for_long_is_given_up_and_its_door_goes_on() -> None:
     seconds = longest_s + 90.0
     reads = split(reads_of(paths, seconds, 1), (1, 3))
     play = Play(two_readers((1, 3))).run(reads, seconds, Outage(["b"], 15.0, longest_s + 70.0))
-    times = [seconds_of(one) for one in play.crossed]
+    times = [seconds_of(one) for one in play.told]
     first = [decided for seen, decided in times if seen < 60]
     second = [decided - seen for seen, decided in times if seen > 60]
     assert len(first) >= 9
@@ -218,8 +223,8 @@ def test_a_door_with_too_much_waiting_goes_on(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("gateway.door_time.MAX_WAITING", 50)
     reads = split(reads_of([*pallet(24.0), stand(3.0, 2.0)], 60.0, 1), (1, 3))
     play = Play(two_readers((1, 3))).run(reads, 60.0, Outage(["b"], 15.0, 50.0))
-    assert play.crossed
-    assert min(seconds_of(one)[1] for one in play.crossed) < 50.0
+    assert play.told
+    assert min(seconds_of(one)[1] for one in play.told) < 50.0
 
 
 def test_a_line_that_stalls_and_then_delivers_everything_costs_a_quiet_door_nothing() -> None:
@@ -228,7 +233,7 @@ def test_a_line_that_stalls_and_then_delivers_everything_costs_a_quiet_door_noth
     reads = [(14.0, "r-d1", 1, 150, -60.0), *near]
     plain = Play().run(reads, 60.0)
     stalled = Play().run(reads, 60.0, Outage(["r-d1"], 14.5, 23.5, is_told=False))
-    assert len(plain.crossed) >= 3
+    assert len(plain.told) >= 3
     assert observed(stalled) == observed(plain)
     assert stalled.late == 0
 
@@ -239,7 +244,7 @@ def test_what_crosses_before_a_dead_line_is_noticed_is_told_where_the_door_was_q
     sign = (8.0, "r-d1", 1, 150, -60.0)
     plain = Play().run([sign, *reads], 60.0)
     cut = Play().run([sign, *reads], 60.0, Outage(["r-d1"], 14.0, 40.0, unnoticed_s=4.0))
-    assert len(plain.crossed) >= 11
+    assert len(plain.told) >= 11
     assert observed(cut) == observed(plain)
 
 
@@ -248,17 +253,17 @@ def test_a_photo_eye_that_was_held_counts_for_its_own_time() -> None:
     outage = Outage(["r-d1"], 15.0, 40.0)
     beams = [GpiChange("r-d1", 1, True, us(24.0))]
     settings = config(eyes=True)
-    assert len(Play(settings).run(reads, 60.0, outage, beams).crossed) >= 11
+    assert len(Play(settings).run(reads, 60.0, outage, beams).told) >= 11
     later = [GpiChange("r-d1", 1, True, us(5.0)), GpiChange("r-d1", 1, True, us(36.0))]
-    assert Play(settings).run(reads, 60.0, outage, later).crossed == [], "a beam after the crossing is none of its own"
+    assert Play(settings).run(reads, 60.0, outage, later).told == [], "a beam after the crossing is none of its own"
 
 
 @pytest.mark.parametrize("every_s", [0.1, 0.7, 3.0, 19.0])
 def test_ticks_of_any_length_give_the_same(every_s: float) -> None:
     reads = scene([*pallet(24.0), stand(3.0, 2.0)], 80.0)
     outage = Outage(["r-d1"], 15.0, 40.0)
-    told = [one.model_dump() for one in Play().run(reads, 78.0, outage, every_s=every_s).crossed]
-    assert told == [one.model_dump() for one in Play().run(reads, 78.0, outage).crossed]
+    told = [one.model_dump() for one in Play().run(reads, 78.0, outage, every_s=every_s).told]
+    assert told == [one.model_dump() for one in Play().run(reads, 78.0, outage).told]
     assert len(told) >= 11
 
 
@@ -298,3 +303,21 @@ def test_what_waits_is_released_by_bins_each_read_once() -> None:
     time.run()
     assert not time.stands
     assert not time.unjudged(at_us).any()
+
+
+def test_a_crossing_told_late_does_not_take_a_tag_from_where_it_was_seen_since() -> None:
+    plain = two_readers((1, 2)).model_dump(mode="json")
+    plain["zones"].append({"code": "hall"})
+    plain["readers"].append({"name": "h", "address": "h", "antennas": [{"port": 1, "zone": "hall"}]})
+    settings = GatewayConfig.model_validate(plain)
+    door = split(reads_of(pallet(24.0), 60.0, 1), (1, 2))
+    hall: list[Read] = [(at_s, "h", 1, tag, -55.0) for at_s in np.arange(32.0, 58.0, 0.5) for tag in range(12)]
+    play = Play(settings, keep=("arrived", "moved", "crossed"))
+    play.run(sorted([*door, *hall]), 60.0, Outage(["a", "b"], 15.0, 45.0))
+    told = Counter((one.kind, one.zone) for one in play.told)
+    assert told["arrived", "hall"] == 12
+    assert told["crossed", None] >= 11
+    assert told["moved", "dock"] == told["arrived", "dock"] == 0
+    crossed = [one for one in play.told if one.kind == "crossed"]
+    assert max(one.observed_at for one in crossed) < min(one.observed_at for one in play.told if one.zone == "hall")
+    assert play.places == {"hall"}
