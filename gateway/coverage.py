@@ -65,6 +65,7 @@ class Coverage:
         self._sign_us = np.zeros(len(config.readers), np.int64)
         self._doubt_us = np.full(len(config.readers), LINK_DOUBT_US)
         self._well = np.zeros(len(config.readers), np.bool_)
+        self._now_us = 0
         self._awaited_until_us = np.zeros(len(config.readers), np.int64)
         self._door_links = self._link_doors()
         self._trusted_us = np.zeros(len(zones), np.int64)
@@ -104,6 +105,7 @@ class Coverage:
 
     def advance(self, now_us: int) -> None:
         """Let the clocks of watched zones run, as far as their readers can be trusted at event time `now_us`."""
+        self._now_us = now_us
         silent = now_us - self._sign_us > self._doubt_us
         trusted = np.where(silent, now_us, np.minimum(self._sign_us, now_us))
         until = np.full(len(self.zones), now_us, np.int64)
@@ -147,9 +149,10 @@ class Coverage:
         """A reader that was on and is off is waited for, and a little longer when it is back."""
         well = bool(state.antennas) or state.idle
         if well is not bool(self._well[number]):
-            until_us = self._awaited_until_us[number]
-            pause_until_us = min(int(until_us), state.at_us + HELD_PAUSE_US)
-            self._awaited_until_us[number] = pause_until_us if well else state.at_us + LONGEST_AWAY_US
+            until_us = int(self._awaited_until_us[number])
+            back_us = max(state.at_us, self._now_us)
+            until_us = min(until_us, back_us + HELD_PAUSE_US) if well else state.at_us + LONGEST_AWAY_US
+            self._awaited_until_us[number] = until_us
         self._well[number] = well
 
     def _at_door(self, readers: NDArray[np.bool_]) -> NDArray[np.bool_]:

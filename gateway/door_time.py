@@ -16,7 +16,8 @@ recording gives the same crossings however it is cut into ticks. Only a reader t
 one that never came, nor one that is well and idle until its trigger.
 
 That all was delivered needs no sign of its own: one line delivers in order, and a driver says that its reader is on
-again only after what it held (readers/llrp/connection.py: the reader is let send it before it is asked for more).
+again only after what it held (readers/llrp/connection.py: the reader is let send it before it is asked for more). Where
+a driver learns from the first read that its reader is back (readers/vendor_event.py), HELD_PAUSE_US is all there is.
 """
 
 from __future__ import annotations

@@ -278,6 +278,17 @@ def test_a_reader_that_is_idle_until_its_trigger_is_not_waited_for() -> None:
     assert coverage.doors_wait(us(21.0) + LONGEST_AWAY_US)[0].tolist() == [False], "it is not away anew"
 
 
+def test_a_reader_whose_return_is_known_late_is_waited_for_from_then_on() -> None:
+    """Its driver learnt of it from a read that is seconds old; more such may follow."""
+    coverage = Coverage(two_readers((1, 3)))
+    coverage.apply(ReaderState("a", ALL, START_US))
+    coverage.apply(ReaderState("a", frozenset(), us(5.0)))
+    coverage.advance(us(30.0))
+    coverage.apply(ReaderState("a", ALL, us(26.0)))
+    assert coverage.doors_wait(us(30.9))[0].tolist() == [True]
+    assert coverage.doors_wait(us(31.0))[0].tolist() == [False]
+
+
 def test_a_reader_that_never_came_is_not_waited_for() -> None:
     coverage = Coverage(two_readers((1, 3)))
     coverage.apply(ReaderState("a", ALL, START_US))
