@@ -42,8 +42,8 @@ METHOD: Final = "portal-{model}/3"
 ACTIVE_BINS: Final = 16
 """Tags read within 4 s are judged."""
 
-HOLD_BINS: Final = 24
-"""Nothing crosses twice the same way within 6 s without having come back."""
+HOLD_BINS: Final = 40
+"""Nothing crosses twice the same way within 10 s: to come back and go again takes longer."""
 
 ONWARD_BINS: Final = 240
 """For 60 s after it crossed another door a thing is on its way on, past this one."""
