@@ -62,6 +62,11 @@ async def make_document(database: Database, clock: Clock, spec: DocumentSpec, ac
             raise ProblemError("refused", "a transfer names the site it goes to, and nothing else does")
         if site is to_site:
             raise ProblemError("refused", "a transfer goes to another site")
+        if spec.promised_at is not None and spec.promised_at < clock.now():
+            raise ProblemError(
+                "refused",
+                f"promised_at: {spec.promised_at.isoformat()} is past: say when it will come, or nothing",
+            )
         order_id = await _order_of(connection, spec)
         skus = await sku_ids(connection, (line.sku for line in spec.lines))
         for line in spec.lines:
@@ -145,11 +150,21 @@ async def lock_document(connection: Connection, code: str) -> Record:
 
 
 async def _allocate(connection: Connection, document: Record, now: datetime) -> None:
-    """Promise a transfer's goods to it at its source, what expires first first; all of them, or none."""
+    """Promise a transfer's goods to it at its source, what expires first first and nothing that has expired; all of
+    them, or none."""
     lines = await connection.fetch(SQL["lines_to_allocate"], document["document_id"])
-    rows = await connection.fetch(SQL["lock_source"], document["site_id"], sorted({line["sku_id"] for line in lines}))
+    today = now.date()
+    for line in lines:
+        if line["expires_on"] is not None and line["expires_on"] < today:
+            raise ProblemError(
+                "not-available",
+                f"line {line['line_no']}, {line['sku']}: lot {line['lot']!r} expired on {line['expires_on']}: "
+                "send another lot, or inspect this one and scrap it",
+            )
+    skus = sorted({line["sku_id"] for line in lines})
+    rows = await connection.fetch(SQL["lock_source"], document["site_id"], skus, today)
     free = {row["availability_id"]: row["free"] for row in rows}
-    shelves = sorted(rows, key=lambda row: (row["expires_on"] is None, row["expires_on"] or now.date()))
+    shelves = sorted(rows, key=lambda row: (row["expires_on"] is None, row["expires_on"] or today))
     wanted: list[Wanted] = []
     errors = []
     for line in sorted(lines, key=lambda line: (line["lot_id"] is None, line["line_no"])):

@@ -49,8 +49,8 @@ class DocumentBody(BaseModel):
 
 
 class DocumentLineView(BaseModel):
-    """Units expected, gone and come, things with and without serial numbers together. A line that nobody announced has
-    no number."""
+    """Units expected, gone and come, things with and without serial numbers together; `damaged`: units without serial
+    numbers, of those that came, that a scan for the document found broken. What nobody announced has no number."""
 
     line_no: int | None
     sku: str
@@ -181,6 +181,19 @@ class SettleBody(BaseModel):
     document: Annotated[Code | None, Field(description="The shipment or transfer they belonged to")] = None
     lost: Annotated[bool, Field(description="They are written off")] = False
     zone: Annotated[Code | None, Field(description="They never left: they are in this zone")] = None
+
+
+class WriteOffBody(BaseModel):
+    """Why what a transfer lost is given up."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=400, pattern=r"^[^\x00]*$")]
+
+
+class WriteOffView(BaseModel):
+    """What was written off now: things, and units without serial numbers; both 0 when nothing is missing any more."""
+
+    things: int
+    units: int
 
 
 class SettledView(BaseModel):
