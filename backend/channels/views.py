@@ -71,6 +71,7 @@ class AvailableParams(BaseModel):
 
     code: Code
     sku: Text
+    region: Annotated[Text | None, Field(description="Only at the sites of this region")] = None
 
 
 class AvailableView(BaseModel):
