@@ -62,6 +62,10 @@ WHERE allocation.held > 0 AND holder_kind = 'order' AND availability.condition =
   AND (availability.site_id, availability.sku_id) IN (SELECT * FROM unnest($1::int[], $2::int[]))
 GROUP BY availability.site_id, availability.sku_id, channel_id
 
+-- name: all_lanes
+-- What it costs to serve regions from sites, and how long it takes.
+SELECT site.code AS site, lane.region, cost, days FROM lane JOIN site USING (site_id) ORDER BY site.code, lane.region
+
 -- name: put_lane
 -- What it costs to serve a region from a site, and how long it takes.
 INSERT INTO lane (site_id, region, cost, days) SELECT site_id, $2, $3, $4 FROM site WHERE code = $1

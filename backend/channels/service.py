@@ -180,6 +180,11 @@ async def rules_of(database: Database, channel_id: int) -> list[Record]:
     return await database.pool.fetch(SQL["channel_rules"], channel_id)
 
 
+async def read_lanes(executor: Executor) -> list[Record]:
+    """Every lane: `site, region, cost, days`."""
+    return await executor.fetch(SQL["all_lanes"])
+
+
 async def put_lane(database: Database, site: str, region: str, cost: int, days: int) -> bool:
     """Say what it costs to serve a region from a site; False when there is no such site."""
     async with database.transaction() as connection:

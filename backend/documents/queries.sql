@@ -179,6 +179,15 @@ WITH door AS (
 )
 SELECT door.portal_id, (SELECT count(*) FROM closed) AS closed FROM door, document WHERE document.document_id = $3
 
+-- name: standing_doors
+-- Every door, of one site or of all, with what stands open at it.
+SELECT site.code AS site, portal.code AS portal, document.code AS document
+FROM portal JOIN site USING (site_id)
+LEFT JOIN door_opening ON door_opening.portal_id = portal.portal_id AND closed_at IS NULL
+LEFT JOIN document USING (document_id)
+WHERE ($1::text IS NULL OR site.code = $1) AND (site.code, portal.code) > ($2, $3)
+ORDER BY site.code, portal.code LIMIT $4
+
 -- name: add_opening
 -- The opening itself, after the one before it was closed.
 INSERT INTO door_opening (portal_id, document_id, opened_at, actor) VALUES ($1, $2, $3, $4)

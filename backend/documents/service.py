@@ -14,7 +14,7 @@ from backend.alerts.service import Alert, AlertName, clear_alerts, raise_alerts
 from backend.api.problems import ProblemError
 from backend.catalog.service import lot_ids, read_places, sku_ids
 from backend.documents.model import AT_DOOR, FIRST, Event, Kept, Kind, Left, Promise, after, serve, unserve
-from backend.effects.crossing import DoorBook, Meaning, Opening
+from backend.effects.crossing import CROSSINGS, DoorBook, Meaning, Opening
 from backend.orders.service import ship as ship_order
 from backend.stock.model import Fulfilment
 from backend.stock.promises import Wanted, hold, release, settle_short
@@ -247,6 +247,12 @@ async def read_doors(
         for row in await connection.fetch(SQL["own_rules"], site_id)
     }
     return DoorBook(openings, own)
+
+
+async def read_rules(connection: Connection, site_id: int) -> dict[tuple[str, str], Meaning]:
+    """What crossings mean at a site, by direction and kind of the open document."""
+    own = await connection.fetch(SQL["own_rules"], site_id)
+    return {**CROSSINGS, **{(row["direction"], row["kind"]): Meaning(row["place"], row["condition"]) for row in own}}
 
 
 async def put_rule(database: Database, site: str, direction: str, kind: str, place: str, condition: str | None) -> None:

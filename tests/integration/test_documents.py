@@ -299,6 +299,27 @@ async def test_what_comes_under_a_receipt_comes_from_the_supplier(clerk: Clerk) 
     assert (await stock(clerk.database, virtual=True))["a/supplier/BOX//sellable"] == -2
 
 
+async def test_what_stands_open_at_doors_is_shown(clerk: Clerk) -> None:
+    await clerk.make("r1", "receipt", 2)
+    await clerk.door("r1")
+    first = await clerk.get("doors?limit=1")
+    assert first["rows"] == [{"site": "a", "portal": "d", "document": "r1"}]
+    rest = await clerk.get(f"doors?limit=1&cursor={first['next']}")
+    assert rest["rows"] == [{"site": "b", "portal": "d", "document": None}]
+    await clerk.door(None)
+    assert (await clerk.get("doors?site=a"))["rows"][0]["document"] is None
+
+
+async def test_lanes_are_shown_as_they_are_now(clerk: Clerk) -> None:
+    await clerk.post("lanes", site="b", region="java", cost=4, days=2)
+    await clerk.post("lanes", site="a", region="java", cost=3)
+    await clerk.post("lanes", site="a", region="java", cost=2, days=1)
+    assert [tuple(row.values()) for row in (await clerk.get("lanes"))["rows"]] == [
+        ("a", "java", 2, 1),
+        ("b", "java", 4, 2),
+    ]
+
+
 async def test_what_comes_back_is_returned_goods_until_somebody_looks(clerk: Clerk) -> None:
     await clerk.make("s1", "shipment", 1)
     await clerk.door("s1")
@@ -387,6 +408,10 @@ async def test_crossings_that_come_late_find_the_document_of_their_time(clerk: C
 async def test_a_site_may_let_crossings_mean_something_else(clerk: Clerk) -> None:
     rule = {"direction": "in", "kind": "receipt", "place": "inside", "condition": "quarantined"}
     await clerk.post("sites/a/crossing-rules", **rule)
+    shown = {site: (await clerk.get(f"sites/{site}/crossing-rules"))["rows"] for site in ("a", "b")}
+    assert rule in shown["a"]
+    assert rule | {"condition": None} in shown["b"]
+    assert len(shown["a"]) == len(shown["b"]) == 7
     await clerk.make("r1", "receipt", 1)
     await clerk.door("r1")
     await clerk.here.say(crossed(21, "in", 610))
