@@ -71,6 +71,7 @@ class AvailableParams(BaseModel):
 
     code: Code
     sku: Text
+    region: Annotated[Text | None, Field(description="Only at the sites of this region")] = None
 
 
 class AvailableView(BaseModel):
@@ -98,3 +99,9 @@ class LaneBody(BaseModel):
     region: Text
     cost: Annotated[int, Field(ge=0, le=1_000_000_000, description="In whatever unit the company counts in")]
     days: Annotated[int, Field(ge=0, le=365)] = 0
+
+
+class LaneList(BaseModel):
+    """Every lane, by site and region: a company has as many as sites times regions."""
+
+    rows: list[LaneBody]

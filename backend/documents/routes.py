@@ -7,11 +7,14 @@ from typing import Final
 from backend.api import etag
 from backend.api.paging import Page
 from backend.api.permissions import Permission
+from backend.api.problems import ProblemError
 from backend.api.routing import Call, Routes
+from backend.catalog.service import read_places
 from backend.documents import service, views
 from backend.documents.service import DocumentLine, DocumentSpec
 from backend.documents.views import (
     CrossingRuleBody,
+    CrossingRuleList,
     DepartureParams,
     DepartureView,
     DocumentBody,
@@ -21,6 +24,7 @@ from backend.documents.views import (
     DocumentParams,
     DocumentView,
     DoorBody,
+    DoorListParams,
     DoorParams,
     DoorView,
     SiteParams,
@@ -90,6 +94,12 @@ async def get_document(call: Call, params: DocumentCode) -> DocumentView:
     return await views.document(call.database, params.code)
 
 
+@ROUTES.get("/api/v1/doors", Permission.DOCUMENTS_READ, "Doors and what stands open at them", primary=True)
+async def list_doors(call: Call, params: DoorListParams) -> Page[DoorView]:
+    """Doors by site and code."""
+    return await views.doors(call.database, params)
+
+
 @ROUTES.post(
     "/api/v1/doors/{site}/{portal}",
     Permission.DOCUMENTS_CHANGE,
@@ -104,6 +114,30 @@ async def put_door(call: Call, params: DoorParams, body: DoorBody) -> DoorView:
     else:
         await service.open_door(call.database, call.clock, params.site, params.portal, body.document, call.actor)
     return DoorView(site=params.site, portal=params.portal, document=body.document)
+
+
+@ROUTES.get(
+    "/api/v1/sites/{site}/crossing-rules",
+    Permission.DOCUMENTS_READ,
+    "What crossings mean at a site, by direction and open document",
+    "not-found",
+    primary=True,
+)
+async def list_crossing_rules(call: Call, params: SiteParams) -> CrossingRuleList:
+    """What crossings mean at a site."""
+    async with call.database.snapshot() as connection:
+        site = (await read_places(connection)).by_code.get(params.site)
+        if site is None:
+            raise ProblemError("not-found", f"no site {params.site!r}")
+        rules = await service.read_rules(connection, site.site_id)
+    return CrossingRuleList(
+        rows=[
+            CrossingRuleBody.model_validate(
+                {"direction": direction, "kind": kind, "place": meaning.place, "condition": meaning.condition}
+            )
+            for (direction, kind), meaning in sorted(rules.items())
+        ]
+    )
 
 
 @ROUTES.post(

@@ -144,6 +144,13 @@ async def _note(
     )
 
 
+async def put_time_limit(database: Database, site: str, within_h: int) -> None:
+    """How many hours a site may leave returned goods, from now on. Raises ProblemError for an unknown site."""
+    async with database.transaction() as connection:
+        if await connection.fetchval(SQL["put_time_limit"], site, within_h) is None:
+            raise ProblemError("not-found", f"no site {site!r}")
+
+
 async def watch_overdue(database: Database, clock: Clock) -> int:
     """Raise an alert for each site with returned goods that nobody looked at in time, clear those of the others;
     answers how many sites are late."""
