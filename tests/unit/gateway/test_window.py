@@ -263,4 +263,4 @@ class LossyChannel(RuleBasedStateMachine):
 
 
 TestLossyChannel = LossyChannel.TestCase
-TestLossyChannel.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+TestLossyChannel.settings = settings(max_examples=30, stateful_step_count=50, deadline=None)
