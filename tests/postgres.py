@@ -35,7 +35,7 @@ ROOM_BYTES: Final = 2 << 30
 _numbers = itertools.count(1)
 
 
-def _roomy() -> Path | None:
+def roomy() -> Path | None:
     """Memory that looks like a disk, if there is enough of it; None: the usual place for what is temporary."""
     return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ROOM_BYTES else None
 
@@ -51,7 +51,7 @@ def _binaries() -> Path:
 def postgres_server() -> Iterator[str]:
     """The DSN of a server's maintenance database; `{}` in it stands for the database's name."""
     user = "nobody" if os.geteuid() == 0 else None
-    folder = Path(tempfile.mkdtemp(prefix="tallyman-pg-", dir=_roomy()))
+    folder = Path(tempfile.mkdtemp(prefix="tallyman-pg-", dir=roomy()))
     if user is not None:
         shutil.chown(folder, user)
     data, binaries = folder / "data", _binaries()
