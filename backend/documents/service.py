@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,10 +16,8 @@ from backend.effects.crossing import CROSSINGS, DoorBook, Meaning, Opening
 from backend.orders.service import ship as ship_order
 from backend.stock.model import Fulfilment
 from backend.stock.promises import Wanted, hold, release, settle_short
-from backend.store.database import UNAVAILABLE, Connection, Database, Queries, Record
+from backend.store.database import Connection, Database, Queries, Record
 from wire.clock import Clock
-
-logger = logging.getLogger(__name__)
 
 SQL: Final = Queries.beside(__file__)
 
@@ -380,13 +376,3 @@ async def _promised_by_lane(connection: Connection, site_id: int, to_site_id: in
     """When goods sent now should arrive, by the lane; None without one."""
     days = await connection.fetchval(SQL["lane_days"], site_id, to_site_id)
     return None if days is None else now + timedelta(days=days)
-
-
-async def keep_up(database: Database, clock: Clock) -> None:
-    """Watch over transfers for as long as the program runs."""
-    while True:
-        try:
-            await raise_late(database, clock)
-        except UNAVAILABLE as error:
-            logger.warning("late transfers not looked for, tried again later: %s", error)
-        await asyncio.sleep(LOOK_EVERY_S)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -15,10 +13,8 @@ from backend.catalog.service import read_places
 from backend.ingest.words import ThingWord, UnitsWord, say
 from backend.ledger.model import Cause, Slot
 from backend.returns.model import FATES, Disposition, Fate
-from backend.store.database import UNAVAILABLE, Connection, Database, Queries
+from backend.store.database import Connection, Database, Queries
 from wire.clock import Clock
-
-logger = logging.getLogger(__name__)
 
 SQL: Final = Queries.beside(__file__)
 
@@ -167,13 +163,3 @@ async def watch_overdue(database: Database, clock: Clock) -> int:
         ]
         await raise_alerts(connection, alerts, now)
     return len(late)
-
-
-async def keep_up(database: Database, clock: Clock) -> None:
-    """Watch for as long as the program runs."""
-    while True:
-        try:
-            await watch_overdue(database, clock)
-        except UNAVAILABLE as error:
-            logger.warning("returned goods not looked for, tried again later: %s", error)
-        await asyncio.sleep(LOOK_EVERY_S)
