@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from backend.api.storable import Text
+
 Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
-Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 Units = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
 

@@ -9,7 +9,8 @@ from backend.api import etag
 from backend.api.paging import Page
 from backend.api.permissions import Permission
 from backend.api.routing import Call, Routes
-from backend.catalog.service import read_places
+from backend.catalog.service import read_places, site_of
+from backend.catalog.views import SiteName
 from backend.counts import planning, service, views
 from backend.counts.model import Rule
 from backend.counts.service import CountSpec, Pass, TagRead, UnitsFound
@@ -31,7 +32,6 @@ from backend.counts.views import (
     PlanBody,
     Planned,
     RuleBody,
-    SiteName,
     UnreadView,
 )
 
@@ -72,7 +72,7 @@ async def plan_counts(call: Call, params: SiteName, body: PlanBody) -> Planned:
 async def get_count_rule(call: Call, params: SiteName) -> RuleBody:
     """How a site counts now."""
     async with call.database.snapshot() as connection:
-        found = service.site_of(await read_places(connection), params.site)
+        found = site_of(await read_places(connection), params.site)
         return RuleBody(**asdict(await service.read_rule(connection, found.site_id)))
 
 

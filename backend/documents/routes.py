@@ -7,9 +7,9 @@ from typing import Final
 from backend.api import etag
 from backend.api.paging import Page
 from backend.api.permissions import Permission
-from backend.api.problems import ProblemError
 from backend.api.routing import Call, Routes
-from backend.catalog.service import read_places
+from backend.catalog.service import read_places, site_of
+from backend.catalog.views import SiteName
 from backend.documents import service, views
 from backend.documents.service import DocumentLine, DocumentSpec
 from backend.documents.views import (
@@ -27,7 +27,6 @@ from backend.documents.views import (
     DoorListParams,
     DoorParams,
     DoorView,
-    SiteParams,
 )
 
 ROUTES: Final = Routes()
@@ -123,12 +122,10 @@ async def put_door(call: Call, params: DoorParams, body: DoorBody) -> DoorView:
     "not-found",
     primary=True,
 )
-async def list_crossing_rules(call: Call, params: SiteParams) -> CrossingRuleList:
+async def list_crossing_rules(call: Call, params: SiteName) -> CrossingRuleList:
     """What crossings mean at a site."""
     async with call.database.snapshot() as connection:
-        site = (await read_places(connection)).by_code.get(params.site)
-        if site is None:
-            raise ProblemError("not-found", f"no site {params.site!r}")
+        site = site_of(await read_places(connection), params.site)
         rules = await service.read_rules(connection, site.site_id)
     return CrossingRuleList(
         rows=[
@@ -146,7 +143,7 @@ async def list_crossing_rules(call: Call, params: SiteParams) -> CrossingRuleLis
     "What a crossing means at a site, in place of what it means elsewhere",
     "not-found",
 )
-async def put_crossing_rule(call: Call, params: SiteParams, body: CrossingRuleBody) -> CrossingRuleBody:
+async def put_crossing_rule(call: Call, params: SiteName, body: CrossingRuleBody) -> CrossingRuleBody:
     """What a crossing means at a site."""
     await service.put_rule(call.database, params.site, body.direction, body.kind, body.place, body.condition)
     return body

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from backend.api import paging
 from backend.api.paging import Page, Paged
 from backend.api.problems import ProblemError
-from backend.api.storable import Instant
+from backend.api.storable import Instant, Text
 from backend.documents.model import Event, Kind
 from backend.documents.service import SQL
 from backend.store.database import Database, Record
@@ -22,7 +22,6 @@ MAX_THINGS: Final = 20_000
 """Things shown with a document: more than a truck carries."""
 
 Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$")]
-Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 
 
 class DocumentLineBody(BaseModel):
@@ -141,12 +140,6 @@ class DoorListParams(Paged):
     """Which doors."""
 
     site: Text | None = None
-
-
-class SiteParams(BaseModel):
-    """One site."""
-
-    site: Code
 
 
 class CrossingRuleBody(BaseModel):

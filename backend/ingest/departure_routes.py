@@ -23,8 +23,7 @@ ROUTES: Final = Routes()
 )
 async def settle_departures(call: Call, body: SettleBody) -> SettledView:
     """What left is explained."""
-    who = call.principal
-    return SettledView(settled=await settle(call.database, call.clock, Settlement(**dict(body)), who.actor, who.role))
+    return SettledView(settled=await settle(call.database, call.clock, Settlement(**dict(body)), *call.who))
 
 
 @ROUTES.post(
@@ -36,6 +35,5 @@ async def settle_departures(call: Call, body: SettleBody) -> SettledView:
 )
 async def write_off_lost(call: Call, params: DocumentCode, body: WriteOffBody) -> WriteOffView:
     """What a transfer lost is written off."""
-    who = call.principal
-    lost = await write_off(call.database, call.clock, params.code, body.reason, who.actor, who.role)
+    lost = await write_off(call.database, call.clock, params.code, body.reason, *call.who)
     return WriteOffView(**lost._asdict())

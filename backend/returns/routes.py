@@ -7,9 +7,10 @@ from typing import Final
 from backend.api.paging import Page
 from backend.api.permissions import Permission
 from backend.api.routing import Call, Routes
+from backend.catalog.views import SiteName
 from backend.returns import service, views
 from backend.returns.service import Inspection
-from backend.returns.views import InspectionBody, InspectionMade, InspectionParams, InspectionView, SiteName, TimeLimit
+from backend.returns.views import InspectionBody, InspectionMade, InspectionParams, InspectionView, TimeLimit
 
 ROUTES: Final = Routes()
 """The routes of this capability."""
@@ -24,8 +25,7 @@ ROUTES: Final = Routes()
 )
 async def inspect(call: Call, body: InspectionBody) -> InspectionMade:
     """A decision."""
-    who = (call.principal.actor, call.principal.role)
-    number = await service.inspect(call.database, call.clock, Inspection(**dict(body)), *who)
+    number = await service.inspect(call.database, call.clock, Inspection(**dict(body)), *call.who)
     return InspectionMade(inspection_id=number)
 
 

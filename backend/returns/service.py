@@ -9,7 +9,7 @@ from typing import Final
 from backend.alerts.service import Alert, AlertName, clear_alerts, raise_alerts
 from backend.api.problems import ProblemError
 from backend.catalog.model import VIRTUAL_KINDS, Places, Site, Zone
-from backend.catalog.service import read_places
+from backend.catalog.service import read_places, site_of
 from backend.ingest.words import ThingWord, UnitsWord, say
 from backend.ledger.model import Cause, Slot
 from backend.returns.model import FATES, Disposition, Fate
@@ -49,9 +49,7 @@ async def inspect(database: Database, clock: Clock, word: Inspection, actor: str
     """
     async with database.transaction() as connection:
         places = await read_places(connection)
-        site = places.by_code.get(word.site)
-        if site is None:
-            raise ProblemError("not-found", f"no site {word.site!r}")
+        site = site_of(places, word.site)
         cause = Cause(f"inspection: {word.disposition}", actor, role, None)
         decide = _thing if word.epc is not None else _units
         number = await decide(connection, clock, places, site, word, cause)

@@ -10,12 +10,11 @@ from pydantic import BaseModel, Field, model_validator
 from backend.api import paging
 from backend.api.paging import Page, Paged
 from backend.api.problems import ProblemError
+from backend.api.storable import Text
 from backend.returns.model import Disposition, Inspected
 from backend.returns.service import SQL
 from backend.store.database import Database
 from wire.events import Epc
-
-Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 
 
 class InspectionBody(BaseModel):
@@ -49,12 +48,6 @@ class TimeLimit(BaseModel):
     """How many hours a site may leave returned goods before an alert says that nobody has looked at them."""
 
     within_h: Annotated[int, Field(ge=1, le=MAX_WITHIN_H)]
-
-
-class SiteName(BaseModel):
-    """One site."""
-
-    site: Text
 
 
 class InspectionMade(BaseModel):
