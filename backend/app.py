@@ -12,8 +12,9 @@ import contextlib
 import gc
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Final
 
 from aiohttp import web
@@ -58,6 +59,9 @@ logger = logging.getLogger(__name__)
 
 UPKEEP_S: Final = 3600.0
 """Partitions are made months ahead and keys live for days: an hour is often."""
+
+REST: Final = 4
+"""After a long look so many times its length passes before the next: a database that is slow is not asked more."""
 
 COLLECT_AFTER: Final = 50_000
 """New objects between two looks for cycles. A batch makes twenty thousand and drops them all by itself; at Python's 700
@@ -109,11 +113,11 @@ async def run_backend(
         async with asyncio.TaskGroup() as group:
             running = (
                 hub.run(),
-                _keep_up(database, keys, clock),
-                orders.keep_up(database, clock),
-                documents.keep_up(database, clock),
-                returns.keep_up(database, clock),
-                lots.keep_up(database, clock),
+                _again("upkeep", UPKEEP_S, partial(_keep_up, database, keys, clock)),
+                _again("orders", orders.LOOK_EVERY_S, partial(orders.look, database, clock)),
+                _again("late transfers", documents.LOOK_EVERY_S, partial(documents.raise_late, database, clock)),
+                _again("returned goods", returns.LOOK_EVERY_S, partial(returns.watch_overdue, database, clock)),
+                _again("promised lots", lots.LOOK_EVERY_S, partial(lots.watch_promised, database, clock)),
             )
             tasks = [group.create_task(one) for one in running]
             logger.info("serving url=%s", url)
@@ -183,17 +187,31 @@ async def _listening(app: web.Application, http: HttpSettings) -> AsyncIterator[
         await runner.cleanup()
 
 
+async def _again(what: str, every_s: float, look: Callable[[], Awaitable[object]]) -> None:
+    """Look at something for as long as the program runs; while the database is away, later."""
+    loop = asyncio.get_running_loop()
+    away = False
+    while True:
+        began = loop.time()
+        try:
+            await look()
+        except UNAVAILABLE as error:
+            if not away:
+                logger.warning("not looked at, tried again later what=%s: %s", what, error)
+            away = True
+        else:
+            if away:
+                logger.info("looked at again what=%s", what)
+            away = False
+        await asyncio.sleep(max(every_s, (loop.time() - began) * REST))
+
+
 async def _keep_up(database: Database, keys: KeyStore, clock: Clock) -> None:
     """Make partitions ahead of their time, forget old keys and what the outbox has told long ago."""
-    while True:
-        try:
-            async with database.transaction() as connection:
-                await ensure_partitions(connection, clock.now())
-            await keys.sweep()
-            await outbox.trim(database, clock)
-        except UNAVAILABLE as error:
-            logger.warning("upkeep put off: %s", error)
-        await asyncio.sleep(UPKEEP_S)
+    async with database.transaction() as connection:
+        await ensure_partitions(connection, clock.now())
+    await keys.sweep()
+    await outbox.trim(database, clock)
 
 
 def _database_check(database: Database) -> Check:

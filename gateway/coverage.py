@@ -10,6 +10,8 @@ state) is trusted again, because by then the driver would have said so.
     on, silent < doubt      stands; the silent span is added when a sign of life comes, dropped when `off` comes
     on, silent >= doubt     runs: there is simply nothing to read
     off or antenna missing  stands, and no absence is decided
+
+Doors wait for readers as well, in their own way (door_time.py); which of their readers are away is known here.
 """
 
 from __future__ import annotations
@@ -25,6 +27,14 @@ from readers.read import LINK_DOUBT_US, ReaderState
 
 NOWHERE: Final = -1
 SIDES: Final = ("in", "out")
+HELD_PAUSE_US: Final = 1_000_000
+"""For so long after a reader is on again its doors wait for the last of what it held: it may not have sent all of it
+before it answered the questions that follow."""
+
+LONGEST_AWAY_US: Final = 120_000_000
+"""Doors wait so long for a reader: an outage of a minute, and the half minute that its driver may wait before it calls
+again. Beyond that it counts more that the door's other antennas are heard."""
+
 MASK_BITS: Final = 63
 """Antennas of one zone or portal that evidence can name; further ones share the last bit of the mask."""
 
@@ -54,6 +64,10 @@ class Coverage:
         self._on = np.zeros(len(views), np.bool_)
         self._sign_us = np.zeros(len(config.readers), np.int64)
         self._doubt_us = np.full(len(config.readers), LINK_DOUBT_US)
+        self._well = np.zeros(len(config.readers), np.bool_)
+        self._now_us = 0
+        self._awaited_until_us = np.zeros(len(config.readers), np.int64)
+        self._door_links = self._link_doors()
         self._trusted_us = np.zeros(len(zones), np.int64)
         self.clock_us = np.zeros(len(zones), np.int64)
         self.watched = self._watched()
@@ -78,6 +92,7 @@ class Coverage:
             self._sign_us[number] = max(int(self._sign_us[number]), state.at_us)
             self._doubt_us[number] = state.doubt_us
             self._zone_doubt_us = self._longest_doubts()
+        self._await(number, state)
         mine = self._reader_of == number
         before = self._on.copy()
         self._on[mine] = np.isin(self._ports[mine], list(state.antennas))
@@ -90,6 +105,7 @@ class Coverage:
 
     def advance(self, now_us: int) -> None:
         """Let the clocks of watched zones run, as far as their readers can be trusted at event time `now_us`."""
+        self._now_us = now_us
         silent = now_us - self._sign_us > self._doubt_us
         trusted = np.where(silent, now_us, np.minimum(self._sign_us, now_us))
         until = np.full(len(self.zones), now_us, np.int64)
@@ -97,6 +113,13 @@ class Coverage:
         runs = self.watched & (until > self._trusted_us)
         self.clock_us[runs] += until[runs] - self._trusted_us[runs]
         self._trusted_us[runs] = until[runs]
+
+    def doors_wait(self, now_us: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """For each portal: is one of its readers away and waited for at event time `now_us`, or back since a moment; is
+        one of them in doubt?"""
+        silent_us = now_us - self._sign_us
+        doubted = self._well & (silent_us > 0) & (silent_us <= self._doubt_us)
+        return self._at_door(self._awaited_until_us > now_us), self._at_door(doubted)
 
     def clock_at(self, zones: NDArray[np.int64], at_us: NDArray[np.int64]) -> NDArray[np.int64]:
         """The clocks of `zones` at event times not after the last `advance`.
@@ -121,6 +144,29 @@ class Coverage:
     def longest_doubt_us(self) -> int:
         """The clock of no zone moves on by more than this at once, unless time does."""
         return int(self._zone_doubt_us.max(initial=0))
+
+    def _await(self, number: int, state: ReaderState) -> None:
+        """A reader that was on and is off is waited for, and a little longer when it is back."""
+        well = bool(state.antennas) or state.idle
+        if well is not bool(self._well[number]):
+            until_us = int(self._awaited_until_us[number])
+            back_us = max(state.at_us, self._now_us)
+            until_us = min(until_us, back_us + HELD_PAUSE_US) if well else state.at_us + LONGEST_AWAY_US
+            self._awaited_until_us[number] = until_us
+        self._well[number] = well
+
+    def _at_door(self, readers: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """The portals of these readers."""
+        portals = np.zeros(len(self.portals), np.bool_)
+        portals[self._door_links[readers[self._door_links[:, 1]], 0]] = True
+        return portals
+
+    def _link_doors(self) -> NDArray[np.int64]:
+        """Pairs of a portal and a reader whose antennas or photo-eyes look at it."""
+        links = {(int(p), int(r)) for p, r in zip(self.portal_of, self._reader_of, strict=True) if p != NOWHERE}
+        for portal, eyes in enumerate(self.eyes):
+            links |= {(portal, self._readers[reader]) for reader, _ in eyes}
+        return np.array(sorted(links), np.int64).reshape(-1, 2)
 
     def _longest_doubts(self) -> NDArray[np.int64]:
         """Of each zone's readers."""

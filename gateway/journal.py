@@ -14,11 +14,12 @@ above `acked` whose rows no longer exist are always the lowest above it, so `los
 
     an ack says                                       the journal
     -----------                                       -----------
-    another epoch, or a store that was replaced       ignores it
+    another epoch                                     ignores it
+    another store, not made later than the known one  ignores it: that one was replaced, and may not know so
     the known store, through ≤ acked                  ignores it: late or repeated
     the known store, acked < through ≤ end            moves acked up
-    a new store, through ≤ end                        adopts it and takes acked to through, also downwards
-    any store that is not past, through > end         opens a new epoch: unacknowledged rows become its 1, 2, 3 …
+    a store made later, through ≤ end                 adopts it and takes acked to through, also downwards
+    the known store or a later one, through > end     opens a new epoch: unacknowledged rows become its 1, 2, 3 …
 
 The last row happens when the file itself was restored from an older copy: its numbers have been used by others.
 """
@@ -35,7 +36,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Concatenate, Final, Literal, ParamSpec, Self, TextIO, TypeVar
+from typing import Concatenate, Final, Literal, NamedTuple, ParamSpec, Self, TextIO, TypeVar
 
 from gateway.config import JournalSettings
 from gateway.errors import JournalError, JournalFullError
@@ -46,7 +47,7 @@ from wire.events import Movement, ReaderHealth, Scan, encode
 logger = logging.getLogger(__name__)
 
 APPLICATION_ID: Final = 0x54414C59
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 ALARM_FRACTION: Final = 0.8
 CALM_FRACTION: Final = 0.75
@@ -63,14 +64,14 @@ BUSY_S: Final = 5.0
 
 SCHEMA: Final = """
 CREATE TABLE journal (
-    only_row   INTEGER PRIMARY KEY CHECK (only_row = 1),
-    epoch      TEXT    NOT NULL,
-    store      TEXT,
-    acked      INTEGER NOT NULL,
-    next_seq   INTEGER NOT NULL CHECK (next_seq > acked),
-    why_lost   TEXT    NOT NULL
+    only_row       INTEGER PRIMARY KEY CHECK (only_row = 1),
+    epoch          TEXT    NOT NULL,
+    store          TEXT,
+    store_made_us  INTEGER NOT NULL,
+    acked          INTEGER NOT NULL,
+    next_seq       INTEGER NOT NULL CHECK (next_seq > acked),
+    why_lost       TEXT    NOT NULL
 );
-CREATE TABLE past_store (store TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE event (seq INTEGER PRIMARY KEY, payload BLOB NOT NULL);
 CREATE TABLE ack_mark (slot INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, through INTEGER NOT NULL);
 CREATE TABLE tag_state (epc BLOB PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
@@ -83,19 +84,35 @@ CREATE TABLE scan (
     PRIMARY KEY (device, scan_id)
 ) WITHOUT ROWID;
 CREATE INDEX scan_by_seq ON scan (seq);
-INSERT INTO journal VALUES (1, lower(hex(randomblob(8))), NULL, 0, 1, '');
+CREATE INDEX scan_unjudged ON scan (seq) WHERE state = 'stored';
+INSERT INTO journal VALUES (1, lower(hex(randomblob(8))), NULL, 0, 0, 1, '');
+"""
+
+FROM_VERSION_1: Final = """
+ALTER TABLE journal ADD COLUMN store_made_us INTEGER NOT NULL DEFAULT 0;
+DROP TABLE past_store;
+CREATE INDEX scan_unjudged ON scan (seq) WHERE state = 'stored';
 """
 
 AckEffect = Literal["ignored", "repeated", "advanced", "rewound", "new_epoch"]
 OnFull = Literal["refuse", "drop_oldest"]
 
 
+class Store(NamedTuple):
+    """A backend's database by its name, and when it got that."""
+
+    name: str
+    made_us: int
+
+
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where the journal stands. `end` is the last number given out, 0 before the first."""
+    """Where the journal stands. `end` is the last number given out, 0 before the first; `store_made_us`: when the store
+    got its name, 0 before the first is heard."""
 
     epoch: str
     store: str | None
+    store_made_us: int
     acked: int
     end: int
     why_lost: str
@@ -130,6 +147,7 @@ class JournalFile:
         self._keep_us = round(keep_acked_h * 3_600_000_000)
         self._on_full = on_full
         self._alarmed = False
+        self._refused: str | None = None
         self._lock = self._take_lock()
         try:
             with self._explained():
@@ -233,21 +251,25 @@ class JournalFile:
                 payloads.append(bytes(payload))
         return Outgoing(at.epoch, seq, seq + len(payloads) - 1, tuple(payloads)) if payloads else None
 
-    def ack(self, epoch: str, through: int, store: str, now_us: int) -> AckEffect:
+    def ack(self, epoch: str, through: int, store: Store, now_us: int) -> AckEffect:
         """Take the backend's word that everything up to `through` is committed in `store` (table above)."""
         at = self.position
-        if epoch != at.epoch or self._is_past(store):
+        if epoch != at.epoch:
+            return "ignored"
+        if store.name != at.store and store.made_us <= at.store_made_us:
+            self._refuse(store)
             return "ignored"
         if through > at.end:
             self._open_epoch(store)
             return "new_epoch"
-        if store == at.store and through <= at.acked:
+        if store.name == at.store and through <= at.acked:
             return "repeated" if through == at.acked else "ignored"
         with self._transaction():
-            if at.store is not None and store != at.store:
-                self._db.execute("INSERT INTO past_store (store) VALUES (?)", (at.store,))
-                logger.warning("the backend has a new store store=%s acked=%d through=%d", store, at.acked, through)
-            self._set(replace(at, store=store, acked=through))
+            if at.store is not None and store.name != at.store:
+                logger.warning(
+                    "the backend has a new store store=%s acked=%d through=%d", store.name, at.acked, through
+                )
+            self._set(replace(at, store=store.name, store_made_us=store.made_us, acked=through))
             self._db.execute("DELETE FROM ack_mark WHERE through > ?", (through,))
             self._db.execute(
                 "INSERT INTO ack_mark (slot, at_us, through) VALUES (?1, ?2, ?3)"
@@ -285,24 +307,25 @@ class JournalFile:
         application = self._db.execute("PRAGMA application_id").fetchone()[0]
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         empty = self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
-        if not empty and (application, version) != (APPLICATION_ID, SCHEMA_VERSION):
+        if not empty and (application != APPLICATION_ID or version not in (1, SCHEMA_VERSION)):
             raise JournalError(f"{self.path} is no journal of this program's version; name another file")
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
-        if empty:  # one script, one transaction: a kill in between leaves an empty file, not half a schema
+        if empty or version < SCHEMA_VERSION:
+            # one script, one transaction: a kill in between leaves the file as it was, not half a schema
             self._db.executescript(
-                f"BEGIN IMMEDIATE;{SCHEMA}"
+                f"BEGIN IMMEDIATE;{SCHEMA if empty else FROM_VERSION_1}"
                 f"PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = {SCHEMA_VERSION};COMMIT;"
             )
 
     def _load_position(self) -> Position:
-        epoch, store, acked, next_seq, why = self._db.execute(
-            "SELECT epoch, store, acked, next_seq, why_lost FROM journal"
+        epoch, store, made_us, acked, next_seq, why = self._db.execute(
+            "SELECT epoch, store, store_made_us, acked, next_seq, why_lost FROM journal"
         ).fetchone()
         (last,) = self._db.execute("SELECT max(seq) FROM event").fetchone()
         if last is not None and last != next_seq - 1:
             raise JournalError(f"the journal {self.path} is damaged: it ends at {last}, not at {next_seq - 1}")
-        return Position(epoch, store, acked, next_seq - 1, why)
+        return Position(epoch, store, made_us, acked, next_seq - 1, why)
 
     def _insert(self, payloads: Sequence[bytes]) -> range:
         numbers = range(self.position.end + 1, self.position.end + 1 + len(payloads))
@@ -313,8 +336,15 @@ class JournalFile:
 
     def _set(self, position: Position) -> None:
         self._db.execute(
-            "UPDATE journal SET epoch = ?, store = ?, acked = ?, next_seq = ?, why_lost = ?",
-            (position.epoch, position.store, position.acked, position.end + 1, position.why_lost),
+            "UPDATE journal SET epoch = ?, store = ?, store_made_us = ?, acked = ?, next_seq = ?, why_lost = ?",
+            (
+                position.epoch,
+                position.store,
+                position.store_made_us,
+                position.acked,
+                position.end + 1,
+                position.why_lost,
+            ),
         )
         self.position = position
 
@@ -322,11 +352,18 @@ class JournalFile:
         (first,) = self._db.execute("SELECT min(seq) FROM event").fetchone()
         return self.position.end + 1 if first is None else int(first)
 
-    def _is_past(self, store: str) -> bool:
-        with self._explained():
-            return self._db.execute("SELECT 1 FROM past_store WHERE store = ?", (store,)).fetchone() is not None
+    def _refuse(self, store: Store) -> None:
+        """Say once of a store that its word is not taken."""
+        if self._refused != store.name:
+            self._refused = store.name
+            logger.warning(
+                "a store answers that was made before the one this journal follows, and is not believed store=%s"
+                " followed=%s: stop that backend, or if it is the right one, run `tallyman migrate --new-store` on it",
+                store.name,
+                self.position.store,
+            )
 
-    def _open_epoch(self, store: str) -> None:
+    def _open_epoch(self, store: Store) -> None:
         at = self.position
         epoch = secrets.token_hex(8)
         with self._transaction():
@@ -336,9 +373,7 @@ class JournalFile:
             self._db.execute("UPDATE event SET seq = -seq")  # in two steps, or a number would meet its neighbour
             self._db.execute("UPDATE event SET seq = -seq - ?", (at.acked,))
             self._db.execute("UPDATE scan SET seq = seq - ?", (at.acked,))
-            if at.store is not None and store != at.store:
-                self._db.execute("INSERT INTO past_store (store) VALUES (?)", (at.store,))
-            self._set(Position(epoch, store, 0, at.backlog, at.why_lost))
+            self._set(Position(epoch, store.name, store.made_us, 0, at.backlog, at.why_lost))
         logger.warning("the backend knows more than this journal: a new epoch begins epoch=%s was=%s", epoch, at.epoch)
 
     def _make_room(self, wanted_bytes: int) -> None:
@@ -484,7 +519,7 @@ class Journal:
         """JournalFile.unjudged_scan."""
         return await self._call(JournalFile.unjudged_scan, after_seq)
 
-    async def ack(self, epoch: str, through: int, store: str, now_us: int) -> AckEffect:
+    async def ack(self, epoch: str, through: int, store: Store, now_us: int) -> AckEffect:
         """JournalFile.ack."""
         return await self._call(JournalFile.ack, epoch, through, store, now_us)
 

@@ -17,6 +17,9 @@ What is found out about a tag (presence, location, portal) is a Finding; what th
 ABSENT is also a tag never seen. Silence means nothing for a tag that is ABSENT or OUT. A crossing inwards says where
 the tag is, so the zone inside does not report `arrived` again when its own antennas then see it; another zone does, as
 `moved` from there. A zone that no antenna looks at never loses a tag.
+
+A door that waited for its reader tells late what crossed (door_time). If something newer has been decided of the tag by
+then, the crossing is told and its state stays: whoever keeps the history puts it in its place (docs/adr/0005).
 """
 
 from __future__ import annotations
@@ -81,6 +84,8 @@ class Decision:
     antennas: int
     first_us: int
     method: str
+    belated: bool = False
+    """A door had to wait for it (door_time); other things may have been decided of the tag meanwhile."""
 
 
 class Book:
@@ -110,6 +115,13 @@ class Book:
         tags.decided_at_us[tag] = decision.observed_us
         tags.lead_zone[tag] = -1
         return self._movement(decision, kind, place_before, decided_us)
+
+    def enter_past(self, decision: Decision, decided_us: int) -> Movement | None:
+        """The movement of a belated crossing that is older than what was decided of its tag meanwhile, and therefore
+        changes no state; None where it is not, and is to be entered."""
+        if not decision.belated or decision.observed_us >= self._tags.decided_at_us[decision.tag]:
+            return None
+        return self._movement(decision, "crossed", -1, decided_us)
 
     def _movement(self, decision: Decision, kind: Kind, place_before: int, decided_us: int) -> Movement:
         zones, where = self._coverage.zones, decision.where

@@ -8,7 +8,8 @@ once when the watermark has passed its end, so a step may cover any span of time
 the reads gives a prefix of the movements. `decided_at` is the end of the cell, `observed_at` the last read used.
 
 A read that arrives after the watermark passed it is late: it is counted, and used for presence and location only when
-it is newer than everything seen and decided of its tag. Doors do not use it: they judge the order of reads.
+it is newer than everything seen and decided of its tag. Doors judge the order of reads and do not use it; but a door
+whose reader is away stands still (door_time), and a read of the time that it has not judged yet is not late.
 
 Cost: reads of a cell are handled by array operations; absence, doors and checkpoints are looked at once in SWEEP_MS by
 one array operation over the tags, so what is merely present costs little.
@@ -175,9 +176,22 @@ class Pipeline:
         if watermark is not None:
             passed = reads.at_us < watermark
             if passed.any():
-                self._take_late(reads.take(passed), watermark, step)
+                self._take_late(self._hold(reads.take(passed)), watermark, step)
                 reads, received_us = reads.take(~passed), received_us[~passed]
         step.late += self._buffer.add(reads, received_us)
+
+    def _hold(self, passed: GridReads) -> GridReads:
+        """Those whose doors do not wait for them."""
+        held = self._doors.hold(passed)
+        if not held.any():
+            return passed
+        self._refresh(passed.take(held))
+        self._idle_until_us = NEVER_US
+        return passed.take(~held)
+
+    def _refresh(self, door_reads: GridReads) -> None:
+        inside = self._coverage.inside_zone[self._coverage.portal_of[door_reads.antenna]]
+        self._placing.refresh(door_reads.tag, inside, door_reads.at_us)
 
     def _take_late(self, late: GridReads, watermark: int, step: _Step) -> None:
         step.late += len(late)
@@ -235,8 +249,7 @@ class Pipeline:
         door_reads = reads.take(at_door) if at_door.any() else None
         if door_reads is not None:
             self._doors.observe(door_reads)
-            inside = self._coverage.inside_zone[self._coverage.portal_of[door_reads.antenna]]
-            self._placing.refresh(door_reads.tag, inside, door_reads.at_us)
+            self._refresh(door_reads)
         if door_reads is None or not at_door.all():
             self._enter(self._placing.observe(reads.take(~at_door)), end_us, step)
 
@@ -260,6 +273,10 @@ class Pipeline:
 
     def _enter(self, decisions: list[Decision], decided_us: int, step: _Step) -> None:
         for decision in sorted(decisions, key=lambda each: (each.observed_us, self._epcs.epc(each.tag))):
+            past = self._book.enter_past(decision, decided_us)
+            if past is not None:
+                step.movements.append(past)
+                continue
             movement = self._book.enter(decision, decided_us)
             if movement is None:
                 continue

@@ -14,19 +14,23 @@ door belongs there, and one that crossed there lately is not carried along by wh
 both sides itself; and where a photo-eye is wired to the door, nothing crosses without its beam having been broken about
 then.
 
+A door whose reader is away stands still and catches up when it is back (door_time).
+
 A restart forgets a crossing in progress and invents none: a change of side counts only when the door has been watched
 for BEFORE_BINS before it.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from gateway.config import PortalRules
-from gateway.coverage import Coverage
+from gateway.coverage import LONGEST_AWAY_US, Coverage
 from gateway.crowd import Crowd
+from gateway.door_time import DoorTime
 from gateway.grid import GridReads
 from gateway.movement import Decision, Finding
 from gateway.passage import BEFORE_BINS, BINS, FEATURES, PRIOR_BINS, Flags, Floats, Ints, Passage, Sight, sight_of
@@ -38,8 +42,8 @@ METHOD: Final = "portal-{model}/3"
 ACTIVE_BINS: Final = 16
 """Tags read within 4 s are judged."""
 
-HOLD_BINS: Final = 24
-"""Nothing crosses twice the same way within 6 s without having come back."""
+HOLD_BINS: Final = 40
+"""Nothing crosses twice the same way within 10 s: to come back and go again takes longer."""
 
 ONWARD_BINS: Final = 240
 """For 60 s after it crossed another door a thing is on its way on, past this one."""
@@ -200,11 +204,12 @@ class Doors:
             PortalJudge(portal, coverage, bin_us, model, eye=bool(coverage.eyes[portal]))
             for portal in range(len(coverage.portals))
         ]
+        self._times = [DoorTime(bin_us, len(coverage.portal_of)) for _ in coverage.portals]
 
     @property
     def awake(self) -> bool:
-        """Is any tag near a door still remembered?"""
-        return any(judge.log.awake for judge in self._judges)
+        """Is any tag near a door still remembered, or has a door to catch up?"""
+        return any(judge.log.awake for judge in self._judges) or any(time.stands for time in self._times)
 
     def grow(self, rows: int) -> None:
         """Make room for tag numbers below `rows`."""
@@ -215,41 +220,98 @@ class Doors:
         """Take the reads of one cell; all must be of antennas that look at a portal."""
         portals = self._coverage.portal_of[reads.antenna]
         for portal in np.unique(portals):
-            self._judges[portal].observe(reads.take(portals == portal))
+            mine, time = reads.take(portals == portal), self._times[portal]
+            if time.stands:
+                time.keep(mine)
+            else:
+                self._judges[portal].observe(mine)
+
+    def hold(self, late: GridReads) -> Flags:
+        """Keep those of late reads whose doors stand and have not judged their time; which they are."""
+        portals = self._coverage.portal_of[late.antenna]
+        kept = np.zeros(len(late), np.bool_)
+        for portal, time in enumerate(self._times):
+            if time.stands:
+                mine = (portals == portal) & time.unjudged(late.at_us)
+                time.keep(late.take(mine))
+                kept |= mine
+        return kept
 
     def beam(self, reader: str, port: int, at_us: int) -> None:
         """A reader's input changed; it tells when it is the photo-eye of a door."""
         for portal, eyes in enumerate(self._coverage.eyes):
             if (reader, port) in eyes:
-                self._judges[portal].beam(at_us)
+                time = self._times[portal]
+                if time.stands and not time.is_full:
+                    time.keep_beam(at_us)
+                else:
+                    self._judges[portal].beam(at_us)
 
     def sweep(self, end_us: int) -> list[Decision]:
-        """Judge every door at the end of a time bin."""
+        """Judge every door that does not have to wait, at the end of a time bin; first what it stood."""
         now_bin = end_us // self._bin_us
-        rivals = [self._rivals(judge, now_bin) for judge in self._judges]
+        due = [now_bin if time.due_bin is None else time.due_bin for time in self._times]
+        going = [portal for portal, stands in enumerate(self._standing(due, end_us)) if not stands]
         decisions: list[Decision] = []
-        for portal, (judge, louder) in enumerate(zip(self._judges, rivals, strict=True)):
-            found = judge.sweep(now_bin, louder, self._passing(judge, portal))
+        for bin_number in range(min((due[portal] for portal in going), default=now_bin), now_bin + 1):
+            found = self._judge(bin_number, [portal for portal in going if due[portal] <= bin_number], due)
+            decisions += found if bin_number == now_bin else [replace(each, belated=True) for each in found]
+        for portal, time in enumerate(self._times):
+            if portal in going:
+                time.run()
+            else:
+                time.stand(due[portal])
+        oldest_bin = min(due, default=now_bin) - ONWARD_BINS
+        self._crossed = {tag: last for tag, last in self._crossed.items() if last[1] > oldest_bin}
+        return decisions
+
+    def _standing(self, due: list[int], end_us: int) -> list[bool]:
+        """Which doors have to wait (see door_time)."""
+        now_bin = end_us // self._bin_us
+        away, doubted = self._coverage.doors_wait(end_us)
+        standing = []
+        for portal, time in enumerate(self._times):
+            given_up = time.is_full or (now_bin - due[portal]) * self._bin_us >= LONGEST_AWAY_US
+            quiet = doubted[portal] and not time.waiting
+            quiet = quiet and not len(self._judges[portal].log.active(now_bin, ACTIVE_BINS))
+            standing.append(not given_up and bool(away[portal] or quiet))
+        return standing
+
+    def _judge(self, now_bin: int, portals: list[int], due: list[int]) -> list[Decision]:
+        """Judge these doors at the start of a bin, which may be long past. `due`: how far each has judged."""
+        for portal in portals:
+            reads, beams = self._times[portal].release(now_bin)
+            if reads is not None:
+                self._judges[portal].observe(reads)
+            for at_us in beams:
+                self._judges[portal].beam(at_us)
+        rivals = [self._rivals(portal, now_bin, due) for portal in portals]
+        decisions: list[Decision] = []
+        for portal, louder in zip(portals, rivals, strict=True):
+            found = self._judges[portal].sweep(now_bin, louder, self._passing(portal, now_bin))
             decisions += [each for each in found if not self._just_crossed_elsewhere(each.tag, portal, now_bin)]
-        self._crossed = {tag: last for tag, last in self._crossed.items() if now_bin - last[1] < ONWARD_BINS}
+            due[portal] = now_bin + 1
         self._crossed |= {decision.tag: (decision.where, now_bin) for decision in decisions}
         return decisions
 
     def _just_crossed_elsewhere(self, tag: int, portal: int, now_bin: int) -> bool:
         """Nothing passes two doors within HOLD_BINS: the second has only heard it walk on."""
         where, crossed_bin = self._crossed.get(tag, (portal, 0))
-        return where != portal and now_bin - crossed_bin <= HOLD_BINS
+        return where != portal and abs(now_bin - crossed_bin) <= HOLD_BINS
 
-    def _passing(self, judge: PortalJudge, portal: int) -> Flags:
+    def _passing(self, portal: int, now_bin: int) -> Flags:
         """For each row of a door's log whether its tag crossed another door within ONWARD_BINS."""
-        elsewhere = [tag for tag, (where, _) in self._crossed.items() if where != portal]
-        return np.isin(judge.log.tag_of, elsewhere)
+        crossed = self._crossed.items()
+        elsewhere = [tag for tag, (where, at) in crossed if where != portal and 0 <= now_bin - at < ONWARD_BINS]
+        return np.isin(self._judges[portal].log.tag_of, elsewhere)
 
-    def _rivals(self, judge: PortalJudge, now_bin: int) -> Floats:
-        """For each row of a door's log the power of its tag at the loudest other door."""
-        tags: Ints = judge.log.tag_of
+    def _rivals(self, portal: int, now_bin: int, due: list[int]) -> Floats:
+        """For each row of a door's log the power of its tag at the loudest other door, as far as that door has heard of
+        the time before `now_bin` and still knows it: one of the two may be behind."""
+        tags: Ints = self._judges[portal].log.tag_of
         louder = np.zeros(len(tags), np.float32)
-        for other in self._judges:
-            if other is not judge and len(tags):
-                louder = np.maximum(louder, other.log.power_of_tags(tags, now_bin, BINS))
+        for other, judge in enumerate(self._judges):
+            known_bins = BINS - abs(now_bin - due[other])
+            if other != portal and len(tags) and known_bins > 0:
+                louder = np.maximum(louder, judge.log.power_of_tags(tags, min(now_bin, due[other]), known_bins))
         return louder

@@ -16,7 +16,7 @@ from typing import Final
 
 from gateway.config import GatewayConfig, MqttSettings
 from gateway.errors import JournalError
-from gateway.journal import Journal, Outgoing
+from gateway.journal import Journal, Outgoing, Store
 from gateway.stats import GatewayStats
 from gateway.window import Window
 from readers.read import to_us
@@ -222,11 +222,12 @@ class Publisher:
         if ack.scans and self._outcomes is not None:
             await self._outcomes(ack.scans)
         try:
-            await self._take_ack(ack.epoch, ack.through, ack.store, to_us(now), hint=message.retain)
+            store = Store(ack.store, to_us(ack.store_made_at))
+            await self._take_ack(ack.epoch, ack.through, store, to_us(now), hint=message.retain)
         except JournalError as error:
             logger.error("an acknowledgement could not be kept, the next one will do reason=%s", error)  # noqa: TRY400
 
-    async def _take_ack(self, epoch: str, through: int, store: str, now_us: int, *, hint: bool) -> None:
+    async def _take_ack(self, epoch: str, through: int, store: Store, now_us: int, *, hint: bool) -> None:
         effect = await self._journal.ack(epoch, through, store, now_us)
         if effect in ("rewound", "new_epoch"):
             self._stats.rewinds += 1

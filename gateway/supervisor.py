@@ -42,7 +42,7 @@ LONGEST_RESTART_S: Final = 60.0
 
 CATCH_UP: Final = 2.0
 """After a stall of this process judging goes on at most this many times as fast as usual, so that what the stall left
-in the readers' sockets is read before its instant is judged: doors do not use late reads."""
+in the readers' sockets is read before its instant is judged: doors do not use late reads of readers that are on."""
 
 PACE_WEIGHT: Final = 0.1
 """How much one tick tells of the usual pace: a stall among ten ticks does not."""

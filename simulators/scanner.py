@@ -73,22 +73,26 @@ class Handheld:
         return await self._ask(request, JUDGED)
 
     async def _ask(self, request: ScanRequest, enough: frozenset[str]) -> ScanOutcome:
-        scan_id, wait_s = request.scan_id, self._retry_s
-        news = self._heard[scan_id] = asyncio.Event()
+        wait_s = self._retry_s
+        news = self._heard[request.scan_id] = asyncio.Event()
         try:
             while True:
                 await self._send(request)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(wait_s):
-                        while True:
-                            await news.wait()
-                            news.clear()
-                            if self.outcomes[scan_id].state in enough:
-                                return self.outcomes[scan_id]
+                        return await self._outcome(request.scan_id, enough, news)
                 self.repeats += 1
                 wait_s = min(wait_s * 2, RETRY_MAX_S)
         finally:
-            del self._heard[scan_id]
+            del self._heard[request.scan_id]
+
+    async def _outcome(self, scan_id: str, enough: frozenset[str], news: asyncio.Event) -> ScanOutcome:
+        """The next outcome that is enough."""
+        while True:
+            await news.wait()
+            news.clear()
+            if self.outcomes[scan_id].state in enough:
+                return self.outcomes[scan_id]
 
     async def _send(self, request: ScanRequest) -> None:
         try:

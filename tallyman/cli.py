@@ -199,6 +199,28 @@ def export_csv(
 
 
 @app.command()
+def stock(
+    site: Annotated[str | None, typer.Option(help="One site; all without.")] = None,
+    zone: Annotated[str | None, typer.Option(help="A zone's code; a virtual one too, such as in_transit.")] = None,
+    sku: Annotated[str | None, typer.Option(help="One SKU.")] = None,
+    as_of: Annotated[str | None, typer.Option(help="At a past instant, as 2026-03-01T18:00+07:00.")] = None,
+    group: Annotated[str, typer.Option(help="What to tell apart.")] = "site,zone,sku,lot,condition",
+    database_url: DatabaseOption = None,
+) -> None:
+    """Write units in stock as CSV, now or as they were at a past instant, late events included."""
+    module = room("tallyman.stock")
+    asked = {"site": site, "zone": zone, "sku": sku, "as_of": as_of, "group": group}
+    run(lambda _stop: module.show_stock(_required(database_url), asked))
+
+
+@app.command()
+def due(site: Annotated[str, typer.Argument(help="Its code.")], database_url: DatabaseOption = None) -> None:
+    """Write what a site should count today as CSV, the most urgent first."""
+    module = room("tallyman.stock")
+    run(lambda _stop: module.show_due(_required(database_url), site))
+
+
+@app.command()
 def labels(
     gtin: Annotated[str, typer.Argument(help="Of the things to be labelled.")],
     site: Annotated[str, typer.Option(help="Where they are.")],

@@ -20,6 +20,7 @@ class CursorBackend:
 
     def __init__(self, url: str) -> None:
         self.store = "0a0a0a0a"
+        self.store_made_at = datetime.now(UTC)
         self.cursors: dict[str, int] = {}
         self.applied: list[Event] = []
         self.lost: list[Lost] = []
@@ -62,6 +63,7 @@ class CursorBackend:
             gateway=upstream.gateway,
             epoch=upstream.epoch,
             store=self.store,
+            store_made_at=self.store_made_at,
             through=through,
             at=datetime.now(UTC),
             scans=scans,

@@ -1,6 +1,7 @@
 """A real PostgreSQL for tests: one server a session, a fresh migrated database for each test that asks.
 
-The server keeps nothing (fsync off) and listens on a socket in its own temporary folder only.
+The server keeps nothing (fsync off, in memory where there is room: a fresh database is a thousand files) and listens on
+a socket in its own temporary folder only.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Final
 
 import asyncpg
 import pytest
@@ -26,7 +28,16 @@ from wire.clock import ScaledClock
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 """When tests begin, by the clock they are given."""
 
+MEMORY: Final = Path("/dev/shm")
+ROOM_BYTES: Final = 2 << 30
+"""Several times what all databases that tests have at once take, with the log."""
+
 _numbers = itertools.count(1)
+
+
+def roomy() -> Path | None:
+    """Memory that looks like a disk, if there is enough of it; None: the usual place for what is temporary."""
+    return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ROOM_BYTES else None
 
 
 def _binaries() -> Path:
@@ -40,7 +51,7 @@ def _binaries() -> Path:
 def postgres_server() -> Iterator[str]:
     """The DSN of a server's maintenance database; `{}` in it stands for the database's name."""
     user = "nobody" if os.geteuid() == 0 else None
-    folder = Path(tempfile.mkdtemp(prefix="tallyman-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="tallyman-pg-", dir=roomy()))
     if user is not None:
         shutil.chown(folder, user)
     data, binaries = folder / "data", _binaries()
@@ -50,7 +61,13 @@ def postgres_server() -> Iterator[str]:
         check=True,
         **quiet,
     )
-    settings = ["listen_addresses=", f"unix_socket_directories={folder}", "fsync=off", "max_connections=100"]
+    settings = [
+        "listen_addresses=",
+        f"unix_socket_directories={folder}",
+        "fsync=off",
+        "max_wal_size=256MB",
+        "max_connections=100",
+    ]
     server = subprocess.Popen(
         [binaries / "postgres", "-D", data, *(part for setting in settings for part in ("-c", setting))], **quiet
     )

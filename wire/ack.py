@@ -2,7 +2,7 @@
 
 Protocol (docs/adr/0001, docs/adr/0002). Every batch, also a duplicate or a gapped one, is answered with an Ack of the
 current `through`. The retained copy is only a hint. `store` names the database; it changes when a database is restored
-or promoted, and only a new store may take a gateway back to lower numbers.
+or promoted, and only a store made later may take a gateway back to lower numbers.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ class Ack(Frozen):
     gateway: Name
     epoch: Epoch
     store: Annotated[str, StringConstraints(pattern=r"^[0-9a-f-]{8,36}$")]
+    store_made_at: Utc
+    """When the database got this name: of two stores the one made later counts, in whatever order they are heard."""
     through: Annotated[int, Field(ge=0)]
     at: Utc
     """The backend's clock when it answered: gateways measure their own offset against it."""

@@ -416,9 +416,12 @@ class MqttLink:
     async def wait_connected(self) -> None:
         """Return as soon as the link is up. Raises LinkError when it is closed."""
         while not self.connected:
-            await self._up.wait()
             if self._closed:
                 raise LinkError("the link is closed")
+            # Cleared here, not where the link goes down: a publisher hears of a connection's end before the link does,
+            # and waiting for an event that is still set never yields.
+            self._up.clear()
+            await self._up.wait()
 
     def on_up(self, callback: Callback) -> None:
         """Have `callback` called, and awaited apart if it is a coroutine, each time the link comes up."""
@@ -503,8 +506,6 @@ class MqttLink:
         finally:
             connection.drop("abandoned")
             self._connection = None
-            if not self._closed:
-                self._up.clear()
             self._call(self._on_down)
 
     def _call(self, callbacks: list[Callback]) -> None:

@@ -45,7 +45,7 @@ AlertKind = Literal[
 | short                | promised goods are gone: until the promise is settled           | allocation             |
 | unexpected_departure | things left by a door and no document there explained it        | portal's number        |
 | transfer_late        | a transfer has not come when it was promised                    | document               |
-| transfer_missing     | a transfer ended with things that never came: until settled     | document               |
+| transfer_missing     | a transfer ended with things missing: until they are written off | document               |
 | inspection_overdue   | returned goods wait longer than their site allows               | site                   |
 | count_variance       | a closed count differs beyond its tolerance: until approved     | count                  |
 | count_repeat         | a SKU in a zone differed in several of its last counts          | zone/SKU, by number    |

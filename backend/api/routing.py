@@ -91,6 +91,11 @@ class Call:
         """Whose word it is."""
         return self.principal.actor
 
+    @property
+    def who(self) -> tuple[str, str]:
+        """Whose word it is, and in which role."""
+        return self.principal.actor, self.principal.role
+
 
 Handler = Callable[..., Awaitable[BaseModel | Answer | str]]
 """Takes a Call, and the route's `params` and `body` by name where it has any."""

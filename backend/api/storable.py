@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, AwareDatetime
+from pydantic import AfterValidator, AwareDatetime, Field
 
 MAX_NUMBER: Final = (1 << 63) - 1
 
@@ -38,3 +38,6 @@ def require_instant(at: datetime) -> datetime:
 
 Instant = Annotated[AwareDatetime, AfterValidator(require_instant)]
 """For models whose time reaches the database as it was given."""
+
+Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
+"""A name or a word that somebody gives."""

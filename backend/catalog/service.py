@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
+from backend.api.problems import ProblemError
 from backend.catalog.model import VIRTUAL_KINDS, Places, Portal, Site, SiteSpec, SkuSpec, Zone, gtin14, pack_of
 from backend.errors import CatalogError
 from backend.store.database import Connection, Database, Queries, Record
@@ -34,6 +35,14 @@ class PlacesCopy:
         if (self._store_id, self._places.revision) != (store_id, revision):
             self._places, self._store_id = await read_places(connection), store_id
         return self._places
+
+
+def site_of(places: Places, code: str) -> Site:
+    """The site of that code. Raises ProblemError `not-found`."""
+    site = places.by_code.get(code)
+    if site is None:
+        raise ProblemError("not-found", f"no site {code!r}")
+    return site
 
 
 async def read_places(connection: Connection) -> Places:

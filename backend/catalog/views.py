@@ -207,6 +207,12 @@ class DefinedView(BaseModel):
     defined: int
 
 
+class SiteName(BaseModel):
+    """One site."""
+
+    site: Text
+
+
 class CodeParams(BaseModel):
     """One of a kind, by its code."""
 

@@ -49,7 +49,7 @@ WHERE channel_id = $1 ORDER BY site.code NULLS FIRST, sku.code NULLS FIRST
 SELECT availability_id, site.site_id, site.code AS site, site.region, lot_id, lot.expires_on, on_hand, reserved
 FROM availability JOIN site USING (site_id) JOIN lot USING (lot_id)
 WHERE availability.sku_id = $1 AND condition = 'sellable' AND lot.status = 'released'
-  AND (lot.expires_on IS NULL OR lot.expires_on >= $2::date)
+  AND (lot.expires_on IS NULL OR lot.expires_on >= $2::date) AND ($3::text IS NULL OR site.region = $3)
 ORDER BY site.code, lot.expires_on NULLS LAST, lot_id
 
 -- name: promised_by_channel
@@ -61,6 +61,10 @@ JOIN sales_order USING (order_id)
 WHERE allocation.held > 0 AND holder_kind = 'order' AND availability.condition = 'sellable'
   AND (availability.site_id, availability.sku_id) IN (SELECT * FROM unnest($1::int[], $2::int[]))
 GROUP BY availability.site_id, availability.sku_id, channel_id
+
+-- name: all_lanes
+-- What it costs to serve regions from sites, and how long it takes.
+SELECT site.code AS site, lane.region, cost, days FROM lane JOIN site USING (site_id) ORDER BY site.code, lane.region
 
 -- name: put_lane
 -- What it costs to serve a region from a site, and how long it takes.

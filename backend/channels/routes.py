@@ -21,6 +21,7 @@ from backend.channels.views import (
     ChannelList,
     ChannelView,
     LaneBody,
+    LaneList,
     RuleBody,
     RulesBody,
 )
@@ -91,7 +92,7 @@ async def get_available(call: Call, params: AvailableParams) -> AvailableList:
     """What a channel may still promise."""
     found = await sku_ids_of(call.database, params.sku)
     try:
-        sites = await service.available(call.database, params.code, found, call.clock.now().date())
+        sites = await service.available(call.database, params.code, found, call.clock.now().date(), params.region)
     except UnknownNameError as error:
         raise ProblemError("not-found", str(error)) from error
     return AvailableList(
@@ -100,6 +101,12 @@ async def get_available(call: Call, params: AvailableParams) -> AvailableList:
         available=sum(one.available for one in sites),
         sites=[AvailableView(**one._asdict()) for one in sites],
     )
+
+
+@ROUTES.get("/api/v1/lanes", Permission.CHANNELS_READ, "What it costs to serve regions from sites", primary=True)
+async def list_lanes(call: Call) -> LaneList:
+    """Every lane."""
+    return LaneList(rows=[LaneBody(**row) for row in await service.read_lanes(call.database.pool)])
 
 
 @ROUTES.post("/api/v1/lanes", Permission.CHANNELS_WRITE, "Say what it costs to serve a region from a site", "refused")

@@ -145,8 +145,10 @@ async def promised_by_channel(executor: Executor, places: Iterable[tuple[int, in
     return promised
 
 
-async def available(database: Database, channel: str, sku_id: int, today: date) -> list[Available]:
-    """What a channel may still promise of a SKU, site by site, as of one instant.
+async def available(
+    database: Database, channel: str, sku_id: int, today: date, region: str | None = None
+) -> list[Available]:
+    """What a channel may still promise of a SKU, site by site, as of one instant. `region`: at its sites alone.
 
     Raises UnknownNameError for a channel that does not exist.
     """
@@ -155,7 +157,7 @@ async def available(database: Database, channel: str, sku_id: int, today: date) 
         if found is None:
             raise UnknownNameError(f"no channel {channel!r}")
         rulebook = await read_rulebook(connection)
-        rows = await connection.fetch(SQL["shelves_of_sku"], sku_id, today)
+        rows = await connection.fetch(SQL["shelves_of_sku"], sku_id, today, region)
         promised = await promised_by_channel(connection, ((row["site_id"], sku_id) for row in rows))
     free: defaultdict[tuple[int, str, str], int] = defaultdict(int)
     for row in rows:
@@ -176,6 +178,11 @@ async def available(database: Database, channel: str, sku_id: int, today: date) 
 async def rules_of(database: Database, channel_id: int) -> list[Record]:
     """The rules of a channel, by codes: `site, sku, sells, buffer, protected`."""
     return await database.pool.fetch(SQL["channel_rules"], channel_id)
+
+
+async def read_lanes(executor: Executor) -> list[Record]:
+    """Every lane: `site, region, cost, days`."""
+    return await executor.fetch(SQL["all_lanes"])
 
 
 async def put_lane(database: Database, site: str, region: str, cost: int, days: int) -> bool:

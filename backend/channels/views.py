@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from backend.api.storable import Text
+
 Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
-Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 Units = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
 
@@ -71,6 +72,7 @@ class AvailableParams(BaseModel):
 
     code: Code
     sku: Text
+    region: Annotated[Text | None, Field(description="Only at the sites of this region")] = None
 
 
 class AvailableView(BaseModel):
@@ -98,3 +100,9 @@ class LaneBody(BaseModel):
     region: Text
     cost: Annotated[int, Field(ge=0, le=1_000_000_000, description="In whatever unit the company counts in")]
     days: Annotated[int, Field(ge=0, le=365)] = 0
+
+
+class LaneList(BaseModel):
+    """Every lane, by site and region: a company has as many as sites times regions."""
+
+    rows: list[LaneBody]

@@ -9,9 +9,9 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from backend.catalog.model import VIRTUAL_KINDS
-from backend.catalog.service import read_places
+from backend.catalog.service import read_places, site_of
 from backend.counts.model import LOOK_BACK, Cell, Due, Subject, rank
-from backend.counts.service import CodeTakenError, CountSpec, make_count, read_rule, site_of
+from backend.counts.service import CodeTakenError, CountSpec, make_count, read_rule
 from backend.store.database import Database, Queries
 from wire.clock import Clock
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Final
 
 from backend.api import etag
 from backend.api.paging import Page
 from backend.api.permissions import Permission
 from backend.api.routing import Call, Routes
+from backend.catalog.service import read_places, site_of
+from backend.catalog.views import SiteName
 from backend.counts import planning, service, views
 from backend.counts.model import Rule
 from backend.counts.service import CountSpec, Pass, TagRead, UnitsFound
@@ -29,7 +32,6 @@ from backend.counts.views import (
     PlanBody,
     Planned,
     RuleBody,
-    SiteName,
     UnreadView,
 )
 
@@ -58,6 +60,20 @@ async def list_due_counts(call: Call, params: SiteName) -> DueList:
 async def plan_counts(call: Call, params: SiteName, body: PlanBody) -> Planned:
     """The day's counts."""
     return Planned(counts=await planning.plan_day(call.database, call.clock, params.site, body.subject, call.actor))
+
+
+@ROUTES.get(
+    "/api/v1/sites/{site}/count-rule",
+    Permission.COUNTS_READ,
+    "How often a site counts, and which differences one person may approve",
+    "not-found",
+    primary=True,
+)
+async def get_count_rule(call: Call, params: SiteName) -> RuleBody:
+    """How a site counts now."""
+    async with call.database.snapshot() as connection:
+        found = site_of(await read_places(connection), params.site)
+        return RuleBody(**asdict(await service.read_rule(connection, found.site_id)))
 
 
 @ROUTES.post(

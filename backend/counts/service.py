@@ -16,7 +16,7 @@ from backend.alerts.service import Alert, AlertName, clear_alerts, raise_alerts
 from backend.api.permissions import Principal
 from backend.api.problems import ProblemError
 from backend.catalog.model import Places, Site
-from backend.catalog.service import lot_ids, read_places, sku_ids
+from backend.catalog.service import lot_ids, read_places, site_of, sku_ids
 from backend.counts.comparing import Found, Surplus
 from backend.counts.evidence import SQL, Look, look, read_scope
 from backend.counts.model import LIFE, LOOK_BACK, CountEvent, Rule, Subject, is_repeat
@@ -98,14 +98,6 @@ async def put_rule(database: Database, site: str, rule: Rule) -> None:
     async with database.transaction() as connection:
         found = site_of(await read_places(connection), site)
         await connection.execute(SQL["put_rule"], found.site_id, *astuple(rule))
-
-
-def site_of(places: Places, code: str) -> Site:
-    """The site of that code. Raises ProblemError `not-found`."""
-    site = places.by_code.get(code)
-    if site is None:
-        raise ProblemError("not-found", f"no site {code!r}")
-    return site
 
 
 async def make_count(database: Database, clock: Clock, spec: CountSpec, actor: str) -> None:

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, Field, model_validator
 from backend.api import paging
 from backend.api.paging import Page, Paged
 from backend.api.problems import ProblemError
-from backend.api.storable import Instant
+from backend.api.storable import Instant, Text
 from backend.counts.model import LOOK_BACK, REPEATS, CountEvent, Subject
 from backend.store.database import Database, Queries, Record
 from wire.events import Epc
@@ -29,7 +29,6 @@ MAX_SHOWN: Final = 20_000
 
 Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")]
 """As long as a scan's document may be."""
-Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 Units = Annotated[int, Field(ge=0, le=1_000_000_000)]
 Value = Annotated[
     Decimal, Field(ge=0, max_digits=20, decimal_places=4, description="In the currency of the SKUs' values")
@@ -147,12 +146,6 @@ class CountCode(BaseModel):
     """One count."""
 
     code: Code
-
-
-class SiteName(BaseModel):
-    """One site."""
-
-    site: str
 
 
 class PassView(BaseModel):

@@ -7,7 +7,7 @@
 
 `cancel` ends a document before anything of it has left or come. A transfer's goods are promised to it from `allocate`
 on; `send` says that nothing more follows and gives back what was not sent. What was sent and has not come stands in
-transit until it comes or `close` declares it missing.
+transit until it comes; `close` says that it is missing, and a person may then write it off (backend/ingest/losses.py).
 """
 
 from __future__ import annotations

@@ -49,19 +49,37 @@ SELECT EXISTS (SELECT FROM document_item WHERE document_id = $1 AND (gone_at IS 
 SELECT item_id, gone_at FROM document_item WHERE document_id = $1 AND gone_at IS NOT NULL AND come_at IS NULL
 
 -- name: missing_units
--- Units without serial numbers that left under a document and have not come.
-SELECT sku_id, lot_id, gone - come - damaged AS missing FROM document_line WHERE document_id = $1 AND gone > come + damaged
+-- Units without serial numbers that left under a document and have not come; what came damaged came.
+SELECT sku_id, lot_id, gone - come AS missing FROM document_line WHERE document_id = $1 AND gone > come
+
+-- name: things_lost
+-- Things that left under a transfer, have not come, and were seen nowhere since.
+SELECT item_id, gone_at FROM document_item JOIN item USING (item_id) JOIN zone USING (zone_id)
+WHERE document_id = $1 AND gone_at IS NOT NULL AND come_at IS NULL AND zone.kind = 'in_transit' ORDER BY item_id
+
+-- name: units_under_way
+-- Units without serial numbers that a document's postings left in a zone, by what they are.
+SELECT sku_id, lot_id, condition, sum(units)::bigint AS units FROM (
+    SELECT balance_id, quantity AS units FROM balance JOIN posting ON to_balance_id = balance_id
+    WHERE site_id = $1 AND zone_id = $2 AND posting.document = $3 AND item_id IS NULL
+    UNION ALL
+    SELECT balance_id, -quantity FROM balance JOIN posting ON from_balance_id = balance_id
+    WHERE site_id = $1 AND zone_id = $2 AND posting.document = $3 AND item_id IS NULL
+) AS entry JOIN balance USING (balance_id)
+GROUP BY sku_id, lot_id, condition HAVING sum(units) <> 0 ORDER BY sku_id, lot_id, condition
 
 -- name: lines_to_allocate
 -- What a transfer wants, by line.
-SELECT line_id, line_no, sku_id, sku.code AS sku, lot_id, expected FROM document_line JOIN sku USING (sku_id)
+SELECT line_id, line_no, document_line.sku_id, sku.code AS sku, lot_id, lot.code AS lot, lot.expires_on, expected
+FROM document_line JOIN sku USING (sku_id) LEFT JOIN lot USING (lot_id)
 WHERE document_id = $1 ORDER BY line_no
 
 -- name: lock_source
--- What a site holds of SKUs and may send elsewhere, locked in lock order, what expires first first for each.
+-- What a site holds of SKUs and may send elsewhere on a day, locked in lock order.
 SELECT availability_id, sku_id, lot_id, expires_on, greatest(on_hand - reserved, 0) AS free
 FROM availability JOIN lot USING (lot_id, sku_id)
 WHERE site_id = $1 AND sku_id = ANY ($2::int[]) AND condition = 'sellable' AND lot.status = 'released'
+  AND (lot.expires_on IS NULL OR lot.expires_on >= $3::date)
 ORDER BY site_id, sku_id, lot_id, condition FOR NO KEY UPDATE OF availability
 
 -- name: transfer_allocations
@@ -160,6 +178,15 @@ WITH door AS (
     RETURNING portal_id
 )
 SELECT door.portal_id, (SELECT count(*) FROM closed) AS closed FROM door, document WHERE document.document_id = $3
+
+-- name: standing_doors
+-- Every door, of one site or of all, with what stands open at it.
+SELECT site.code AS site, portal.code AS portal, document.code AS document
+FROM portal JOIN site USING (site_id)
+LEFT JOIN door_opening ON door_opening.portal_id = portal.portal_id AND closed_at IS NULL
+LEFT JOIN document USING (document_id)
+WHERE ($1::text IS NULL OR site.code = $1) AND (site.code, portal.code) > ($2, $3)
+ORDER BY site.code, portal.code LIMIT $4
 
 -- name: add_opening
 -- The opening itself, after the one before it was closed.

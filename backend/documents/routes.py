@@ -8,10 +8,13 @@ from backend.api import etag
 from backend.api.paging import Page
 from backend.api.permissions import Permission
 from backend.api.routing import Call, Routes
+from backend.catalog.service import read_places, site_of
+from backend.catalog.views import SiteName
 from backend.documents import service, views
 from backend.documents.service import DocumentLine, DocumentSpec
 from backend.documents.views import (
     CrossingRuleBody,
+    CrossingRuleList,
     DepartureParams,
     DepartureView,
     DocumentBody,
@@ -21,9 +24,9 @@ from backend.documents.views import (
     DocumentParams,
     DocumentView,
     DoorBody,
+    DoorListParams,
     DoorParams,
     DoorView,
-    SiteParams,
 )
 
 ROUTES: Final = Routes()
@@ -90,6 +93,12 @@ async def get_document(call: Call, params: DocumentCode) -> DocumentView:
     return await views.document(call.database, params.code)
 
 
+@ROUTES.get("/api/v1/doors", Permission.DOCUMENTS_READ, "Doors and what stands open at them", primary=True)
+async def list_doors(call: Call, params: DoorListParams) -> Page[DoorView]:
+    """Doors by site and code."""
+    return await views.doors(call.database, params)
+
+
 @ROUTES.post(
     "/api/v1/doors/{site}/{portal}",
     Permission.DOCUMENTS_CHANGE,
@@ -106,13 +115,35 @@ async def put_door(call: Call, params: DoorParams, body: DoorBody) -> DoorView:
     return DoorView(site=params.site, portal=params.portal, document=body.document)
 
 
+@ROUTES.get(
+    "/api/v1/sites/{site}/crossing-rules",
+    Permission.DOCUMENTS_READ,
+    "What crossings mean at a site, by direction and open document",
+    "not-found",
+    primary=True,
+)
+async def list_crossing_rules(call: Call, params: SiteName) -> CrossingRuleList:
+    """What crossings mean at a site."""
+    async with call.database.snapshot() as connection:
+        site = site_of(await read_places(connection), params.site)
+        rules = await service.read_rules(connection, site.site_id)
+    return CrossingRuleList(
+        rows=[
+            CrossingRuleBody.model_validate(
+                {"direction": direction, "kind": kind, "place": meaning.place, "condition": meaning.condition}
+            )
+            for (direction, kind), meaning in sorted(rules.items())
+        ]
+    )
+
+
 @ROUTES.post(
     "/api/v1/sites/{site}/crossing-rules",
     Permission.DOCUMENTS_CHANGE,
     "What a crossing means at a site, in place of what it means elsewhere",
     "not-found",
 )
-async def put_crossing_rule(call: Call, params: SiteParams, body: CrossingRuleBody) -> CrossingRuleBody:
+async def put_crossing_rule(call: Call, params: SiteName, body: CrossingRuleBody) -> CrossingRuleBody:
     """What a crossing means at a site."""
     await service.put_rule(call.database, params.site, body.direction, body.kind, body.place, body.condition)
     return body

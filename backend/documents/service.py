@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,14 +12,12 @@ from backend.alerts.service import Alert, AlertName, clear_alerts, raise_alerts
 from backend.api.problems import ProblemError
 from backend.catalog.service import lot_ids, read_places, sku_ids
 from backend.documents.model import AT_DOOR, FIRST, Event, Kept, Kind, Left, Promise, after, serve, unserve
-from backend.effects.crossing import DoorBook, Meaning, Opening
+from backend.effects.crossing import CROSSINGS, DoorBook, Meaning, Opening
 from backend.orders.service import ship as ship_order
 from backend.stock.model import Fulfilment
 from backend.stock.promises import Wanted, hold, release, settle_short
-from backend.store.database import UNAVAILABLE, Connection, Database, Queries, Record
+from backend.store.database import Connection, Database, Queries, Record
 from wire.clock import Clock
-
-logger = logging.getLogger(__name__)
 
 SQL: Final = Queries.beside(__file__)
 
@@ -62,6 +58,11 @@ async def make_document(database: Database, clock: Clock, spec: DocumentSpec, ac
             raise ProblemError("refused", "a transfer names the site it goes to, and nothing else does")
         if site is to_site:
             raise ProblemError("refused", "a transfer goes to another site")
+        if spec.promised_at is not None and spec.promised_at < clock.now():
+            raise ProblemError(
+                "refused",
+                f"promised_at: {spec.promised_at.isoformat()} is past: say when it will come, or nothing",
+            )
         order_id = await _order_of(connection, spec)
         skus = await sku_ids(connection, (line.sku for line in spec.lines))
         for line in spec.lines:
@@ -145,11 +146,21 @@ async def lock_document(connection: Connection, code: str) -> Record:
 
 
 async def _allocate(connection: Connection, document: Record, now: datetime) -> None:
-    """Promise a transfer's goods to it at its source, what expires first first; all of them, or none."""
+    """Promise a transfer's goods to it at its source, what expires first first and nothing that has expired; all of
+    them, or none."""
     lines = await connection.fetch(SQL["lines_to_allocate"], document["document_id"])
-    rows = await connection.fetch(SQL["lock_source"], document["site_id"], sorted({line["sku_id"] for line in lines}))
+    today = now.date()
+    for line in lines:
+        if line["expires_on"] is not None and line["expires_on"] < today:
+            raise ProblemError(
+                "not-available",
+                f"line {line['line_no']}, {line['sku']}: lot {line['lot']!r} expired on {line['expires_on']}: "
+                "send another lot, or inspect this one and scrap it",
+            )
+    skus = sorted({line["sku_id"] for line in lines})
+    rows = await connection.fetch(SQL["lock_source"], document["site_id"], skus, today)
     free = {row["availability_id"]: row["free"] for row in rows}
-    shelves = sorted(rows, key=lambda row: (row["expires_on"] is None, row["expires_on"] or now.date()))
+    shelves = sorted(rows, key=lambda row: (row["expires_on"] is None, row["expires_on"] or today))
     wanted: list[Wanted] = []
     errors = []
     for line in sorted(lines, key=lambda line: (line["lot_id"] is None, line["line_no"])):
@@ -232,6 +243,12 @@ async def read_doors(
         for row in await connection.fetch(SQL["own_rules"], site_id)
     }
     return DoorBook(openings, own)
+
+
+async def read_rules(connection: Connection, site_id: int) -> dict[tuple[str, str], Meaning]:
+    """What crossings mean at a site, by direction and kind of the open document."""
+    own = await connection.fetch(SQL["own_rules"], site_id)
+    return {**CROSSINGS, **{(row["direction"], row["kind"]): Meaning(row["place"], row["condition"]) for row in own}}
 
 
 async def put_rule(database: Database, site: str, direction: str, kind: str, place: str, condition: str | None) -> None:
@@ -359,13 +376,3 @@ async def _promised_by_lane(connection: Connection, site_id: int, to_site_id: in
     """When goods sent now should arrive, by the lane; None without one."""
     days = await connection.fetchval(SQL["lane_days"], site_id, to_site_id)
     return None if days is None else now + timedelta(days=days)
-
-
-async def keep_up(database: Database, clock: Clock) -> None:
-    """Watch over transfers for as long as the program runs."""
-    while True:
-        try:
-            await raise_late(database, clock)
-        except UNAVAILABLE as error:
-            logger.warning("late transfers not looked for, tried again later: %s", error)
-        await asyncio.sleep(LOOK_EVERY_S)

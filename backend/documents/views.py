@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from backend.api import paging
 from backend.api.paging import Page, Paged
 from backend.api.problems import ProblemError
-from backend.api.storable import Instant
+from backend.api.storable import Instant, Text
 from backend.documents.model import Event, Kind
 from backend.documents.service import SQL
 from backend.store.database import Database, Record
@@ -22,7 +22,6 @@ MAX_THINGS: Final = 20_000
 """Things shown with a document: more than a truck carries."""
 
 Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$")]
-Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 
 
 class DocumentLineBody(BaseModel):
@@ -49,8 +48,8 @@ class DocumentBody(BaseModel):
 
 
 class DocumentLineView(BaseModel):
-    """Units expected, gone and come, things with and without serial numbers together. A line that nobody announced has
-    no number."""
+    """Units expected, gone and come, things with and without serial numbers together; `damaged`: units without serial
+    numbers, of those that came, that a scan for the document found broken. What nobody announced has no number."""
 
     line_no: int | None
     sku: str
@@ -137,10 +136,10 @@ class DoorView(BaseModel):
     document: str | None
 
 
-class SiteParams(BaseModel):
-    """One site."""
+class DoorListParams(Paged):
+    """Which doors."""
 
-    site: Code
+    site: Text | None = None
 
 
 class CrossingRuleBody(BaseModel):
@@ -150,6 +149,12 @@ class CrossingRuleBody(BaseModel):
     kind: Annotated[Kind | Literal[""], Field(description="Of the document open at the door; empty: none")] = ""
     place: Literal["inside", "customer", "in_transit", "scrap"]
     condition: Literal["sellable", "damaged", "quarantined", "returned", "refurbishing"] | None = None
+
+
+class CrossingRuleList(BaseModel):
+    """What crossings mean at a site: by direction and kind, the rules of every site and in their place its own."""
+
+    rows: list[CrossingRuleBody]
 
 
 class DepartureParams(Paged):
@@ -183,6 +188,19 @@ class SettleBody(BaseModel):
     zone: Annotated[Code | None, Field(description="They never left: they are in this zone")] = None
 
 
+class WriteOffBody(BaseModel):
+    """Why what a transfer lost is given up."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=400, pattern=r"^[^\x00]*$")]
+
+
+class WriteOffView(BaseModel):
+    """What was written off now: things, and units without serial numbers; both 0 when nothing is missing any more."""
+
+    things: int
+    units: int
+
+
 class SettledView(BaseModel):
     """How many departures were settled."""
 
@@ -212,6 +230,14 @@ async def documents(database: Database, params: DocumentParams) -> Page[Document
     )
     views = [DocumentHead(**_head(row)) for row in rows]
     return paging.page("documents", views, params.limit, [(row["document_id"],) for row in rows])
+
+
+async def doors(database: Database, params: DoorListParams) -> Page[DoorView]:
+    """A page of doors by site and code."""
+    after = paging.decode("doors", params.cursor, (str, str)) if params.cursor else ("", "")
+    rows = await database.pool.fetch(SQL["standing_doors"], params.site, *after, params.limit + 1)
+    views = [DoorView(**row) for row in rows]
+    return paging.page("doors", views, params.limit, [(view.site, view.portal) for view in views])
 
 
 async def departures(database: Database, params: DepartureParams) -> Page[DepartureView]:

@@ -12,6 +12,7 @@ from backend.api.paging import Page, Paged
 from backend.api.permissions import Permission
 from backend.api.problems import ProblemError
 from backend.api.routing import Call, Routes
+from backend.api.storable import Text
 from backend.catalog.routes import refused_rows
 from backend.catalog.sheet import sheet_of
 from backend.documents import views as document_views
@@ -27,7 +28,6 @@ from backend.store.database import Database
 MAX_THINGS: Final = 20_000
 """Things of one announcement or sweep: more than a truck carries, a transaction of seconds."""
 
-Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 Code = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\x00]*$")]
 
 
@@ -240,8 +240,7 @@ async def sweep_zone(call: Call, body: SweepBody) -> SweepView:
 async def load_pallet(call: Call, params: PalletParams, body: LoadBody) -> PalletView:
     """What is put on a pallet and taken off it."""
     loading = Loading(body.site, body.add, body.remove, body.at, body.document)
-    who = (call.principal.actor, call.principal.role)
-    await commissioning.load_pallet(call.database, call.clock, params.sscc, loading, *who)
+    await commissioning.load_pallet(call.database, call.clock, params.sscc, loading, *call.who)
     return await _pallet(call.database, params.sscc)
 
 

@@ -82,6 +82,8 @@ async def make_labels(database: Database, clock: Clock, order: LabelOrder, actor
         site = (await read_places(connection)).by_code.get(order.site)
         if site is None:
             raise ProblemError("refused", f"site: no site {order.site!r}; define it first")
+        if order.expires_on is not None and order.expires_on < clock.now().date():
+            raise ProblemError("refused", f"expires_on: {order.expires_on} is past: nothing new has expired")
         gtin, sku_id, quantity, lot_id = await _goods(connection, order)
         number = await connection.fetchval(
             SQL["add_run"], site.site_id, gtin, sku_id, lot_id, order.document, actor, clock.now()

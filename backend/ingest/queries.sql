@@ -4,7 +4,7 @@ INSERT INTO ingest_cursor (gateway, epoch, moved_at) VALUES ($1, $2, $3) ON CONF
 
 -- name: lock_cursor
 -- How far a gateway's epoch is committed, under the lock that lets one worker go on; with it the store's identity.
-SELECT through, store_id::text AS store_id, catalog_revision
+SELECT through, store_id::text AS store_id, store.made_at AS store_made_at, catalog_revision
 FROM ingest_cursor, store WHERE gateway = $1 AND epoch = $2 FOR NO KEY UPDATE OF ingest_cursor
 
 -- name: move_cursor

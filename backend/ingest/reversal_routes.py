@@ -49,8 +49,7 @@ ROUTES: Final = Routes()
 )
 async def reverse_scan(call: Call, params: ScanParams, body: ReversalBody) -> ReversedView:
     """A scan is taken back."""
-    who = (call.principal.actor, call.principal.role)
-    made = await reversal.reverse_scan(call.database, call.clock, params.device, params.scan_id, body.reason, *who)
+    made = await reversal.reverse_scan(call.database, call.clock, params.device, params.scan_id, body.reason, *call.who)
     return ReversedView(postings=made)
 
 
@@ -63,6 +62,5 @@ async def reverse_scan(call: Call, params: ScanParams, body: ReversalBody) -> Re
 )
 async def reverse_posting(call: Call, params: PostingParams, body: ReversalBody) -> ReversedView:
     """A posting is taken back."""
-    who = (call.principal.actor, call.principal.role)
-    made = await reversal.reverse_posting(call.database, call.clock, params.posting_id, body.reason, *who)
+    made = await reversal.reverse_posting(call.database, call.clock, params.posting_id, body.reason, *call.who)
     return ReversedView(postings=made)

@@ -18,6 +18,7 @@ import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
@@ -77,6 +78,7 @@ class IngestStats:
 class _Cursor:
     through: int
     store_id: str
+    store_made_at: datetime
     places: Places
 
 
@@ -148,6 +150,7 @@ class IngestService:
             gateway=batch.gateway,
             epoch=batch.epoch,
             store=cursor.store_id,
+            store_made_at=cursor.store_made_at,
             through=through,
             at=self._clock.now(),
             scans=await _outcomes(connection, batch.events),
@@ -190,7 +193,14 @@ class IngestService:
             await raise_alerts(connection, [Alert("lost_range", key, site.site_id if site else None, detail)], now)
             self.stats.lost += through - first + 1
             logger.error("events lost gateway=%s from=%s through=%s: %s", lost.gateway, first, through, reason)
-        return Ack(gateway=lost.gateway, epoch=lost.epoch, store=cursor.store_id, through=through, at=now)
+        return Ack(
+            gateway=lost.gateway,
+            epoch=lost.epoch,
+            store=cursor.store_id,
+            store_made_at=cursor.store_made_at,
+            through=through,
+            at=now,
+        )
 
     async def _lock(self, connection: Connection, gateway: str, epoch: str) -> _Cursor:
         row = await connection.fetchrow(SQL["lock_cursor"], gateway, epoch)
@@ -199,7 +209,7 @@ class IngestService:
             row = await connection.fetchrow(SQL["lock_cursor"], gateway, epoch)
             assert row is not None
         places = await self._places.at(connection, row["store_id"], row["catalog_revision"])
-        return _Cursor(row["through"], row["store_id"], places)
+        return _Cursor(row["through"], row["store_id"], row["store_made_at"], places)
 
     async def note_status(self, status: GatewayStatus) -> None:
         """Keep a gateway's word on itself: raise an alert while it is offline, and one for each zone or portal of its

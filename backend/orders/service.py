@@ -7,7 +7,6 @@ the first one made of it.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
@@ -23,7 +22,7 @@ from backend.orders.sourcing import Asked
 from backend.orders.terms import read_terms
 from backend.orders.views import OrderHead, OrderLineView, OrderParams, OrderView, PromiseView
 from backend.stock.promises import Wanted, hold, release, settle_short
-from backend.store.database import UNAVAILABLE, Connection, Database, Record
+from backend.store.database import Connection, Database, Record
 from wire.clock import Clock
 
 logger = logging.getLogger(__name__)
@@ -36,9 +35,6 @@ FILL_ROWS: Final = 200
 
 LOOK_EVERY_S: Final = 1.0
 """Real seconds between two looks for reservations whose time is over and for lines that stock came for."""
-
-REST: Final = 4
-"""After a long look so many times its length: lines that no rule lets anybody serve are looked at each time."""
 
 
 async def change(database: Database, clock: Clock, code: str, event: Event, if_match: str | None = None) -> OrderView:
@@ -181,17 +177,10 @@ async def _settle_served(connection: Connection, lines: Sequence[Record], served
     await connection.execute(SQL["tell_orders"], list(orders), list(orders.values()), clock.now())
 
 
-async def keep_up(database: Database, clock: Clock) -> None:
-    """End reservations and fill back-orders for as long as the program runs."""
-    loop = asyncio.get_running_loop()
-    while True:
-        began = loop.time()
-        try:
-            await expire_due(database, clock)
-            await fill(database, clock)
-        except UNAVAILABLE as error:
-            logger.warning("orders not kept up, tried again later: %s", error)
-        await asyncio.sleep(max(LOOK_EVERY_S, (loop.time() - began) * REST))
+async def look(database: Database, clock: Clock) -> None:
+    """End reservations that nobody confirmed in time, and fill back-orders."""
+    await expire_due(database, clock)
+    await fill(database, clock)
 
 
 async def read_order(connection: Connection, code: str) -> OrderView:

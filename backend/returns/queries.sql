@@ -30,6 +30,14 @@ LEFT JOIN scan ON (scan.gateway, scan.epoch, scan.seq) = (inspection.gateway, in
 WHERE ($1::bigint IS NULL OR inspection_id < $1) AND ($2::text IS NULL OR site.code = $2)
 ORDER BY inspection_id DESC LIMIT $3
 
+-- name: time_limit
+-- How many hours a site may leave returned goods.
+SELECT inspect_within_h AS within_h FROM site WHERE code = $1
+
+-- name: put_time_limit
+-- The same from now on; nothing for an unknown site.
+UPDATE site SET inspect_within_h = $2 WHERE code = $1 RETURNING inspect_within_h AS within_h
+
 -- name: overdue
 -- Returned goods that nobody has looked at in the time that their site allows: how many units, and since when.
 SELECT site.site_id, site.code AS site, sum(waiting.units)::bigint AS units, min(waiting.since) AS since

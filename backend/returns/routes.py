@@ -7,9 +7,10 @@ from typing import Final
 from backend.api.paging import Page
 from backend.api.permissions import Permission
 from backend.api.routing import Call, Routes
+from backend.catalog.views import SiteName
 from backend.returns import service, views
 from backend.returns.service import Inspection
-from backend.returns.views import InspectionBody, InspectionMade, InspectionParams, InspectionView
+from backend.returns.views import InspectionBody, InspectionMade, InspectionParams, InspectionView, TimeLimit
 
 ROUTES: Final = Routes()
 """The routes of this capability."""
@@ -24,8 +25,7 @@ ROUTES: Final = Routes()
 )
 async def inspect(call: Call, body: InspectionBody) -> InspectionMade:
     """A decision."""
-    who = (call.principal.actor, call.principal.role)
-    number = await service.inspect(call.database, call.clock, Inspection(**dict(body)), *who)
+    number = await service.inspect(call.database, call.clock, Inspection(**dict(body)), *call.who)
     return InspectionMade(inspection_id=number)
 
 
@@ -37,3 +37,27 @@ async def inspect(call: Call, body: InspectionBody) -> InspectionMade:
 async def list_inspections(call: Call, params: InspectionParams) -> Page[InspectionView]:
     """A page of decisions."""
     return await views.inspections(call.database, params)
+
+
+@ROUTES.get(
+    "/api/v1/sites/{site}/inspection-limit",
+    Permission.STOCK_READ,
+    "How many hours a site may leave returned goods",
+    "not-found",
+    primary=True,
+)
+async def get_time_limit(call: Call, params: SiteName) -> TimeLimit:
+    """A site's time limit."""
+    return await views.time_limit(call.database, params.site)
+
+
+@ROUTES.post(
+    "/api/v1/sites/{site}/inspection-limit",
+    Permission.CATALOG_WRITE,
+    "Say how many hours a site may leave returned goods",
+    "not-found",
+)
+async def put_time_limit(call: Call, params: SiteName, body: TimeLimit) -> TimeLimit:
+    """A new time limit."""
+    await service.put_time_limit(call.database, params.site, body.within_h)
+    return body

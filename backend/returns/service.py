@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -11,14 +9,12 @@ from typing import Final
 from backend.alerts.service import Alert, AlertName, clear_alerts, raise_alerts
 from backend.api.problems import ProblemError
 from backend.catalog.model import VIRTUAL_KINDS, Places, Site, Zone
-from backend.catalog.service import read_places
+from backend.catalog.service import read_places, site_of
 from backend.ingest.words import ThingWord, UnitsWord, say
 from backend.ledger.model import Cause, Slot
 from backend.returns.model import FATES, Disposition, Fate
-from backend.store.database import UNAVAILABLE, Connection, Database, Queries
+from backend.store.database import Connection, Database, Queries
 from wire.clock import Clock
-
-logger = logging.getLogger(__name__)
 
 SQL: Final = Queries.beside(__file__)
 
@@ -53,9 +49,7 @@ async def inspect(database: Database, clock: Clock, word: Inspection, actor: str
     """
     async with database.transaction() as connection:
         places = await read_places(connection)
-        site = places.by_code.get(word.site)
-        if site is None:
-            raise ProblemError("not-found", f"no site {word.site!r}")
+        site = site_of(places, word.site)
         cause = Cause(f"inspection: {word.disposition}", actor, role, None)
         decide = _thing if word.epc is not None else _units
         number = await decide(connection, clock, places, site, word, cause)
@@ -144,6 +138,13 @@ async def _note(
     )
 
 
+async def put_time_limit(database: Database, site: str, within_h: int) -> None:
+    """How many hours a site may leave returned goods, from now on. Raises ProblemError for an unknown site."""
+    async with database.transaction() as connection:
+        if await connection.fetchval(SQL["put_time_limit"], site, within_h) is None:
+            raise ProblemError("not-found", f"no site {site!r}")
+
+
 async def watch_overdue(database: Database, clock: Clock) -> int:
     """Raise an alert for each site with returned goods that nobody looked at in time, clear those of the others;
     answers how many sites are late."""
@@ -160,13 +161,3 @@ async def watch_overdue(database: Database, clock: Clock) -> int:
         ]
         await raise_alerts(connection, alerts, now)
     return len(late)
-
-
-async def keep_up(database: Database, clock: Clock) -> None:
-    """Watch for as long as the program runs."""
-    while True:
-        try:
-            await watch_overdue(database, clock)
-        except UNAVAILABLE as error:
-            logger.warning("returned goods not looked for, tried again later: %s", error)
-        await asyncio.sleep(LOOK_EVERY_S)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, Field, model_validator
 
 from backend.api import paging
 from backend.api.paging import Page, Paged
+from backend.api.problems import ProblemError
+from backend.api.storable import Text
 from backend.returns.model import Disposition, Inspected
 from backend.returns.service import SQL
 from backend.store.database import Database
 from wire.events import Epc
-
-Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 
 
 class InspectionBody(BaseModel):
@@ -38,6 +38,16 @@ class InspectionBody(BaseModel):
         if (self.epc is None) != units or (self.epc is not None and (self.zone or self.sku)):
             raise ValueError("name one thing by its epc, or units by their zone and sku")
         return self
+
+
+MAX_WITHIN_H: Final = 24 * 365
+"""Whoever lets returned goods lie for longer does not look at them at all."""
+
+
+class TimeLimit(BaseModel):
+    """How many hours a site may leave returned goods before an alert says that nobody has looked at them."""
+
+    within_h: Annotated[int, Field(ge=1, le=MAX_WITHIN_H)]
 
 
 class InspectionMade(BaseModel):
@@ -70,6 +80,14 @@ class InspectionParams(Paged):
     """Which inspections."""
 
     site: str | None = None
+
+
+async def time_limit(database: Database, site: str) -> TimeLimit:
+    """A site's. Raises ProblemError for an unknown one."""
+    row = await database.pool.fetchrow(SQL["time_limit"], site)
+    if row is None:
+        raise ProblemError("not-found", f"no site {site!r}")
+    return TimeLimit(**row)
 
 
 async def inspections(database: Database, params: InspectionParams) -> Page[InspectionView]:

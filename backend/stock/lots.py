@@ -6,17 +6,13 @@ what becomes of it, so an alert stands for each site while it is.
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from pathlib import Path
 from typing import Final, Literal
 
 from backend.alerts.service import Alert, AlertName, clear_alerts, raise_alerts
 from backend.api.problems import ProblemError
-from backend.store.database import UNAVAILABLE, Connection, Database, Queries, Record
+from backend.store.database import Connection, Database, Queries, Record
 from wire.clock import Clock
-
-logger = logging.getLogger(__name__)
 
 SQL: Final = Queries(Path(__file__).with_name("lots.sql"))
 
@@ -67,17 +63,12 @@ async def tell_promised(connection: Connection, clock: Clock) -> None:
     await raise_alerts(connection, alerts, now)
 
 
+async def watch_promised(database: Database, clock: Clock) -> None:
+    """Keep the alerts true: promises end, and are made good."""
+    async with database.transaction() as connection:
+        await tell_promised(connection, clock)
+
+
 async def words(database: Database, sku: str, lot: str, below: int | None, limit: int) -> list[Record]:
     """What was said of a lot, newest first: `lot_word_id, before, status, reason, actor, said_at`."""
     return await database.pool.fetch(SQL["lot_words"], sku, lot, below, limit)
-
-
-async def keep_up(database: Database, clock: Clock) -> None:
-    """Keep the alerts true for as long as the program runs."""
-    while True:
-        try:
-            async with database.transaction() as connection:
-                await tell_promised(connection, clock)
-        except UNAVAILABLE as error:
-            logger.warning("promised lots not looked at, tried again later: %s", error)
-        await asyncio.sleep(LOOK_EVERY_S)

@@ -2,7 +2,8 @@
 
     heard                                           what follows
     -----                                           ------------
-    TM:operator=… intent=… zone=… document=… pallet=… set for the scans that follow
+    TM:operator=… intent=… zone=… document=…        set for the scans that follow
+    TM:pallet=…                                     likewise
     TM:quantity=… lot=… reason=… photo=…            set for the next scan alone
     TM:reset                                        everything as the configuration says
     TM: and anything else, or a value not allowed   refused, nothing changed

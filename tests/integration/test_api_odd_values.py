@@ -24,7 +24,18 @@ KNOWN = {
 }
 
 LISTS = ("sites", "zones", "portals", "skus", "lots", "lot_words", "stock", "card", "history", "movements", "alerts")
-LISTS += ("orders", "documents", "departures", "inspections", "counts", "accuracy", "offenders", "contents", "gateways")
+LISTS += (
+    "orders",
+    "documents",
+    "doors",
+    "departures",
+    "inspections",
+    "counts",
+    "accuracy",
+    "offenders",
+    "contents",
+    "gateways",
+)
 
 
 def cursors() -> Iterator[str]:

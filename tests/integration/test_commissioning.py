@@ -103,6 +103,7 @@ async def test_labels_are_bound_before_they_are_applied(clerk: Clerk) -> None:
         ({"gtin": GTIN[:-1] + "9"}, "check digit"),
         ({"site": "nowhere"}, "no site 'nowhere'"),
         ({"lot": "L9", "expires_on": "2028-01-31"}, "expires on 2027-01-31"),
+        ({"lot": "L8", "expires_on": "2026-03-01"}, "is past"),
     ):
         body = {"site": "a", "gtin": GTIN, "count": 1, "company_prefix_digits": 7} | wrong
         assert said in (await clerk.post("labels", 422, **body))["detail"]

@@ -220,7 +220,9 @@ async def test_a_scan_that_comes_late_counts_until_the_count_is_approved(clerk: 
 
 
 async def test_within_tolerance_whoever_counted_may_approve(clerk: Clerk) -> None:
+    assert (await clerk.get("sites/a/count-rule"))["tolerance_units"] == 0
     await clerk.post("sites/a/count-rule", tolerance_units=1, tolerance_value=500)
+    assert (await clerk.get("sites/a/count-rule"))["tolerance_units"] == 1
     await worth(clerk, 501)
     await make(clerk, subject="things")
     await clerk.post("counts/c1/passes", **sweep(range(1, 10), 601))

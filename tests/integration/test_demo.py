@@ -23,11 +23,11 @@ lost, doubled, or wrongly booked."""
 
 @pytest.fixture
 def settings(tmp_path: Path, empty_database_url: str) -> DemoSettings:
-    """A quarter of a minute of one door, at four times its speed."""
+    """A quarter of a minute of one door, at eight times its speed."""
     return DemoSettings(
         scenario="one-door",
-        for_s=8.0,
-        speed=4.0,
+        for_s=4.0,
+        speed=8.0,
         seed=1,
         headless=True,
         report=tmp_path / "report.json",

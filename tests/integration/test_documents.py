@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
@@ -189,6 +190,95 @@ async def test_a_transfer_that_is_cancelled_gives_everything_back(clerk: Clerk) 
     await clerk.post("documents/t2/events", 409, event="allocate")
 
 
+@pytest.mark.parametrize("events", [[], ["approve"], ["approve", "allocate"]])
+async def test_a_transfer_is_cancelled_at_each_stage_before_it_is_sent(clerk: Clerk, events: list[str]) -> None:
+    await clerk.make("t1", "transfer", 3, to_site="b")
+    await clerk.event("t1", *events)
+    assert (await clerk.event("t1", "cancel"))["status"] == "cancelled"
+    assert await clerk.promised() == 0
+    assert await stock(clerk.database) == {"a/rack/BOX//sellable": 10}
+    refused = await clerk.post("documents/t1/events", 409, event="cancel")
+    assert "cancelled" in refused["detail"]
+
+
+async def test_an_expired_lot_is_sent_nowhere(clerk: Clerk) -> None:
+    day = (at(0) - timedelta(days=1)).date()
+    code = f"01{GTIN}17{day:%y%m%d}10OLD"
+    await clerk.here.say(scan("receive", code, 700, scan_id="r", zone="dock", quantity=5))
+    assert (await stock(clerk.database))["a/dock/BOX/OLD/sellable"] == 5
+    await clerk.make("t1", "transfer", 11, to_site="b")
+    lines = [{"sku": "BOX", "quantity": 1, "lot": "OLD"}]
+    await clerk.post("documents", code="t2", kind="transfer", site="a", to_site="b", lines=lines)
+    await clerk.event("t1", "approve")
+    await clerk.event("t2", "approve")
+    refused = await clerk.post("documents/t1/events", 409, event="allocate")
+    assert refused["errors"] == [{"line": 1, "sku": "BOX", "asked": 11, "lacking": 1}]
+    refused = await clerk.post("documents/t2/events", 409, event="allocate")
+    assert f"expired on {day}: send another lot" in refused["detail"]
+    assert await clerk.promised() == 0
+
+
+async def send_cases(clerk: Clerk, units: int) -> None:
+    """Units without serial numbers leave site `a` under the transfer `t1`."""
+    await clerk.make("t1", "transfer", units, to_site="b")
+    await clerk.event("t1", "approve", "allocate")
+    await clerk.here.say(scan("receive", f"01{GTIN}", 700, scan_id="r", zone="dock", quantity=units))
+    await clerk.here.say(scan("ship", f"01{GTIN}", 710, scan_id="s", quantity=units, document="t1"))
+    await clerk.event("t1", "send")
+
+
+@pytest.mark.parametrize(
+    ("come", "damaged", "missing"), [(6, 0, 0), (4, 0, 2), (6, 1, 0), (5, 1, 1), (8, 0, 0)], ids=str
+)
+async def test_units_come_whole_in_part_too_many_and_damaged(
+    clerk: Clerk, come: int, damaged: int, missing: int
+) -> None:
+    """What came damaged came: it hides nothing that is missing."""
+    await send_cases(clerk, 6)
+    await clerk.there.say(scan("receive", f"01{GTIN}", 720, scan_id="c", zone="dock", quantity=come, document="t1"))
+    if damaged:
+        broken = scan("damage", f"01{GTIN}", 730, scan_id="d", zone="dock", quantity=damaged, document="t1")
+        await clerk.there.say(broken)
+    shown = await clerk.event("t1", "receive", "close")
+    assert [(line["gone"], line["come"], line["damaged"]) for line in shown["lines"]] == [(6, come, damaged)]
+    found = await stock(clerk.database)
+    assert found["b/dock/BOX//sellable"] == come - damaged
+    assert found.get("b/dock/BOX//damaged", 0) == damaged
+    assert found.get("a/in_transit/BOX//sellable", 0) == 6 - come
+    assert await clerk.alerts() == ({"transfer_missing"} if missing else set())
+
+
+async def test_what_a_transfer_lost_is_written_off_once(clerk: Clerk) -> None:
+    await send_cases(clerk, 6)
+    await clerk.there.say(scan("receive", f"01{GTIN}", 720, scan_id="c", zone="dock", quantity=4, document="t1"))
+    await clerk.post("documents/t1/write-off", 409, reason="not yet")
+    await clerk.event("t1", "close")
+    assert await clerk.post("documents/t1/write-off", reason="fell off") == {"things": 0, "units": 2}
+    found = await stock(clerk.database)
+    assert (found["a/scrap/BOX//sellable"], found.get("a/in_transit/BOX//sellable", 0)) == (2, 0)
+    assert await clerk.alerts() == set()
+    assert await clerk.post("documents/t1/write-off", reason="again") == {"things": 0, "units": 0}
+    posted = await clerk.database.pool.fetch(
+        "SELECT reason, document, actor, role, quantity FROM posting WHERE reason LIKE 'lost:%'"
+    )
+    assert [(row["reason"], row["document"], row["quantity"]) for row in posted] == [("lost: fell off", "t1", 2)]
+    assert posted[0]["actor"]
+    assert posted[0]["role"]
+
+
+async def test_a_thing_that_was_written_off_is_where_it_is_seen(clerk: Clerk) -> None:
+    await clerk.make("t1", "transfer", 2, to_site="b")
+    await clerk.event("t1", "approve", "allocate")
+    await clerk.door("t1")
+    await clerk.here.say(crossed(1, "out", 610), crossed(2, "out", 611))
+    await clerk.event("t1", "send", "close")
+    await clerk.there.say(arrived(2, "shelf", 650))
+    assert await clerk.post("documents/t1/write-off", reason="stolen") == {"things": 1, "units": 0}
+    assert (await place(clerk.database, 1), await place(clerk.database, 2)) == ("a/scrap", "b/shelf")
+    await clerk.there.say(arrived(1, "shelf", 900))
+    assert await place(clerk.database, 1) == "b/shelf"
+
+
 async def test_a_document_whose_goods_have_moved_is_not_cancelled(clerk: Clerk) -> None:
     await clerk.make("t1", "transfer", 1, to_site="b")
     await clerk.event("t1", "approve", "allocate")
@@ -207,6 +297,27 @@ async def test_what_comes_under_a_receipt_comes_from_the_supplier(clerk: Clerk) 
     await clerk.door(None)
     await clerk.here.say(crossed(23, "in", 700))
     assert (await stock(clerk.database, virtual=True))["a/supplier/BOX//sellable"] == -2
+
+
+async def test_what_stands_open_at_doors_is_shown(clerk: Clerk) -> None:
+    await clerk.make("r1", "receipt", 2)
+    await clerk.door("r1")
+    first = await clerk.get("doors?limit=1")
+    assert first["rows"] == [{"site": "a", "portal": "d", "document": "r1"}]
+    rest = await clerk.get(f"doors?limit=1&cursor={first['next']}")
+    assert rest["rows"] == [{"site": "b", "portal": "d", "document": None}]
+    await clerk.door(None)
+    assert (await clerk.get("doors?site=a"))["rows"][0]["document"] is None
+
+
+async def test_lanes_are_shown_as_they_are_now(clerk: Clerk) -> None:
+    await clerk.post("lanes", site="b", region="java", cost=4, days=2)
+    await clerk.post("lanes", site="a", region="java", cost=3)
+    await clerk.post("lanes", site="a", region="java", cost=2, days=1)
+    assert [tuple(row.values()) for row in (await clerk.get("lanes"))["rows"]] == [
+        ("a", "java", 2, 1),
+        ("b", "java", 4, 2),
+    ]
 
 
 async def test_what_comes_back_is_returned_goods_until_somebody_looks(clerk: Clerk) -> None:
@@ -297,6 +408,10 @@ async def test_crossings_that_come_late_find_the_document_of_their_time(clerk: C
 async def test_a_site_may_let_crossings_mean_something_else(clerk: Clerk) -> None:
     rule = {"direction": "in", "kind": "receipt", "place": "inside", "condition": "quarantined"}
     await clerk.post("sites/a/crossing-rules", **rule)
+    shown = {site: (await clerk.get(f"sites/{site}/crossing-rules"))["rows"] for site in ("a", "b")}
+    assert rule in shown["a"]
+    assert rule | {"condition": None} in shown["b"]
+    assert len(shown["a"]) == len(shown["b"]) == 7
     await clerk.make("r1", "receipt", 1)
     await clerk.door("r1")
     await clerk.here.say(crossed(21, "in", 610))
@@ -311,6 +426,7 @@ async def test_a_site_may_let_crossings_mean_something_else(clerk: Clerk) -> Non
         ({"kind": "shipment", "order": "ghost"}, "no order"),
         ({"kind": "shipment", "site": "moon"}, "no site"),
         ({"kind": "shipment", "lines": [{"sku": "GHOST", "quantity": 1}]}, "no SKU"),
+        ({"kind": "receipt", "promised_at": at(0).isoformat()}, "is past"),
     ],
 )
 async def test_documents_that_cannot_be(clerk: Clerk, body: dict[str, Any], said: str) -> None:

@@ -180,7 +180,7 @@ async def test_a_restored_database_is_filled_again_even_when_nothing_new_happens
         ScriptedReader.present = set(range(1, 51))
         await until(lambda: len(backend.movements("arrived")) == 50)
         await until(lambda: one.stats.backlog == 0)
-        backend.store = "0b0b0b0b"
+        backend.store, backend.store_made_at = "0b0b0b0b", datetime.now(UTC)
         backend.cursors = dict.fromkeys(backend.cursors, 10)
         backend.applied = backend.applied[:10]
         await until(lambda: len(backend.movements("arrived")) == 50)

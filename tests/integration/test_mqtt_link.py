@@ -129,6 +129,31 @@ async def test_an_unconfirmed_publish_raises_when_the_connection_ends(broker: An
         await asyncio.gather(*publishes, return_exceptions=True)
 
 
+@pytest.mark.timeout(60)
+async def test_who_publishes_again_at_once_does_not_stop_the_world(broker: Any) -> None:
+    """A connection's end is heard by its publishers first: what they do before the link hears of it must yield."""
+    refused: list[LinkError] = []
+
+    async def insist(link: MqttLink) -> None:
+        while True:
+            try:
+                await link.publish("t", b"x" * 10_000)
+            except LinkError as error:
+                refused.append(error)
+
+    async with linked(broker.url, "sender") as sender:
+        insisting = [asyncio.create_task(insist(sender)) for _ in range(4)]
+        for before in range(3):
+            await until(lambda: sender.connected)
+            await broker.stop()
+            await until(lambda before=before: len(refused) > before)
+            await broker.start()
+        await until(lambda: sender.connected)
+        for task in insisting:
+            task.cancel()
+        await asyncio.gather(*insisting, return_exceptions=True)
+
+
 async def test_closing_releases_whoever_waits_to_publish() -> None:
     async with MqttLink("mqtt://127.0.0.1:9", "alone") as link:
         waiting = asyncio.create_task(link.publish("t", b""))

@@ -142,6 +142,17 @@ async def test_goods_that_nobody_looks_at_raise_an_alert_until_somebody_does(cle
     assert "inspection_overdue" not in await clerk.alerts()
 
 
+async def test_a_site_says_how_long_returned_goods_may_lie(clerk: Clerk) -> None:
+    await come_back(clerk)
+    assert await clerk.get("sites/a/inspection-limit") == {"within_h": 48}
+    await clerk.post("sites/a/inspection-limit", within_h=4)
+    assert await clerk.get("sites/a/inspection-limit") == {"within_h": 4}
+    assert await clerk.get("sites/b/inspection-limit") == {"within_h": 48}
+    assert await watch_overdue(clerk.database, ScaledClock(at(5 * 3600))) == 1
+    await clerk.post("sites/a/inspection-limit", 400, within_h=0)
+    await clerk.post("sites/moon/inspection-limit", 404, within_h=1)
+
+
 @pytest.mark.parametrize(
     ("body", "status", "said"),
     [

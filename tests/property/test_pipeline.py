@@ -69,6 +69,7 @@ class Run:
         self.pipeline = Pipeline(CONFIG, self.epcs)
         self.movements: list[Movement] = []
         self.rows: dict[bytes, TagRow] = {}
+        self.late = 0
 
     def batches(self, reads: Sequence[Read], received_us: int) -> list[ReaderEvent]:
         made: list[ReaderEvent] = []
@@ -86,6 +87,7 @@ class Run:
     def step(self, events: Sequence[ReaderEvent], now_us: int) -> None:
         result = self.pipeline.step(events, now_us)
         self.movements += result.movements
+        self.late += result.late
         self.rows.update({row.epc: row for row in result.changed})
 
     def switched(self, on: bool, at_us: int, readers: Sequence[str] = ("zones", "door")) -> None:
@@ -171,6 +173,55 @@ def test_a_cut_link_takes_no_tag_away(seed: int, cut_s: int, gap_s: int) -> None
     departed = [movement.epc for movement in run.movements if movement.kind == "departed"]
     expected = [movement.epc for movement in plain(seed).movements if movement.kind == "departed"]
     assert sorted(departed) == sorted(expected)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    st.integers(0, 5),
+    st.floats(20, 55),
+    st.floats(0.5, 34),
+    st.lists(st.integers(1, 12_000), min_size=8, max_size=60),
+    st.integers(0, 1000),
+)
+def test_reads_held_while_the_door_was_away_are_judged_as_if_it_had_not_been(
+    seed: int, cut_s: float, away_s: float, lengths_ms: list[int], shuffle: int
+) -> None:
+    """The door's reader is off and hands over what it held, some of it twice, in any order, when it is back: the same
+    crossings of the same time and evidence, each told once, whatever the ticks; and no read counts as late."""
+    cut_us, back_us = START_US + int(cut_s * 1e6), START_US + int((cut_s + away_s) * 1e6)
+    reads, chance = scene(seed), np.random.default_rng(shuffle)
+    held = [read for read in reads if read[1] == "door" and cut_us <= read[0] < back_us]
+    live = [read for read in reads if not (read[1] == "door" and cut_us <= read[0] < back_us)]
+    handed = [*held, *(read for read in held if chance.random() < 0.2)]
+    chance.shuffle(handed)
+    end_us = START_US + (SPAN_S + 10) * 1_000_000
+    lengths = [*lengths_ms, *[500] * ((SPAN_S + 10) * 2)]
+    ticks = [int(each) for each in START_US + np.cumsum(lengths) * 1000 if each < end_us] + [end_us]
+    run, begin = Run(), 0
+    run.switched(True, START_US)
+    for tick_us in ticks:
+        before_us = ticks[ticks.index(tick_us) - 1] if tick_us != ticks[0] else START_US
+        end = begin
+        while end < len(live) and live[end][0] <= tick_us:
+            end += 1
+        events = run.batches(live[begin:end], tick_us)
+        if before_us < cut_us <= tick_us:
+            events.append(ReaderState("door", frozenset(), cut_us))
+        if before_us < back_us <= tick_us:
+            events += [*run.batches(handed, back_us), ReaderState("door", frozenset({1, 2, 3, 4}), back_us)]
+        run.step(events, tick_us)
+        begin = end
+    assert crossings(run) == crossings(plain(seed))
+    for movement in run.movements:
+        assert movement.decided_at >= movement.observed_at
+        assert to_us(movement.decided_at) <= end_us
+    assert run.late == 0
+
+
+def crossings(run: Run) -> list[dict[str, Any]]:
+    told_at = {"decided_at"}
+    crossed = [each.model_dump(mode="json", exclude=told_at) for each in run.movements if each.kind == "crossed"]
+    return sorted(crossed, key=lambda each: (each["observed_at"], each["epc"]))
 
 
 @settings(max_examples=6, deadline=None)

@@ -1,8 +1,9 @@
 """Anything a warehouse may do, in any order, over the API and the gateways' streams, against a model that only adds.
 
 The model knows what each site has, what is promised to whom, what is under way, and where each thing is. After each
-step the store must say the same: never more promised than there is, what a transfer sent is what came and what is under
-way, an order granted exactly when it fits. `tallyman verify` agrees after each run of steps.
+step the store must say the same: never more promised than there is, what a transfer sent is what came, what is under
+way and what was given up, an order granted exactly when it fits what its channel may still promise. `tallyman verify`
+agrees after each run of steps.
 
 `STOCK_MACHINE_STEPS` says how many steps that change something there are at least (`make soak`: 50,000), in
 `STOCK_MACHINE_SEED` stands the number that a run printed, to have the same again.
@@ -15,9 +16,8 @@ import contextlib
 import itertools
 import os
 import random
-from collections import Counter
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final, TypeVar
 
 import aiohttp
@@ -38,6 +38,7 @@ from backend.ingest.service import IngestService
 from backend.ingest.verify import verify
 from backend.store.database import Database
 from tests.house import GTIN, Gateway, SetClock, arrived, at, crossed, furnish, scan, tag
+from tests.property.stock_model import CHANNELS, SITES, Model, Paper, Promise
 from tests.serving import serving
 from wire.events import Movement, Scan
 
@@ -45,7 +46,6 @@ STEPS: Final = int(os.environ.get("STOCK_MACHINE_STEPS", "200"))
 SEED: Final = int(os.environ.get("STOCK_MACHINE_SEED") or random.SystemRandom().randrange(1 << 32))
 STEPS_OF_RUN: Final = 50
 
-SITES: Final = ("a", "b")
 ZONES: Final = ("dock", "rack", "shelf")
 SERIALS: Final = range(1, 7)
 
@@ -59,112 +59,26 @@ RUNS: Final = settings(
     suppress_health_check=list(HealthCheck),
 )
 
-KEPT: Final = {"store", "site", "zone", "portal", "sku", "sku_gtin", "lot", "channel", "schema_migration"}
+KEPT: Final = {
+    "store",
+    "site",
+    "zone",
+    "portal",
+    "sku",
+    "sku_gtin",
+    "lot",
+    "channel",
+    "channel_rule",
+    "schema_migration",
+}
 """Tables that all runs share."""
 
 site_names = st.sampled_from(SITES)
 zone_names = st.sampled_from(ZONES)
+channel_names = st.sampled_from(CHANNELS)
 few = st.integers(1, 6)
 
 T = TypeVar("T")
-
-
-@dataclass
-class Promise:
-    """Units of a site promised to an order or a transfer."""
-
-    holder: str
-    site: str
-    held: int
-    short: int = 0
-    kept: int = 0
-
-
-@dataclass
-class Paper:
-    """A shipment or a transfer. `things`: those that left under it and have not come."""
-
-    code: str
-    kind: str
-    site: str
-    to_site: str | None = None
-    order: str | None = None
-    status: str = "open"
-    gone: int = 0
-    come: int = 0
-    loose: int = 0
-    things: set[int] = field(default_factory=set)
-
-
-@dataclass
-class Model:
-    """What must be true."""
-
-    on_hand: Counter[str] = field(default_factory=Counter)
-    under_way: Counter[str] = field(default_factory=Counter)
-    things: dict[int, tuple[str, str] | None] = field(default_factory=dict)
-    promises: list[Promise] = field(default_factory=list)
-    orders: dict[str, str] = field(default_factory=dict)
-    papers: dict[str, Paper] = field(default_factory=dict)
-    doors: dict[str, str | None] = field(default_factory=lambda: dict.fromkeys(SITES))
-    left: dict[int, str] = field(default_factory=dict)
-    """The paper under which a thing left and was not seen since."""
-
-    def reserved(self, site: str) -> int:
-        return sum(one.held for one in self.promises if one.site == site)
-
-    def free(self, site: str) -> int:
-        return max(0, self.on_hand[site] - self.reserved(site))
-
-    def change(self, site: str, units: int) -> None:
-        """Units come or go; the promises made last fall short of what is not there any more."""
-        self.on_hand[site] += units
-        lacking = self.reserved(site) - max(self.on_hand[site], 0)
-        for one in reversed(self.promises):
-            if one.site == site and lacking > 0:
-                lost = min(one.held, lacking)
-                one.held, one.short, lacking = one.held - lost, one.short + lost, lacking - lost
-
-    def leave(self, paper: Paper | None, site: str, units: int) -> None:
-        """Units leave a site, perhaps under a paper, whose promise they keep."""
-        holder = None if paper is None else paper.order or paper.code
-        open_units = units
-        for one in self.promises:
-            if one.holder == holder and one.site == site:
-                held = min(one.held, open_units)
-                found = min(one.short, open_units - held)
-                one.held, one.short, open_units = one.held - held, one.short - found, open_units - held - found
-                one.kept += held + found
-        if paper is None or paper.kind == "transfer":
-            self.under_way[site] += units
-        if paper is not None:
-            paper.gone += units
-        self.change(site, -units)
-
-    def turn_back(self, paper: Paper) -> None:
-        """A thing that left under a paper is back at its site, and promised again while somebody waits for it."""
-        waits = paper.status == "allocated" if paper.order is None else self.orders[paper.order] == "confirmed"
-        for one in reversed(self.promises):
-            if waits and one.holder == (paper.order or paper.code) and one.site == paper.site and one.kept:
-                one.held, one.kept = one.held + 1, one.kept - 1
-                break
-        if paper.kind == "transfer":
-            self.under_way[paper.site] -= 1
-        paper.gone -= 1
-        self.change(paper.site, 1)
-
-    def release(self, holder: str) -> None:
-        for one in self.promises:
-            if one.holder == holder:
-                one.held = 0
-
-    def at_door(self, site: str) -> Paper | None:
-        code = self.doors[site]
-        return None if code is None else self.papers[code]
-
-    def end(self, paper: Paper, status: str) -> None:
-        paper.status = status
-        self.doors = {site: None if code == paper.code else code for site, code in self.doors.items()}
 
 
 @dataclass
@@ -193,6 +107,8 @@ class Warehouse(RuleBasedStateMachine):
         self.run(self._clear())
         service = IngestService(self.stage.database, self.stage.clock)
         self.gateways = {site: Gateway(service, site, f"g{site}") for site in SITES}
+        for channel in CHANNELS:
+            self.post(f"channels/{channel}/rules", rules=[])
 
     async def _clear(self) -> None:
         rows = await self.stage.database.pool.fetch(
@@ -338,32 +254,43 @@ class Warehouse(RuleBasedStateMachine):
 
     # Orders -------------------------------------------------------------------------------------------------------
 
-    def _body(self, code: str, site: str, units: int, hold_s: float | None) -> dict[str, Any]:
-        lines = [{"sku": "BOX", "quantity": units}]
-        return {"code": code, "channel": "web", "sites": [site], "hold_s": hold_s, "lines": lines}
+    @rule(channel=channel_names, site=site_names, buffer=st.integers(0, 3), protected=st.integers(0, 3))
+    def set_rule(self, channel: str, site: str, buffer: int, protected: int) -> None:
+        self.tick()
+        self.model.rules[channel, site] = (buffer, protected)
+        rules = [
+            {"site": of_site, "buffer": alone, "protected": kept}
+            for (of_channel, of_site), (alone, kept) in self.model.rules.items()
+            if of_channel == channel
+        ]
+        self.post(f"channels/{channel}/rules", rules=rules)
 
-    def _granted(self, code: str, site: str, units: int, hold_s: float | None) -> None:
-        self.model.promises.append(Promise(code, site, units))
+    def _body(self, code: str, channel: str, site: str, units: int, hold_s: float | None) -> dict[str, Any]:
+        lines = [{"sku": "BOX", "quantity": units}]
+        return {"code": code, "channel": channel, "sites": [site], "hold_s": hold_s, "lines": lines}
+
+    def _granted(self, code: str, channel: str, site: str, units: int, hold_s: float | None) -> None:
+        self.model.promises.append(Promise(code, site, units, channel))
         self.model.orders[code] = "confirmed" if hold_s is None else "reserved"
 
-    @rule(site=site_names, units=few, hold_s=st.sampled_from([None, 900_000.0 / 2]))
-    def reserve(self, site: str, units: int, hold_s: float | None) -> None:
+    @rule(channel=channel_names, site=site_names, units=few, hold_s=st.sampled_from([None, 900_000.0 / 2]))
+    def reserve(self, channel: str, site: str, units: int, hold_s: float | None) -> None:
         self.tick()
-        code, fits = f"o{next(self.numbers)}", units <= self.model.free(site)
-        self.post("orders", 200 if fits else 409, **self._body(code, site, units, hold_s))
+        code, fits = f"o{next(self.numbers)}", units <= self.model.available(channel, site)
+        self.post("orders", 200 if fits else 409, **self._body(code, channel, site, units, hold_s))
         if fits:
-            self._granted(code, site, units, hold_s)
+            self._granted(code, channel, site, units, hold_s)
 
-    @rule(wishes=st.lists(st.tuples(site_names, few), min_size=2, max_size=5))
-    def reserve_many(self, wishes: list[tuple[str, int]]) -> None:
+    @rule(wishes=st.lists(st.tuples(channel_names, site_names, few), min_size=2, max_size=5))
+    def reserve_many(self, wishes: list[tuple[str, str, int]]) -> None:
         self.tick()
-        named = [(f"o{next(self.numbers)}", site, units) for site, units in wishes]
+        named = [(f"o{next(self.numbers)}", *wish) for wish in wishes]
         answer = self.post("order-batches", orders=[self._body(*one, None) for one in named])
-        for (code, site, units), outcome in zip(named, answer["outcomes"], strict=True):
-            fits = units <= self.model.free(site)
+        for (code, channel, site, units), outcome in zip(named, answer["outcomes"], strict=True):
+            fits = units <= self.model.available(channel, site)
             assert (outcome["granted"] is not None) == fits
             if fits:
-                self._granted(code, site, units, None)
+                self._granted(code, channel, site, units, None)
 
     @precondition(lambda self: self.model.orders)
     @rule(data=st.data(), event=st.sampled_from(["confirm", "cancel"]))
@@ -392,8 +319,9 @@ class Warehouse(RuleBasedStateMachine):
         self.post("documents", code=paper.code, kind="shipment", site=site, order=code, lines=[])
         self.model.papers[paper.code] = paper
 
-    @rule(site=site_names, units=few)
-    def make_transfer(self, site: str, units: int) -> None:
+    @rule(site=site_names, units=few, sent=st.booleans())
+    def make_transfer(self, site: str, units: int, sent: bool) -> None:
+        """One in two is sent at once: step by step hardly any would be under way before the run ends."""
         self.tick()
         to_site = "b" if site == "a" else "a"
         paper = Paper(f"p{next(self.numbers)}", "transfer", site, to_site)
@@ -406,6 +334,16 @@ class Warehouse(RuleBasedStateMachine):
             paper.status = "allocated"
             self.model.papers[paper.code] = paper
             self.model.promises.append(Promise(paper.code, site, units))
+        if fits and sent:
+            self._ship(paper, units)
+            self.post(f"documents/{paper.code}/events", event="send")
+            paper.status = "in_transit"
+            self.model.release(paper.code)
+
+    def _ship(self, paper: Paper, units: int) -> None:
+        self.scan(paper.site, "ship", units, document=paper.code)
+        self.model.leave(paper, paper.site, units)
+        paper.loose += units
 
     def _open_papers(self, *statuses: str) -> list[str]:
         return sorted(code for code, one in self.model.papers.items() if one.status in statuses)
@@ -414,9 +352,7 @@ class Warehouse(RuleBasedStateMachine):
     @rule(data=st.data(), units=few)
     def ship_units(self, data: st.DataObject, units: int) -> None:
         paper = self.model.papers[data.draw(st.sampled_from(self._open_papers("open", "allocated")))]
-        self.scan(paper.site, "ship", units, document=paper.code)
-        self.model.leave(paper, paper.site, units)
-        paper.loose += units
+        self._ship(paper, units)
 
     @precondition(lambda self: self._open_papers("in_transit"))
     @rule(data=st.data(), zone=zone_names)
@@ -459,6 +395,28 @@ class Warehouse(RuleBasedStateMachine):
             self.model.orders[paper.order] = "shipped"
             self.model.release(paper.order)
 
+    def _sent(self) -> list[str]:
+        """Transfers of which something is under way, and nothing more will follow."""
+        sent = self._open_papers("in_transit", "closed")
+        return [code for code in sent if self.model.papers[code].loose or self.model.papers[code].things]
+
+    @precondition(lambda self: any(self.model.papers[code].kind == "transfer" for code in self._sent()))
+    @rule(data=st.data())
+    def write_off(self, data: st.DataObject) -> None:
+        transfers = [code for code in self._sent() if self.model.papers[code].kind == "transfer"]
+        paper = self.model.papers[data.draw(st.sampled_from(transfers))]
+        self.tick()
+        if paper.status == "in_transit":
+            self.post(f"documents/{paper.code}/write-off", 409, reason="too soon")
+            self.post(f"documents/{paper.code}/events", event="close")
+            self.model.end(paper, "closed")
+        away = [serial for serial in paper.things if self.model.things[serial] == ("away", paper.site)]
+        answer = self.post(f"documents/{paper.code}/write-off", reason="gone")
+        assert answer == {"things": len(away), "units": paper.loose}
+        self.model.under_way[paper.site] -= len(away) + paper.loose
+        paper.lost, paper.loose = paper.lost + paper.loose, 0
+        self.model.things |= dict.fromkeys(away, ("given up", paper.site))
+
     # What must hold -----------------------------------------------------------------------------------------------
 
     @invariant()
@@ -500,13 +458,14 @@ class Warehouse(RuleBasedStateMachine):
             assert sum(line["gone"] for line in shown["lines"]) == paper.gone
             assert sum(line["come"] for line in shown["lines"]) == paper.come
             if paper.kind == "transfer":
-                assert paper.gone == paper.come + paper.loose + len(paper.things)
+                assert paper.gone == paper.come + paper.loose + paper.lost + len(paper.things)
 
 
 async def _stage(database_url: str, runner: asyncio.Runner, stack: Any) -> Stage:
     database = await stack.enter_async_context(Database.open(database_url, max_connections=4))
     await furnish(database)
-    await put_channel(database, ChannelSpec("web", "website"))
+    for channel in CHANNELS:
+        await put_channel(database, ChannelSpec(channel, "website"))
     clock = SetClock(100)
     served = await stack.enter_async_context(serving(database, clock=clock))
     session = await stack.enter_async_context(aiohttp.ClientSession(served.url))

@@ -9,14 +9,14 @@ import pytest
 
 from gateway.config import JournalSettings
 from gateway.errors import JournalError, JournalFullError
-from gateway.journal import Journal, JournalFile, Outgoing
+from gateway.journal import Journal, JournalFile, Outgoing, Store
 from gateway.pipeline import TagRow
 from wire.ack import ScanOutcome
 from wire.events import EVENT, Movement, Scan
 
 AT = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 HOUR_US = 3_600_000_000
-STORE_A, STORE_B, STORE_C = "aaaaaaaa", "bbbbbbbb", "cccccccc"
+STORE_A, STORE_B, STORE_C = Store("aaaaaaaa", 1), Store("bbbbbbbb", 2), Store("cccccccc", 3)
 ANY = 1 << 20
 
 
@@ -114,7 +114,7 @@ def test_an_ack_moves_up_and_ignores_what_is_late_or_strange(tmp_path: Path) -> 
     assert (journal.position.acked, journal.position.backlog) == (4, 6)
     journal.close()
     journal = made(tmp_path)
-    assert (journal.position.acked, journal.position.store) == (4, STORE_A)
+    assert (journal.position.acked, journal.position.store) == (4, STORE_A.name)
     journal.close()
 
 
@@ -129,6 +129,44 @@ def test_a_new_store_rewinds_and_a_replaced_one_is_not_heard_again(tmp_path: Pat
     assert journal.ack(epoch, 6, STORE_B, 0) == "advanced"
     assert journal.ack(epoch, 8, STORE_C, 0) == "advanced", "a new store may also know more"
     assert journal.position.acked == 8
+    journal.close()
+
+
+def test_of_two_stores_the_later_made_counts_in_whatever_order_they_are_heard(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A gateway that never heard of the old store may hear the new one first: the old one is not news."""
+    journal = made(tmp_path)
+    journal.append(arrivals(1, 10), [], [])
+    epoch = journal.position.epoch
+    assert journal.ack(epoch, 2, STORE_B, 0) == "advanced"
+    assert journal.ack(epoch, 9, STORE_A, 0) == "ignored"
+    assert journal.ack(epoch, 500, STORE_A, 0) == "ignored"
+    journal.close()
+    journal = made(tmp_path)
+    assert journal.ack(epoch, 9, STORE_A, 0) == "ignored", "nor after a restart"
+    assert journal.ack(epoch, 5, STORE_B, 0) == "advanced"
+    assert caplog.text.count("--new-store") == 2, "once for each run of the program"
+    journal.close()
+
+
+def test_a_journal_of_the_first_version_goes_on(tmp_path: Path) -> None:
+    journal = made(tmp_path)
+    journal.append(arrivals(1, 4), [], [])
+    epoch = journal.position.epoch
+    journal.ack(epoch, 2, STORE_A, 0)
+    journal.close()
+    file = sqlite3.connect(tmp_path / "gate.journal")
+    file.executescript(
+        "ALTER TABLE journal DROP COLUMN store_made_us; DROP INDEX scan_unjudged;"
+        "CREATE TABLE past_store (store TEXT PRIMARY KEY) WITHOUT ROWID; PRAGMA user_version = 1;"
+    )
+    file.close()
+    journal = made(tmp_path)
+    assert (journal.position.epoch, journal.position.acked, journal.position.store) == (epoch, 2, STORE_A.name)
+    assert journal.ack(epoch, 3, STORE_A, 0) == "advanced"
+    assert journal.ack(epoch, 1, STORE_B, 0) == "rewound"
+    assert held(journal, seq=2) == [2, 3, 4]
     journal.close()
 
 
@@ -174,7 +212,7 @@ def test_a_backend_that_knows_more_opens_a_new_epoch_with_what_is_unsent(tmp_pat
     assert journal.ack(epoch, 500, STORE_A, 0) == "new_epoch"
     at = journal.position
     assert at.epoch != epoch
-    assert (at.acked, at.end, at.store) == (0, 7, STORE_A)
+    assert (at.acked, at.end, at.store) == (0, 7, STORE_A.name)
     assert held(journal) == [5, 6, 7, 8, 9, 10]
     assert journal.append(arrivals(11, 11), [], []) == range(8, 9)
     assert journal.append_scans([scan(1)])[0].state == "stored"

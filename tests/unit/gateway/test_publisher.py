@@ -95,6 +95,7 @@ class Desk:
             "gateway": "gate",
             "epoch": self.journal.position.epoch,
             "store": STORE,
+            "store_made_at": START,
             "through": through,
             "at": START,
         }
@@ -223,7 +224,7 @@ async def test_an_idle_gateway_asks_when_the_link_comes_up(desk: Desk) -> None:
     await desk.link.come_up()
     await desk.settled()
     assert desk.upstream() == [(10, 10)], "the last one it has: the answer tells which store that is"
-    await desk.ack(3, store="0b0b0b0b")
+    await desk.ack(3, store="0b0b0b0b", store_made_at=START + timedelta(days=1))
     await desk.settled()
     assert desk.upstream()[1:] == [(4, 10)]
 

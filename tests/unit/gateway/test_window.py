@@ -11,8 +11,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from gateway.journal import JournalFile, Outgoing
+from gateway.journal import Store as StoreName
 from gateway.window import Window
+from tests.postgres import roomy
 from wire.events import EVENT, Movement
+
+Answer = tuple[str, int, StoreName]
+"""Epoch, how far it is committed, and where."""
 
 AT = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 
@@ -112,13 +117,13 @@ def test_a_restart_changes_the_generation() -> None:
 
 @dataclass
 class Store:
-    """A backend's database: its cursors and what it applied, in order."""
+    """A backend's database, `number` counting those made: its cursors and what it applied, in order."""
 
-    name: str
+    number: int
     cursors: dict[str, int] = field(default_factory=dict)
     applied: list[int] = field(default_factory=list)
 
-    def receive(self, sent: Outgoing) -> tuple[str, int, str]:
+    def receive(self, sent: Outgoing) -> Answer:
         through = self.cursors.get(sent.epoch, 0)
         if sent.first_seq <= through + 1 and sent.last_seq > through:
             assert sent.payloads, "nothing was trimmed, so nothing may be declared lost"
@@ -127,10 +132,10 @@ class Store:
                 assert isinstance(event, Movement)
                 self.applied.append(int(event.epc, 16))
             through = self.cursors[sent.epoch] = sent.last_seq
-        return sent.epoch, through, self.name
+        return sent.epoch, through, StoreName(f"{self.number:08x}", self.number)
 
-    def restored(self, name: str) -> "Store":
-        return Store(name, dict(self.cursors), list(self.applied))
+    def restored(self, number: int) -> "Store":
+        return Store(number, dict(self.cursors), list(self.applied))
 
 
 class LossyChannel(RuleBasedStateMachine):
@@ -138,15 +143,15 @@ class LossyChannel(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp(prefix="window-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="window-", dir=roomy()))
         self.journal = JournalFile(self.folder / "j", 1 << 30, 72.0, "refuse")
         self.window = Window(3, 2.0, 8.0)
-        self.store = Store("00000000")
+        self.store = Store(1)
         self.backups: list[Store] = []
         self.stores = 1
         self.now = 0.0
         self.up: list[Outgoing] = []
-        self.down: list[tuple[str, int, str]] = []
+        self.down: list[Answer] = []
 
     def teardown(self) -> None:
         self.heal()
@@ -194,7 +199,7 @@ class LossyChannel(RuleBasedStateMachine):
         if fate != "lose":
             self.take(ack)
 
-    def take(self, ack: tuple[str, int, str]) -> None:
+    def take(self, ack: Answer) -> None:
         epoch, through, store = ack
         effect = self.journal.ack(epoch, through, store, round(self.now * 1e6))
         assert effect != "new_epoch"
@@ -233,14 +238,14 @@ class LossyChannel(RuleBasedStateMachine):
 
     @rule()
     def backup(self) -> None:
-        self.backups.append(self.store.restored(""))
+        self.backups.append(self.store.restored(0))
 
     @precondition(lambda self: self.backups)
     @rule(data=st.data())
     def database_is_restored(self, data: st.DataObject) -> None:
         backup = data.draw(st.sampled_from(range(len(self.backups))))
-        self.store = self.backups[backup].restored(f"{self.stores:08x}")
         self.stores += 1
+        self.store = self.backups[backup].restored(self.stores)
 
     @invariant()
     def once_and_in_order(self) -> None:

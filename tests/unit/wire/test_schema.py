@@ -37,7 +37,14 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "reason": "journal full",
         "sent_at": AT,
     },
-    "ack": {"gateway": "gate", "epoch": "0123456789abcdef", "store": "0a0a0a0a", "through": 0, "at": AT},
+    "ack": {
+        "gateway": "gate",
+        "epoch": "0123456789abcdef",
+        "store": "0a0a0a0a",
+        "store_made_at": AT,
+        "through": 0,
+        "at": AT,
+    },
     "gateway-status": {
         "site": "jkt",
         "gateway": "gate",
