@@ -156,11 +156,15 @@ class PortalJudge:
                 decisions.append(self._cross(row, direction, change_bin, now_bin, float(odds[at, direction])))
         return decisions
 
-    def _cross(self, row: int, direction: int, change_bin: int, now_bin: int, odds: float) -> Decision:
-        log = self.log
-        peak = float(log.levels(np.array([row]), now_bin).max())
+    def heed(self, row: int, now_bin: int) -> None:
+        """Learn how strong a crossing is at this door from the tag of a row, which just crossed."""
+        peak = float(self.log.levels(np.array([row]), now_bin).max())
         if np.isfinite(peak):
             self._peak_dbm += PEAK_WEIGHT * (peak + ABOVE_MEAN_DB - self._peak_dbm)
+
+    def _cross(self, row: int, direction: int, change_bin: int, now_bin: int, odds: float) -> Decision:
+        log = self.log
+        self.heed(row, now_bin)
         reads, first_us = log.evidence(row, change_bin - BEFORE_BINS, now_bin)
         decision = Decision(
             tag=int(log.tag_of[row]),

@@ -49,7 +49,7 @@ OWN: Final = Boosting(trees=60, step=0.15)
 GROUP: Final = Boosting(trees=160)
 INNER: Final = Boosting(trees=100)
 
-LOADS: Final = {"passing": (3, 8, 18, 40, 100), "waiting": (3, 3, 8, 8, 18, 18, 40, 100)}
+LOADS: Final = {"passing": (3, 8, 18, 40, 100), "waiting": (3, 3, 8, 8, 18, 18, 40, 100), "simulated": (3, 10, 100)}
 """Two mixes of recordings. What waits and comes near teaches to judge small loads, and blurs large ones: so large
 groups are judged by trees from the first, small ones by trees from the second."""
 
@@ -70,6 +70,9 @@ HALF_TREES: Final = 25.0
 MOST_FALSE: Final = 40
 AS_GOOD: Final = 0.0035
 """Means of F1 this close are not told apart by so few crossings; of those the least group caution is taken."""
+
+HEEDED_BINS: Final = 6
+"""A simulated crossing has been decided, and its level learnt, this long after it."""
 
 MATCH_S: Final = (-4.0, 6.0)
 PRIOR_READS: Final = 20.0
@@ -143,6 +146,7 @@ def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def looks_at(recording: Recording, run: str, template: Template) -> Looks:
     """Look at a recording at the end of every bin, as a judge does."""
     coverage = Coverage(load_config(ROOT / "examples" / "dockdoor.toml"))
+    heeded = set((recording.crossed_bin + HEEDED_BINS).astype(int)) if recording.rival_mw is not None else set()
     plain = physical_model()
     model = PortalModel("fit", template, plain.own, plain.group, 0.0, 0.0, HALF_GROUP)
     judge = PortalJudge(0, coverage, BIN_US, model, eye=False)
@@ -158,7 +162,9 @@ def looks_at(recording: Recording, run: str, template: Template) -> Looks:
         at_us = np.full(len(levels), number * BIN_US + BIN_US // 2)
         ones = np.ones(len(levels), np.int64)
         judge.log.observe(tags[span], sides[span], levels, at_us, ones, ones)
-        sight = judge.sight(number + 1, np.zeros(len(judge.log.tag_of), np.float32))
+        sight = judge.sight(number + 1, _rivals(recording, judge.log.tag_of, number + 1))
+        for row in np.flatnonzero(recording.moving[judge.log.tag_of]) if number in heeded else ():
+            judge.heed(row, number + 1)
         owner = judge.log.tag_of[sight.rows]
         judge.log.turn(number + 1)
         sights.append(Sight(owner, sight.seen, sight.level, sight.past, sight.window, sight.change, sight.features))
@@ -169,9 +175,22 @@ def looks_at(recording: Recording, run: str, template: Template) -> Looks:
     return Looks(recording, run, sights, when, who, features, recording.answers(when, who))
 
 
+def _rivals(recording: Recording, tags: Ints, now_bin: int) -> Floats:
+    """Power of the tags of a log's rows at another door; rows without a tag have none."""
+    if recording.rival_mw is None:
+        return np.zeros(len(tags), np.float32)
+    rivals: Floats = np.where(tags >= 0, recording.rival_mw[tags, now_bin], np.float32(0.0))
+    return rivals
+
+
 def variants(recording: Recording, mix: str) -> Iterator[Recording]:
     """The recording and what is made from it in a mix."""
     yield recording
+    if mix == "simulated":
+        if recording.name.endswith("D1"):
+            yield turned_back(recording, 0, 0.75)
+            yield stayed(recording, 1, 0.75, 8.0, seed=2)
+        return
     yield turned_back(recording, 0, 0.75)
     yield turned_back(recording, 1, 1.25)
     if mix == "passing":
@@ -312,9 +331,16 @@ class Fitted:
     loads: list[Load]
 
 
-def fit_mix(mix: str, recordings: Mapping[str, Recording], template: Template, chance: np.random.Generator) -> Fitted:
+def fit_mix(
+    mix: str, recordings: Mapping[str, Sequence[Recording]], template: Template, chance: np.random.Generator
+) -> Fitted:
     """Fit trees to one mix of these runs."""
-    looks = [looks_at(made, run, template) for run in recordings for made in variants(recordings[run], mix)]
+    looks = [
+        looks_at(made, run, template)
+        for run, recorded in recordings.items()
+        for each in recorded
+        for made in variants(each, mix)
+    ]
     own = fit_own(looks, chance)
     loads = []
     for run in recordings:
@@ -330,8 +356,8 @@ def fit_mix(mix: str, recordings: Mapping[str, Recording], template: Template, c
 def fit(name: str) -> PortalModel:
     """Fit the model of this name. The cautions are those of the large groups' trees."""
     runs = [run for run in RUNS if name != f"fold-{run.removeprefix('xstart')}"]
-    recordings = {run: load_recording(DATA, run) for run in runs}
-    template = template_of(list(recordings.values()))
+    recordings = {run: [load_recording(DATA, run)] for run in runs}
+    template = template_of([each for recorded in recordings.values() for each in recorded])
     chance = np.random.default_rng(SEED)
     large = fit_mix("passing", recordings, template, chance)
     halves = [fit_group(large.loads, INNER, chance, half) for half in (0, 1)]

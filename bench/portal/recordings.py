@@ -42,7 +42,8 @@ EDGE_S: Final = 6.0
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """`levels_dbm` (tags, bins, 2), -inf where not read; `crossed_bin` (fractions) and `direction` of all `moving`."""
+    """`levels_dbm` (tags, bins, 2), -inf where not read; `crossed_bin` (fractions) and `direction` of all `moving`;
+    `rival_mw` (tags, bins + 1) the power at another door before each bin, where there is one."""
 
     name: str
     levels_dbm: Floats
@@ -51,6 +52,7 @@ class Recording:
     crossed_bin: NDArray[np.float64]
     direction: Ints
     edge_bins: float = 0.0
+    rival_mw: Floats | None = None
 
     @property
     def bins(self) -> int:
@@ -196,4 +198,5 @@ def _made(
         crossed_bin=np.array(crossed),
         direction=np.array(directions, np.int64),
         edge_bins=0.0,
+        rival_mw=None,
     )
