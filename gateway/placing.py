@@ -304,6 +304,11 @@ class Placing:
         beyond = self.presence.silent_us(rows, self._coverage.clock_us[zones])
         return int(-beyond[self._coverage.watched[zones]].max(initial=-NO_LIMIT_US))
 
+    def sighted_us(self, tag: int) -> int:
+        """When antennas of any zone last read a tag; NEVER_US where none has."""
+        rows = self.pairs.of_tags(np.array([tag]))
+        return int(self.presence.known["sighting_at_us"][rows].max(initial=NEVER_US))
+
     def view(self, tag: int) -> View:
         """What is known of a tag now."""
         presence, clock_us, rows = self.presence, self._coverage.clock_us, self.pairs.of_tags(np.array([tag]))
