@@ -1,9 +1,8 @@
 """Doors as they are built, for the simulated radio: where antennas hang, what they send, which tags come.
 
     recorded      as the recorded door: antennas in the opening, one reader, session S1
-    jambs         as a door for fast goods is built: antennas beside the opening, behind the wall, so that the wall stands
-                  between the inner antennas and the yard; a reader for each side; session S0, in which a tag answers at
-                  every visit
+    jambs         as a door for fast goods is built: antennas beside the opening, behind the wall, which stands between
+                  the inner antennas and the yard; session S0, in which a tag answers at every visit
 
 Two of them stand 4 m apart, in the scenario `two-doors`.
 """
@@ -15,10 +14,14 @@ from typing import Any, Final, Literal
 
 from simulators.radio import Session
 from simulators.radio_link import Air
-from simulators.scenario import Antenna, Plan, Reader, Scenario, Xyz, load
+from simulators.scenario import Antenna, Plan, Reader, Scenario, load
 
 DOORS: Final = (("D1", 0.0), ("D2", 4.0))
 """Code and middle of each door of the plan."""
+
+HEIGHT_M: Final = 1.0
+INNER_PORTS: Final = (1, 2)
+OUTER_PORTS: Final = (3, 4)
 
 Side = Literal["in", "out"]
 
@@ -38,16 +41,15 @@ class Build:
     """Tags and hall; None: as the recorded door was fitted."""
 
     def antennas(self, door: str, x: float, side: Side) -> tuple[Antenna, Antenna]:
-        """The two antennas of a side; the inner ones have ports 1 and 2."""
+        """The two antennas of a side."""
         away = 1.0 if side == "in" else -1.0
-        first, second = (1, 2) if side == "in" else (3, 4)
-        return (
-            self._antenna(first, (x - self.aside_m, away * self.deep_m, 1.0), (1.0, away * self.along, 0.0), door, side),
-            self._antenna(second, (x + self.aside_m, away * self.deep_m, 1.0), (-1.0, away * self.along, 0.0), door, side),
-        )
+        first, second = INNER_PORTS if side == "in" else OUTER_PORTS
 
-    def _antenna(self, port: int, at: Xyz, aim: Xyz, door: str, side: Side) -> Antenna:
-        return Antenna(port=port, at=at, aim=aim, portal=door, side=side)
+        def antenna(port: int, right: float) -> Antenna:
+            at = (x + right * self.aside_m, away * self.deep_m, HEIGHT_M)
+            return Antenna(port=port, at=at, aim=(-right, away * self.along, 0.0), portal=door, side=side)
+
+        return antenna(first, -1.0), antenna(second, 1.0)
 
     def readers(self) -> tuple[Reader, ...]:
         """The readers of both doors."""
@@ -68,7 +70,12 @@ RECORDED: Final = Build(1.3, 0.3, 1.0, 30.0, session=1, own_reader=False)
 TURNED_DOWN: Final = replace(RECORDED, power_dbm=22.0, air=Air())
 """The same before ordinary inlays."""
 
-JAMBS: Final = Build(1.9, 0.3, 1.0, 22.0, session=0, own_reader=True, air=Air())
+JAMBS: Final = Build(1.75, 0.3, 1.0, 22.0, session=0, own_reader=False, air=Air())
+
+
+def door_of(reader: str) -> str:
+    """The code of a reader's door."""
+    return next(code for code, _ in DOORS if f"door-{code[1:]}" in reader)
 
 
 def two_doors(build: Build, speed_m_s: tuple[float, float], loads: tuple[int, int] | None = None) -> Scenario:

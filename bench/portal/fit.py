@@ -1,4 +1,4 @@
-"""Fit the portal model: `python -m bench.portal.fit all|fold-1|fold-3|fold-5`, about 10 minutes each.
+"""Fit a portal model: `python -m bench.portal.fit all|fold-1|fold-3|fold-5|simulated`, about 5 minutes each.
 
 Data: the dock-door recordings (../shared/data/dockdoor, corentinbouton/RFID-tags-detection, MIT) and what is made from
 them (see recordings). `fold-N` is fitted on all runs but xstartN, in everything: templates, trees and cautions. Needs
@@ -13,7 +13,8 @@ nothing but numpy. Writes gateway/portal_models/NAME.json.
                the parked ones: the greatest mean F1 over all loads, less a little for each false crossing of a static
                tag beyond MOST_FALSE in a real run; of those as good, the least group caution
 
-No feature knows an EPC, and memories may only speak against.
+`simulated` is fitted on simulated doors alone (see simulated), with one set of trees for all groups. No feature knows
+an EPC, and memories may only speak against.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from numpy.typing import NDArray
 
 from bench.portal.boosting import Boosting, boost
 from bench.portal.recordings import BIN_US, PER_S, Recording, load_recording, parked, stayed, turned_back, waited
+from bench.portal.simulated import FIRST_SEED, SIMULATED, levelled, worlds
 from gateway.config import load as load_config
 from gateway.coverage import Coverage
 from gateway.crowd import Crowd
@@ -49,7 +51,7 @@ OWN: Final = Boosting(trees=60, step=0.15)
 GROUP: Final = Boosting(trees=160)
 INNER: Final = Boosting(trees=100)
 
-LOADS: Final = {"passing": (3, 8, 18, 40, 100), "waiting": (3, 3, 8, 8, 18, 18, 40, 100), "simulated": (3, 10, 100)}
+LOADS: Final = {"passing": (3, 8, 18, 40, 100), "waiting": (3, 3, 8, 8, 18, 18, 40, 100), SIMULATED: (3, 10, 100)}
 """Two mixes of recordings. What waits and comes near teaches to judge small loads, and blurs large ones: so large
 groups are judged by trees from the first, small ones by trees from the second."""
 
@@ -63,6 +65,9 @@ KEPT_SURE, KEPT_NOT, KEPT_PLAIN = 0.15, 0.12, 0.01
 
 CAUTIONS: Final = (-0.5, -0.25, 0.0, 0.25)
 GROUP_CAUTIONS: Final = (1.0, 1.5, 2.0, 2.5)
+SIMULATED_CAUTION: Final = 1.0
+"""Of 0.5, 1 and 1.5 the least that kept false moves well below the benchmark's aim with the seeds 201 and 202."""
+
 HALF_GROUP: Final = 40.0
 HALF_TREES: Final = 25.0
 """Size of a group at which each set of trees is believed half."""
@@ -163,7 +168,7 @@ def looks_at(recording: Recording, run: str, template: Template) -> Looks:
         ones = np.ones(len(levels), np.int64)
         judge.log.observe(tags[span], sides[span], levels, at_us, ones, ones)
         sight = judge.sight(number + 1, _rivals(recording, judge.log.tag_of, number + 1))
-        for row in np.flatnonzero(recording.moving[judge.log.tag_of]) if number in heeded else ():
+        for row in np.flatnonzero(recording.moving[judge.log.tag_of]).tolist() if number in heeded else ():
             judge.heed(row, number + 1)
         owner = judge.log.tag_of[sight.rows]
         judge.log.turn(number + 1)
@@ -186,7 +191,7 @@ def _rivals(recording: Recording, tags: Ints, now_bin: int) -> Floats:
 def variants(recording: Recording, mix: str) -> Iterator[Recording]:
     """The recording and what is made from it in a mix."""
     yield recording
-    if mix == "simulated":
+    if mix == SIMULATED:
         if recording.name.endswith("D1"):
             yield turned_back(recording, 0, 0.75)
             yield stayed(recording, 1, 0.75, 8.0, seed=2)
@@ -353,10 +358,23 @@ def fit_mix(
     return Fitted(own, fit_group(loads, GROUP, chance), loads)
 
 
+def runs_of(name: str) -> list[str]:
+    """The recorded runs that a model is fitted on."""
+    return [run for run in RUNS if name != f"fold-{run.removeprefix('xstart')}"]
+
+
+def fit_simulated() -> PortalModel:
+    """Fit the model of simulated doors: one mix, the same trees for small and large groups."""
+    recordings = worlds()
+    template = template_of([levelled(each) for half in recordings.values() for each in half])
+    found = fit_mix(SIMULATED, recordings, template, np.random.default_rng(SEED))
+    group = BySize(found.group, found.group, HALF_TREES)
+    return PortalModel(SIMULATED, template, found.own, group, SIMULATED_CAUTION, 0.0, HALF_GROUP)
+
+
 def fit(name: str) -> PortalModel:
     """Fit the model of this name. The cautions are those of the large groups' trees."""
-    runs = [run for run in RUNS if name != f"fold-{run.removeprefix('xstart')}"]
-    recordings = {run: [load_recording(DATA, run)] for run in runs}
+    recordings = {run: [load_recording(DATA, run)] for run in runs_of(name)}
     template = template_of([each for recorded in recordings.values() for each in recorded])
     chance = np.random.default_rng(SEED)
     large = fit_mix("passing", recordings, template, chance)
@@ -379,8 +397,9 @@ def write(model: PortalModel) -> None:
     assert isinstance(model.group, BySize)
     stored = {
         "format": FORMAT,
-        "data": "corentinbouton/RFID-tags-detection (MIT), dock-door runs "
-        + ", ".join(run for run in RUNS if model.name != f"fold-{run.removeprefix('xstart')}"),
+        "data": f"simulated doors, seeds from {FIRST_SEED} on (bench/portal/simulated.py)"
+        if model.name == SIMULATED
+        else "corentinbouton/RFID-tags-detection (MIT), dock-door runs " + ", ".join(runs_of(model.name)),
         "script": "bench/portal/fit.py",
         "features": list(GROUP_FEATURES),
         "caution": model.caution,
@@ -402,4 +421,4 @@ def write(model: PortalModel) -> None:
 
 if __name__ == "__main__":
     for wanted in sys.argv[1:]:
-        write(fit(wanted))
+        write(fit_simulated() if wanted == SIMULATED else fit(wanted))

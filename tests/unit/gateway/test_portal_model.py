@@ -40,7 +40,14 @@ def test_a_fitted_model_says_what_it_was_fitted_on(name: str) -> None:
     assert load_model(name).name == name
 
 
-@pytest.mark.parametrize("name", FITTED)
+def test_the_model_of_simulated_doors_has_seen_no_recording() -> None:
+    folder = resources.files("gateway") / "portal_models"
+    stored = json.loads((folder / "simulated.json").read_text(encoding="utf-8"))
+    assert "simulated" in stored["data"]
+    assert "xstart" not in stored["data"]
+
+
+@pytest.mark.parametrize("name", [*FITTED, "simulated"])
 def test_memories_never_speak_for_a_crossing(name: str) -> None:
     """Whatever else is seen, more of them may not raise the odds."""
     group = load_model(name).group
@@ -67,7 +74,7 @@ def test_small_groups_are_judged_by_one_set_of_trees_and_large_ones_by_the_other
 
 
 def test_a_model_nobody_fitted_is_named_with_those_there_are() -> None:
-    with pytest.raises(ConfigError, match=r"fold-9.*all, fold-1, fold-3, fold-5, physical"):
+    with pytest.raises(ConfigError, match=r"fold-9.*all, fold-1, fold-3, fold-5, simulated, physical"):
         load_model("fold-9")
     settings = {
         "site": "s",
