@@ -17,6 +17,9 @@ import { sites } from "./state";
 /** More than these would push the stock off the screen; the next ones come as these are settled. */
 const LOADS_SHOWN = 4;
 
+/** How the identity of a pallet or case begins: its GS1 application identifier. */
+const SSCC = "(00)";
+
 export function Departures() {
   const waiting = loads.value;
   if (waiting.length === 0 && !settled.value) return null;
@@ -67,7 +70,7 @@ function LoadRow({ load }: { load: Load }) {
         }}
       >
         <span class="name">{things(load.things.length)}</span>
-        <span class="place">
+        <span class="place" title={contents(load.things)}>
           {load.site} · {load.portal} · {contents(load.things)}
         </span>
         <time dateTime={load.lastAt}>{span(load)}</time>
@@ -175,11 +178,11 @@ function wordOf(answer: string): Word | undefined {
   return what === "zone" ? { zone: code } : { document: code };
 }
 
-/** `12 × SHIRT, 1 × (00)…`: units by SKU, pallets by their number. */
+/** `12 × SHIRT, 1 × pallet`: units by SKU, and what holds none itself. */
 function contents(all: Departure[]): string {
   const units = new Map<string, number>();
   for (const thing of all) {
-    const name = thing.sku ?? thing.identity ?? "unknown";
+    const name = thing.sku ?? (thing.identity?.startsWith(SSCC) ? "pallet" : "unknown");
     units.set(name, (units.get(name) ?? 0) + (thing.sku ? thing.quantity : 1));
   }
   return [...units].map(([name, count]) => `${count} × ${name}`).join(", ");

@@ -17,15 +17,23 @@ def test_one_thing_is_names_and_values_with_its_lists_below() -> None:
         "code": "o1",
         "zones": ["rack", "shelf"],
         "unread": [],
-        "lines": [{"sku": "TEA", "promises": [{"site": "a", "lot": "", "held": 2}, {"site": "b", "lot": "L1"}]}],
+        "party": "",
+        "order": None,
+        "lines": [
+            {"sku": "TEA", "promises": [{"site": "a", "lot": "", "held": 2}, {"site": "b", "lot": "L1"}]},
+            {"sku": "OAT", "promises": []},
+        ],
     }
     assert list(shown(told)) == [
         "code    o1",
-        "zones   rack; shelf",
-        "unread",
+        "zones   rack, shelf",
+        "unread  (none)",
         "",
         "lines:",
-        "sku  promises",
-        "TEA  site a held 2; site b lot L1",
+        "sku",
+        "TEA",
+        "    promises: site a held 2",
+        "    promises: site b lot L1",
+        "OAT",
     ]
     assert list(shown(told, ["code"])) == ["code  o1"]
