@@ -15,7 +15,7 @@ import { type Departure, type Document, isReal } from "./model";
 import { sites } from "./state";
 
 /** More than these would push the stock off the screen; the next ones come as these are settled. */
-const LOADS_SHOWN = 4;
+const LOADS_SHOWN = 3;
 
 /** How the identity of a pallet or case begins: its GS1 application identifier. */
 const SSCC = "(00)";
