@@ -17,7 +17,18 @@ from typing import Annotated, Any
 
 import typer
 
-from tallyman.clerk import alerts, channels, counts, departures, documents, doors, orders, returns
+from tallyman.clerk import (
+    alerts,
+    channels,
+    counts,
+    departures,
+    documents,
+    doors,
+    history,
+    orders,
+    quarantine,
+    returns,
+)
 from tallyman.program import DatabaseOption, required, room, run
 
 app = typer.Typer(
@@ -368,7 +379,7 @@ def identify(
         typer.echo(f"{name:<16}{value}")
 
 
-for desk in (alerts, channels, counts, departures, documents, doors, orders, returns):
+for desk in (alerts, channels, counts, departures, documents, doors, history, orders, quarantine, returns):
     app.add_typer(desk.app, name=desk.__name__.rpartition(".")[2])
 
 llrp = typer.Typer(help="Files of LLRP messages, one behind the other.", no_args_is_help=True)

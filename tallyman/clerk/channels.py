@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
 
 from tallyman.clerk.ask import Ask, changes, reads
+from tallyman.clerk.files import is_json, read_csv, read_json
 
 app = typer.Typer(help="Sales channels, and what each may promise.", no_args_is_help=True)
+
+RULE_COLUMNS: Final = ("sku", "site", "sells", "buffer", "protected")
+"""Of a CSV file of rules."""
 
 CodeArgument = Annotated[str, typer.Argument(help="The channel's code.")]
 
@@ -47,3 +52,16 @@ def define(
     """Define a channel, or change it."""
     body = {"code": code, "kind": kind, "name": name, "priority": priority, "open": not closed}
     return Ask("put_channel", body=body)
+
+
+@changes(app, "rules")
+def rules(
+    code: CodeArgument,
+    file: Annotated[
+        Path,
+        typer.Argument(exists=True, dir_okay=False, help="CSV: sku, site, sells, buffer, protected; or JSON."),
+    ],
+) -> Ask:
+    """Give a channel new rules in place of those it had; an empty sku or site means all of them."""
+    body = read_json(file) if is_json(file) else {"rules": read_csv(file, (), RULE_COLUMNS)}
+    return Ask("put_channel_rules", {"code": code}, body)

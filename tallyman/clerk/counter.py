@@ -56,9 +56,10 @@ async def answer(database: Database, clock: Clock, ask: Ask, who: Who, *, as_jso
         typer.echo(told)
         return 0
     document = json.loads(told)
-    for line in shown(document, ask.columns.split()):
+    columns = ask.columns.split()
+    for line in shown(document, columns):
         typer.echo(line)
-    if document.get("next"):
+    if document.get("next") and not document.keys() & set(columns):
         typer.echo("there are more: ask for more with --limit, or for one site, kind or status", err=True)
     return 0
 

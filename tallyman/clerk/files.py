@@ -15,7 +15,7 @@ import typer
 from tallyman.errors import AskError
 from tallyman.program import room
 
-NUMBERS: Final = frozenset({"quantity", "least_days"})
+NUMBERS: Final = frozenset({"quantity", "least_days", "buffer", "protected"})
 """Columns of CSV files whose cells are whole numbers."""
 
 LineOption = Annotated[list[str] | None, typer.Option("--line", help="A line as SKU=UNITS; once for each.")]

@@ -13,18 +13,18 @@ NOTHING: Final = "(none)"
 
 
 def shown(told: Mapping[str, object], columns: Sequence[str] = ()) -> Iterator[str]:
-    """The lines of an answer. `columns`: of the rows of a list, or the members of anything else; all without. Of one
+    """The lines of an answer. `columns`: of the rows of a list, or members of the answer itself; all without. Of one
     thing, what is empty is left out."""
     rows = told.get("rows")
-    if isinstance(rows, list):
+    if isinstance(rows, list) and not told.keys() & set(columns):
         yield from table(rows, columns)
         return
     kept = {name: told[name] for name in columns or told}
     plain = {name: text(value) for name, value in kept.items() if not _is_table(value)}
     width = max(map(len, plain), default=0)
-    for name, value in plain.items():
-        if value:
-            yield f"{name:<{width}}{GAP}{value}"
+    for name, said in plain.items():
+        if said:
+            yield f"{name:<{width}}{GAP}{said}"
     for name, value in kept.items():
         if isinstance(value, list) and _is_table(value):
             yield ""

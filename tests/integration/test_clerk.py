@@ -273,14 +273,48 @@ def test_what_was_counted_is_told_with_its_instant(terminal: Terminal, tmp_path:
     assert terminal.ask("counts approve c1")["status"] == "approved"
 
 
-def test_what_a_channel_may_promise(terminal: Terminal) -> None:
+def test_what_a_channel_may_promise(terminal: Terminal, tmp_path: Path) -> None:
     assert terminal.ask("channels available web BOX")["available"] == 15
     terminal.type("orders reserve o1 --channel web --line BOX=6")
     assert "available  9" in terminal.type("channels available web BOX").out
     assert "no SKU 'TEA'" in terminal.type("channels available web TEA", expect=1).err
+    (tmp_path / "rules.csv").write_text("sku,site,sells,buffer,protected\n,,,2,\nBOX,a,,,8\nBOX,b,no,,\n")
+    rules = terminal.ask(f"channels rules web {tmp_path}/rules.csv")["rules"]
+    assert {(one["sku"], one["site"], one["sells"], one["buffer"], one["protected"]) for one in rules} == {
+        (None, None, True, 2, 0),
+        ("BOX", "a", True, 0, 8),
+        ("BOX", "b", False, 0, 0),
+    }
     terminal.type("channels define shop --kind store --priority 5")
+    assert terminal.ask("channels available shop BOX")["available"] == 15 - 6 - (8 - 6)
     assert [row["code"] for row in terminal.ask("channels list")["rows"]] == ["shop", "web"]
     assert terminal.ask("channels show shop")["priority"] == 5
+
+
+def test_what_happened_is_told_and_taken_back(terminal: Terminal) -> None:
+    assert (terminal.ask(f"history item {tag(1)}")["zone"], terminal.ask("history card a BOX")["rows"][0]["units"]) == (
+        "rack",
+        15,
+    )
+    assert [row["what"] for row in terminal.ask(f"history of {tag(1)}")["rows"]] != []
+    assert terminal.ask("history reverse-scan gun-1 r --reason 'scanned twice'") == {"postings": 1}
+    assert "a/shelf/BOX//sellable" not in terminal.stock()
+    newest = terminal.ask("history card a BOX")["rows"][0]
+    assert (newest["actor"], newest["delta"], newest["units"]) == ("dewi", -5, 10)
+    assert "no posting" in terminal.type("history reverse-posting 999999 --reason x", expect=1).err
+    assert "epc:" in terminal.type("history item XYZ", expect=2).err
+
+
+def test_what_was_set_aside_is_told_and_sent_through_again(terminal: Terminal) -> None:
+    assert terminal.type("quarantine list").out == "causes  (none)\n"
+    terminal.say(arrived(1, "attic", 700), seq=NEXT)
+    terminal.say(arrived(2, "attic", 701), seq=NEXT + 1)
+    (cause,) = terminal.ask("quarantine list")["causes"]
+    assert cause["events"] == 2
+    said = terminal.type("quarantine list")
+    assert (cause["cause"] in said.out, said.err) == (True, "")
+    assert len(terminal.ask(f"quarantine show '{cause['cause']}'")["rows"]) == 2
+    assert terminal.ask(f"quarantine replay '{cause['cause']}'") == {"applied": 0, "remaining": 2}
 
 
 def test_a_long_list_says_that_there_is_more(terminal: Terminal) -> None:
