@@ -29,7 +29,7 @@ from wire.clock import Clock, SystemClock
 
 MENDS: Final[Mapping[str, str]] = {
     "invalid-request": "mend it and say it again",
-    "not-found": "check the spelling; `list` and `tallyman export` show what there is",
+    "not-found": "nothing was changed; `list`, and `tallyman export` for the catalog, show what there is",
     "wrong-state": "nothing was changed; `show` tells how it stands",
     "not-available": "nothing was changed; ask for less, let it wait (orders: --backorder), or come again later",
     "code-taken": "take another code",

@@ -82,7 +82,7 @@ def record(
         return Ask("record_pass", {"code": code}, read_json(file) | words)
     finds: list[dict[str, Any]] = [] if file is None else read_csv(file, (), FIND_COLUMNS)
     finds += [{"sku": sku, "quantity": quantity} for sku, quantity in (units_of(one, "--units") for one in units or ())]
-    finds += [{"epc": one} for one in epc or ()]
+    finds += [{"epc": one.upper()} for one in epc or ()]
     return Ask("record_pass", {"code": code}, _pass(finds, empty or (), at or datetime.now(UTC).isoformat()) | words)
 
 

@@ -10,7 +10,7 @@ from tallyman.clerk.ask import DEFAULT_LIMIT, Ask, LimitOption, changes, reads
 
 app = typer.Typer(help="What changed stock, and taking it back.", no_args_is_help=True)
 
-EpcArgument = Annotated[str, typer.Argument(help="Its tag's memory, as upper-case hex.")]
+EpcArgument = Annotated[str, typer.Argument(help="Its tag's memory, as hex.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why it was wrong.")]
 
 
@@ -30,14 +30,14 @@ def card(
 @reads(app, "item")
 def item(epc: EpcArgument) -> Ask:
     """Where one thing is, and what it is."""
-    return Ask("get_item", {"epc": epc})
+    return Ask("get_item", {"epc": epc.upper()})
 
 
 @reads(app, "of")
 def history(epc: EpcArgument, limit: LimitOption = DEFAULT_LIMIT) -> Ask:
     """What was seen of one thing and what it changed, newest first."""
     columns = "observed_at entry what site zone portal direction from_zone to_zone quantity document actor id"
-    return Ask("get_item_history", {"epc": epc, "limit": limit}, columns=columns)
+    return Ask("get_item_history", {"epc": epc.upper(), "limit": limit}, columns=columns)
 
 
 @changes(app, "reverse-posting")

@@ -56,7 +56,7 @@ def inspect(
         "disposition": disposition,
         "site": site,
         "reason": reason,
-        "epc": epc,
+        "epc": epc and epc.upper(),
         "zone": zone,
         "sku": sku,
         "lot": lot,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from backend.documents.service import DocumentLine, DocumentSpec, make_document
 from backend.ingest.service import IngestService
@@ -42,12 +42,16 @@ class Dock:
 
 @pytest.fixture
 async def dock(browser: Browser, database: Database) -> AsyncIterator[Dock]:
-    """Twenty boxes on the rack of site `a`; nothing has left yet. A refusal is told to the console by the browser."""
+    """Twenty boxes on the rack of site `a`; nothing has left yet. A request that fails is told to the console by the
+    browser."""
     await furnish(database)
     clock = SetClock(600)
     gateway = Gateway(IngestService(database, clock), "a", "ga")
     await gateway.say(*(arrived(serial, "rack", serial) for serial in range(1, 21)))
-    async with serving(database, clock=clock) as served, opened(browser, served.url, borne="status of 422") as page:
+    async with (
+        serving(database, clock=clock) as served,
+        opened(browser, served.url, borne="Failed to load resource") as page,
+    ):
         yield Dock(page, gateway, database, clock)
     assert await verify(database) == []
 
@@ -124,3 +128,23 @@ async def test_what_somebody_else_settles_goes_from_the_page(dock: Dock) -> None
     ):
         assert await said.json() == {"settled": 2}
     await expect(card).to_have_count(0)
+
+
+async def test_a_word_that_may_not_have_arrived_is_said_again_under_its_key(dock: Dock) -> None:
+    page, card = dock.page, dock.page.locator(".departures")
+    await dock.leave(1, at_s=610)
+    keys: list[str] = []
+
+    async def cut_once(route: Route) -> None:
+        keys.append(route.request.headers["idempotency-key"])
+        await (route.abort() if len(keys) == 1 else route.continue_())
+
+    await page.route("**/departures/settle", cut_once)
+    await card.get_by_label("What left a by d").select_option("zone rack")
+    settle = card.get_by_role("button", name="Settle", exact=True)
+    await settle.click()
+    await expect(page.get_by_role("alert")).to_contain_text("cannot be reached")
+    await settle.click()
+    await expect(card).to_contain_text("never left, in rack")
+    assert len(keys) == 2
+    assert keys[0] == keys[1]

@@ -296,7 +296,7 @@ def test_what_happened_is_told_and_taken_back(terminal: Terminal) -> None:
         "rack",
         15,
     )
-    assert [row["what"] for row in terminal.ask(f"history of {tag(1)}")["rows"]] != []
+    assert [row["what"] for row in terminal.ask(f"history of {tag(1).lower()}")["rows"]] != []
     assert terminal.ask("history reverse-scan gun-1 r --reason 'scanned twice'") == {"postings": 1}
     assert "a/shelf/BOX//sellable" not in terminal.stock()
     newest = terminal.ask("history card a BOX")["rows"][0]

@@ -71,6 +71,7 @@ export function likely(documents: Document[]): Document | undefined {
 
 let lookedAt = Number.NEGATIVE_INFINITY;
 let due: number | undefined;
+let looks = 0;
 
 /** Look again when a message may mean that something left, or that somebody settled what had. */
 export function follow(message: LiveMessage): void {
@@ -91,10 +92,13 @@ function lookSoon(): void {
 
 async function look(): Promise<void> {
   lookedAt = performance.now();
+  looks += 1;
+  const mine = looks;
   const page = await get<{ rows: Departure[] }>(`departures?limit=${THINGS_ASKED}`);
   const sites = new Set(page.rows.map((one) => one.site));
   await Promise.all([...sites].map(offer));
-  departures.value = page.rows;
+  // An answer that was overtaken by a later one is old.
+  if (mine === looks) departures.value = page.rows;
 }
 
 /** Ask which documents may have taken goods out of a site. */
