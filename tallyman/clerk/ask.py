@@ -19,6 +19,7 @@ from uuid import uuid4
 
 import typer
 
+from tallyman.errors import AskError
 from tallyman.program import DatabaseOption, required, room, run
 
 DEFAULT_LIMIT: Final = 50
@@ -56,6 +57,9 @@ class Who(NamedTuple):
     key: str
 
 
+READER: Final = Who("reader", "operator", "")
+"""Whoever only looks leaves no word behind."""
+
 Command = Callable[..., Ask]
 
 
@@ -71,7 +75,7 @@ def changes(app: typer.Typer, name: str) -> Callable[[Command], Command]:
 
 def _show(ask: Ask, *, as_json: JsonOption = False, database_url: DatabaseOption = None) -> None:
     counter = room("tallyman.clerk.counter")
-    run(lambda _stop: counter.serve(required(database_url), ask, _who(None, "operator", None), as_json=as_json))
+    run(lambda _stop: counter.serve(required(database_url), ask, READER, as_json=as_json))
 
 
 def _change(
@@ -84,11 +88,15 @@ def _change(
     database_url: DatabaseOption = None,
 ) -> None:
     counter = room("tallyman.clerk.counter")
-    run(lambda _stop: counter.serve(required(database_url), ask, _who(actor, role, key), as_json=as_json))
+    who = Who(actor or _login(), role, key or str(uuid4()))
+    run(lambda _stop: counter.serve(required(database_url), ask, who, as_json=as_json))
 
 
-def _who(actor: str | None, role: str, key: str | None) -> Who:
-    return Who(actor or getpass.getuser(), role, key or str(uuid4()))
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (ImportError, KeyError, OSError) as error:  # which one, differs between versions of Python
+        raise AskError("nobody is logged in by a name here: give --actor, or set TALLYMAN_ACTOR") from error
 
 
 def _add(app: typer.Typer, name: str, command: Command, ask_it: Callable[..., None]) -> Command:

@@ -7,6 +7,7 @@ in the way is told in the API's words. Whoever can open the database may do ever
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -22,10 +23,12 @@ from backend.api.routing import JSON, Call, Route
 from backend.app import all_routes
 from backend.ingest.service import IngestService
 from backend.orders.granter import Granter
-from backend.store.database import Database
+from backend.store.database import UNAVAILABLE, Database
 from tallyman.clerk.ask import Ask, Who
 from tallyman.clerk.table import shown
 from wire.clock import Clock, SystemClock
+
+logger = logging.getLogger(__name__)
 
 MENDS: Final[Mapping[str, str]] = {
     "invalid-request": "mend it and say it again",
@@ -35,6 +38,7 @@ MENDS: Final[Mapping[str, str]] = {
     "code-taken": "take another code",
     "key-reused": "use a fresh --key for each change, or none",
     "refused": "nothing was changed",
+    "unavailable": "say it again in a moment; with the same --key, if one was given, nothing is done twice",
 }
 """What to do at a terminal, where the API's own words speak of headers and paths."""
 
@@ -52,6 +56,13 @@ async def answer(database: Database, clock: Clock, ask: Ask, who: Who, *, as_jso
     except ProblemError as error:
         _tell(error, as_json=as_json)
         return 2 if error.kind == "invalid-request" else 1
+    except UNAVAILABLE as error:
+        logger.info("not served: %s", error)
+        _tell(
+            ProblemError("unavailable", "the database does not answer, or another change stood in the way"),
+            as_json=as_json,
+        )
+        return 1
     if as_json:
         typer.echo(told)
         return 0

@@ -317,6 +317,29 @@ def test_what_was_set_aside_is_told_and_sent_through_again(terminal: Terminal) -
     assert terminal.ask(f"quarantine replay '{cause['cause']}'") == {"applied": 0, "remaining": 2}
 
 
+def test_who_cannot_be_told_must_be_said(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 4711")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    monkeypatch.delenv("TALLYMAN_ACTOR")
+    terminal.type("documents list")
+    assert "give --actor" in terminal.type("documents make receipt r1 --site a", expect=2).err
+    terminal.type("documents make receipt r1 --site a --actor dewi")
+
+
+def test_a_database_that_takes_no_writes_is_told(terminal: Terminal) -> None:
+    async def stand_by() -> None:
+        async with Database.open(terminal.url) as database:
+            name = terminal.url.partition("?")[0].rpartition("/")[2]
+            await database.pool.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+
+    asyncio.run(stand_by())
+    said = terminal.type("documents make receipt r1 --site a", expect=1)
+    assert "the database does not answer" in said.err
+    assert "say it again in a moment" in said.err
+
+
 def test_a_long_list_says_that_there_is_more(terminal: Terminal) -> None:
     for number in range(3):
         terminal.type(f"documents make receipt r{number} --site a")
