@@ -82,13 +82,18 @@ class Placing:
         self.levels = AntennaLevels(len(coverage.zone_of))
         self._location = Location()
         self._silent_from_us = np.zeros(0, np.int64)
-        """By tag: until its zone's clock is past this, it cannot be silent beyond its window."""
+        """By tag: until its zone's clock is past this, it cannot be silent beyond its window. NO_LIMIT_US without a
+        place."""
+        self._rival = np.zeros(0, np.float32)
+        """By tag: until another zone than its place reads it, none has more evidence of it than this, for what is not
+        read fades. Infinite while nothing is known, or one keeps the lead."""
         self._make_room()
 
     def grow(self, tags: int) -> None:
         """Make room for `tags` tags."""
         self.pairs.grow(tags)
-        self._silent_from_us = grown(self._silent_from_us, tags, NEVER_US)
+        self._silent_from_us = grown(self._silent_from_us, tags, NO_LIMIT_US)
+        self._rival = grown(self._rival, tags, np.inf)
 
     def observe(self, reads: GridReads) -> list[Decision]:
         """Take zone reads of one cell (or late ones, see `sound`) and say which tags settled."""
@@ -104,7 +109,9 @@ class Placing:
         self._silent_from_us[tag[home]] = clock_us[home] + self.presence.least_us
         self._learn_levels(reads, seen.key[home & (stays.sightings <= YOUNG_STAY)])
         starts = np.flatnonzero(np.concatenate(([True], tag[1:] != tag[:-1])))
-        return self._settled(tag[starts], np.maximum.reduceat(seen.at_us, starts))
+        calm = home & self._unrivalled(tag, zone, rows)
+        open_ = ~np.logical_and.reduceat(calm, starts)
+        return self._settled(tag[starts][open_], np.maximum.reduceat(seen.at_us, starts)[open_])
 
     def sound(self, late: GridReads) -> Flags:
         """Which late reads may still be used: those newer than all that was seen and decided of their tag."""
@@ -146,14 +153,15 @@ class Placing:
         self.presence.known["first_at_us"][row] = at_us
 
     def moved(self, tag: int) -> None:
-        """A tag came to a place: whatever was known of when it may be silent says nothing of that one."""
-        self._silent_from_us[tag] = NEVER_US
+        """A tag came to a place, or to none: when it may be silent and what rivals that place has is not known yet."""
+        self._silent_from_us[tag] = NEVER_US if self._tags.place[tag] >= 0 else NO_LIMIT_US
+        self._rival[tag] = np.inf
 
     def sweep(self) -> list[Decision]:
         """Which present tags have been silent beyond their windows, in zones watched by all their antennas."""
-        nowhere = [NEVER_US]
-        clock_us = np.concatenate((np.where(self._coverage.watched, self._coverage.clock_us, NEVER_US), nowhere))
-        tags = np.flatnonzero(clock_us[self._tags.place] > self._silent_from_us)
+        clock_us = np.where(self._coverage.watched, self._coverage.clock_us, NEVER_US)
+        tags = np.flatnonzero(self._silent_from_us < clock_us.max(initial=NEVER_US))
+        tags = tags[clock_us[self._tags.place[tags]] > self._silent_from_us[tags]]
         if not len(tags):
             return []
         zones, rows = self._placed(tags)
@@ -189,7 +197,16 @@ class Placing:
         taught = keys[np.minimum(np.searchsorted(keys, key), len(keys) - 1)] == key
         self.levels.learn(reads.antenna[taught], reads.rssi_dbm[taught])
 
+    def _unrivalled(self, tags: Ints, zones: Ints, rows: Ints) -> Flags:
+        """Which tags, read where they are and nowhere else, have so much evidence there that no other zone can lead."""
+        seen_clock_us = self.presence.known["seen_clock_us"]
+        evidence = self._location.evidence(rows, self._coverage.clock_us[zones], seen_clock_us)
+        unrivalled: Flags = self._rival[tags] <= LEAD * evidence
+        return unrivalled
+
     def _settled(self, tags: Ints, at_us: Ints) -> list[Decision]:
+        if not len(tags):
+            return []
         open_ = self._contested(tags)
         tags, at_us = tags[open_], at_us[open_]
         if not len(tags):
@@ -219,8 +236,10 @@ class Placing:
         home = np.flatnonzero(place[number] == zone)
         at_home = np.zeros(len(tags), np.float32)
         at_home[number[home]] = evidence[home]
+        evidence[home] = 0.0
         most = np.maximum.reduceat(evidence, np.flatnonzero(np.concatenate(([True], number[1:] != number[:-1]))))
         unled = (place >= 0) & (most <= LEAD * at_home) & (self._tags.lead_zone[tags] < 0)
+        self._rival[tags] = np.where(unled, most, np.inf)
         return np.flatnonzero(~unled)
 
     def _persists(self, tags: Ints, best: Ints) -> Flags:
@@ -327,6 +346,7 @@ class Placing:
     def resume(self, tag: int, zone: int, seen_us: int, habit: Habit | None) -> None:
         """Put a tag where the journal says it is, with what was learnt of it there."""
         self.hold(tag, zone, seen_us)
+        self.moved(tag)
         if habit is not None:
             learnt = np.array(habit, np.float32)
             self.presence.believe(self._row(tag, zone), settled(learnt[None, 2:])[0], learnt[:2])
