@@ -132,7 +132,8 @@ def chain(pace: int, rate: float) -> NDArray[np.float64]:
 class Model:
     """The chains through up to HORIZON looks, for each of RATES; shared by all tags and never changed.
 
-    Tables have one entry for each step: a read rate and a number of looks (see `_steps`).
+    Tables have one entry for each step: a read rate and a number of looks (see `_steps`). In those that move beliefs on
+    the steps come last, so that what was taken of them lies as the operations run: along the tags.
     """
 
     def __init__(self) -> None:
@@ -154,10 +155,10 @@ class Model:
             if looks == FIRST_ABSENCE:
                 first[:] = then_seen[..., 0, 1:]
             silent = silent @ missed
-        self._through = through.reshape(-1, PACES, PRESENT, PRESENT)
+        self._through = np.ascontiguousarray(np.moveaxis(through.reshape(-1, PACES, PRESENT, PRESENT), 0, -1))
         self._silence = silence.reshape(-1, 2, STATES)
         self._first = first / (first.sum(axis=2, keepdims=True) * PACES)
-        self._stays = _stays(chains[:, :, INSIDE + 1, INSIDE + 1]).reshape(-1, PACES)
+        self._stays = np.ascontiguousarray(_stays(chains[:, :, INSIDE + 1, INSIDE + 1]).reshape(-1, PACES).T)
         self._changed = (1.0 - (1.0 - CHANGES_PACE) ** np.arange(HORIZON + 1)).astype(np.float32)
 
     def first(self) -> tuple[Floats, Floats]:
@@ -169,15 +170,14 @@ class Model:
         """The belief and counts of tags that were sighted again, `looks` (at least 1) after the sighting before."""
         looks = np.minimum(looks, HORIZON)
         step = _steps(counts, looks)
-        before = belief.reshape(-1, PACES, PRESENT)
-        after = np.einsum("nmi,nmij->nmj", before, self._through.take(step, axis=0))
-        total = np.einsum("nmj->n", after)
-        stayed = np.einsum("nm,nm->n", before[:, :, INSIDE], self._stays.take(step, axis=0))
+        before = np.ascontiguousarray(belief.T).reshape(PACES, PRESENT, -1)
+        after = np.einsum("min,mijn->mjn", before, self._through.take(step, axis=-1))
+        total = after.sum(axis=(0, 1))
+        stayed = np.einsum("mn,mn->n", before[:, INSIDE], self._stays.take(step, axis=-1))
         changed = self._changed.take(looks)
-        of_all_paces = np.einsum("nmj->nj", after) * (changed / (total * np.float32(PACES)))[:, None]
-        after = after.reshape(-1, STATES) * ((np.float32(1.0) - changed) / total)[:, None]
-        after += np.concatenate((of_all_paces,) * PACES, axis=1)
-        return after, _counted(counts, looks, stayed / total)
+        of_all_paces = after.sum(axis=0) * (changed / (total * np.float32(PACES)))
+        after = after * ((np.float32(1.0) - changed) / total) + of_all_paces
+        return np.ascontiguousarray(after.reshape(STATES, -1).T), _counted(counts, looks, stayed / total)
 
     def absent(self, belief: Floats, counts: Floats, looks: Ints) -> Floats:
         """The probability that tags are absent after `looks` without a sighting."""

@@ -46,8 +46,10 @@ CROSSED_EVIDENCE: Final = 3.0
 
 def amplitude(rssi_dbm: Floats) -> Floats:
     """Weight of a sighting by its strongest RSSI (dBm); a reader that gives none counts as REFERENCE_DBM."""
-    level: Floats = np.exp2((np.nan_to_num(rssi_dbm, nan=REFERENCE_DBM) - REFERENCE_DBM) * np.float32(np.log2(10) / 20))
-    return np.clip(level, np.float32(WEAKEST), np.float32(STRONGEST))
+    known_dbm = np.where(np.isnan(rssi_dbm), np.float32(REFERENCE_DBM), rssi_dbm)
+    level = np.exp2((known_dbm - np.float32(REFERENCE_DBM)) * np.float32(np.log2(10) / 20))
+    weight: Floats = np.minimum(np.maximum(level, np.float32(WEAKEST)), np.float32(STRONGEST))
+    return weight
 
 
 class AntennaLevels:

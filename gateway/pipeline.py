@@ -44,9 +44,8 @@ read at most this old."""
 CHECKPOINT_ROWS: Final = 250
 """Rows of one sweep's checkpoint: 50,000 present tags take 50 s to go round, and the journal never sees a flood."""
 
-CHECKPOINT_PARTS: Final = 4
-"""A sweep looks at a part of the tags: each is looked at once a second, which is little beside CHECKPOINT_US. It must
-divide gateway.tags.FIRST_ROWS."""
+CHECKPOINT_PARTS: Final = 16
+"""A sweep looks at a part of the tags: each is looked at once in 4 s, which is little beside CHECKPOINT_US."""
 
 STATES: Final = tuple(State)
 """By number: to call State costs as much as the rest of a row for the journal."""
@@ -108,6 +107,8 @@ class Pipeline:
         self._next_cell: int | None = None
         self._idle_until_us = NEVER_US
         self._forget_at_us = NEVER_US
+        self._checkpoint_from = 0
+        """The first tag that the next checkpoint looks at."""
         self._saw = False
         """Were there reads since the last sweep? Then more are about to come, and resting is not worth a thought."""
 
@@ -262,13 +263,12 @@ class Pipeline:
         self._enter(crossed, end_us, step)
         silent = self._placing.sweep()
         self._enter(silent, end_us, step)
-        part = end_us // (self._cells_per_sweep * self._tick_us) % CHECKPOINT_PARTS
-        size = self._tags.rows // CHECKPOINT_PARTS
-        stored = self._checkpoint(slice(part * size, (part + 1) * size), end_us, step)
+        begin = self._checkpoint_from if self._checkpoint_from < self._tags.rows else 0
+        stored = self._checkpoint(slice(begin, begin + self._tags.rows // CHECKPOINT_PARTS), end_us, step)
         self._forget(end_us, step)
         saw, self._saw = self._saw, False
         busy = saw or crossed or silent or stored or self._doors.awake
-        if not busy and not self._checkpoint(slice(0, None), end_us, step):
+        if not busy and not self._checkpoint(slice(0, self._tags.rows), end_us, step):
             self._idle_until_us = end_us + max(0, self._placing.spare_us() - self._coverage.longest_doubt_us)
 
     def _enter(self, decisions: list[Decision], decided_us: int, step: _Step) -> None:
@@ -287,12 +287,16 @@ class Pipeline:
             step.changed.add(decision.tag)
 
     def _checkpoint(self, numbers: slice, end_us: int, step: _Step) -> bool:
-        """Store again what moved on, of tags of these numbers; whether there was any."""
+        """Store again what moved on, of tags of these numbers; whether there was any. The next begins with those that
+        are left over: however many move on all the time, each has its turn."""
         tags, seen_us = self._placing.present(numbers, end_us - CHECKPOINT_US)
-        stale = np.flatnonzero(seen_us - self._tags.stored_at_us[tags] >= CHECKPOINT_US)[:CHECKPOINT_ROWS]
-        self._tags.stored_at_us[tags[stale]] = seen_us[stale]
-        step.changed.update(tags[stale].tolist())
-        return bool(len(stale))
+        stale = seen_us - self._tags.stored_at_us[tags] >= CHECKPOINT_US
+        tags, seen_us = tags[stale], seen_us[stale]
+        self._checkpoint_from = int(tags[CHECKPOINT_ROWS]) if len(tags) > CHECKPOINT_ROWS else numbers.stop
+        tags, seen_us = tags[:CHECKPOINT_ROWS], seen_us[:CHECKPOINT_ROWS]
+        self._tags.stored_at_us[tags] = seen_us
+        step.changed.update(tags.tolist())
+        return bool(len(tags))
 
     def _forget(self, end_us: int, step: _Step) -> None:
         if end_us < self._forget_at_us:

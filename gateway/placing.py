@@ -35,15 +35,18 @@ YOUNG_STAY: Final = 16
 """Sightings of a stay that teach what its antennas' levels are: a tag parked for days says no more than one passing."""
 
 
-def gather(reads: GridReads, coverage: Coverage, bias_db: Floats) -> ZoneSightings:
-    """Zone reads by (tag, zone), levels less each antenna's `bias_db`. `reads` must all be of antennas that look at
-    zones."""
+def gather(reads: GridReads, coverage: Coverage, bias_db: Floats) -> tuple[ZoneSightings, Ints]:
+    """Zone reads by (tag, zone), levels less each antenna's `bias_db`, and for each read the number of its sighting.
+    `reads` must all be of antennas that look at zones."""
     key = reads.tag * len(coverage.zones) + coverage.zone_of[reads.antenna]
     order = np.argsort(key)
     key, antenna = key[order], reads.antenna[order]
-    starts = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
+    begins = np.concatenate(([True], key[1:] != key[:-1]))
+    starts = np.flatnonzero(begins)
+    sighting = np.empty(len(order), np.int64)
+    sighting[order] = np.cumsum(begins) - 1
     at_us = reads.at_us[order]
-    return ZoneSightings(
+    sightings = ZoneSightings(
         key=key[starts],
         at_us=np.maximum.reduceat(at_us, starts),
         first_at_us=np.minimum.reduceat(at_us, starts),
@@ -51,6 +54,7 @@ def gather(reads: GridReads, coverage: Coverage, bias_db: Floats) -> ZoneSightin
         antennas=np.bitwise_or.reduceat(coverage.bit_of[antenna], starts),
         rssi_dbm=np.fmax.reduceat(reads.rssi_dbm[order] - bias_db[antenna], starts),
     )
+    return sightings, sighting
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ class Placing:
 
     def observe(self, reads: GridReads) -> list[Decision]:
         """Take zone reads of one cell (or late ones, see `sound`) and say which tags settled."""
-        seen = gather(reads, self._coverage, self.levels.bias_db)
+        seen, sighting = gather(reads, self._coverage, self.levels.bias_db)
         tag, zone = np.divmod(seen.key, self._zones)
         rows = self._rows_for(seen.key)
         clock_us = self._coverage.clock_at(zone, seen.at_us)
@@ -107,7 +111,8 @@ class Placing:
         self._location.observe(rows, seen.rssi_dbm, stays)
         home = (state == State.PRESENT) & (self._tags.place[tag] == zone)
         self._silent_from_us[tag[home]] = clock_us[home] + self.presence.least_us
-        self._learn_levels(reads, seen.key[home & (stays.sightings <= YOUNG_STAY)])
+        teaches = (home & (stays.sightings <= YOUNG_STAY))[sighting]
+        self.levels.learn(reads.antenna[teaches], reads.rssi_dbm[teaches])
         starts = np.flatnonzero(np.concatenate(([True], tag[1:] != tag[:-1])))
         calm = home & self._unrivalled(tag, zone, rows)
         open_ = ~np.logical_and.reduceat(calm, starts)
@@ -188,14 +193,6 @@ class Placing:
         """Where each of these present tags is, and the row of both."""
         zones = self._tags.place[tags].astype(np.int64)
         return zones, self.pairs.rows(tags * self._zones + zones)
-
-    def _learn_levels(self, reads: GridReads, keys: Ints) -> None:
-        """Learn of the reads of these pairs (sorted)."""
-        if not len(keys):
-            return
-        key = reads.tag * self._zones + self._coverage.zone_of[reads.antenna]
-        taught = keys[np.minimum(np.searchsorted(keys, key), len(keys) - 1)] == key
-        self.levels.learn(reads.antenna[taught], reads.rssi_dbm[taught])
 
     def _unrivalled(self, tags: Ints, zones: Ints, rows: Ints) -> Flags:
         """Which tags, read where they are and nowhere else, have so much evidence there that no other zone can lead."""
