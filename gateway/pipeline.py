@@ -27,7 +27,7 @@ import numpy as np
 from gateway.config import GatewayConfig
 from gateway.coverage import NOWHERE, Coverage
 from gateway.grid import GridReads, ReorderBuffer
-from gateway.movement import Book, Decision, Finding, State, StoredState, pack_state, unpack_state
+from gateway.movement import Book, Decision, Finding, State, pack_state, unpack_state
 from gateway.placing import Placing, View
 from gateway.portal import Doors
 from gateway.tags import NEVER_US, Tags
@@ -46,9 +46,6 @@ CHECKPOINT_ROWS: Final = 250
 
 CHECKPOINT_PARTS: Final = 16
 """A sweep looks at a part of the tags: each is looked at once in 4 s, which is little beside CHECKPOINT_US."""
-
-STATES: Final = tuple(State)
-"""By number: to call State costs as much as the rest of a row for the journal."""
 
 FORGET_US: Final = 24 * 3600 * 1_000_000
 """A tag neither present nor seen for a day needs no state: an arrival would be news."""
@@ -329,13 +326,11 @@ class Pipeline:
         places = np.where(placed, known.place[tags], 0)
         last_us, habits = self._placing.kept(tags, places)
         known.stored_at_us[tags] = seen_us = np.where(placed, last_us, decided_us)
-        states = [STATES[number] for number in state.tolist()]
-        columns = (changed, states, placed.tolist(), places.tolist(), seen_us.tolist(), decided_us.tolist(), habits)
+        columns = [column.tolist() for column in (state, placed, places, seen_us, decided_us)]
         rows = []
-        for tag, decided_state, here, place, seen, decided, habit in zip(*columns, strict=True):
+        for tag, number, here, place, seen, decided, habit in zip(changed, *columns, habits, strict=True):
             zone, learnt = (self._coverage.zones[place], habit) if here else (None, None)
-            text = pack_state(StoredState(decided_state, zone, seen, decided, learnt))
-            rows.append(TagRow(self._epcs.epc(tag), text))
+            rows.append(TagRow(self._epcs.epc(tag), pack_state(number, zone, seen, decided, learnt)))
         return rows
 
     def _grow(self) -> None:
