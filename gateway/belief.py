@@ -132,8 +132,7 @@ def chain(pace: int, rate: float) -> NDArray[np.float64]:
 class Model:
     """The chains through up to HORIZON looks, for each of RATES; shared by all tags and never changed.
 
-    Tables have one entry for each step: a read rate and a number of looks (see `_steps`). In those that move beliefs on
-    the steps come last, so that what was taken of them lies as the operations run: along the tags.
+    Tables have one entry for each step: a read rate and a number of looks (see `_steps`).
     """
 
     def __init__(self) -> None:
@@ -155,10 +154,10 @@ class Model:
             if looks == FIRST_ABSENCE:
                 first[:] = then_seen[..., 0, 1:]
             silent = silent @ missed
-        self._through = np.ascontiguousarray(np.moveaxis(through.reshape(-1, PACES, PRESENT, PRESENT), 0, -1))
+        self._through = through.reshape(-1, PACES * PRESENT * PRESENT)
         self._silence = silence.reshape(-1, 2, STATES)
         self._first = first / (first.sum(axis=2, keepdims=True) * PACES)
-        self._stays = np.ascontiguousarray(_stays(chains[:, :, INSIDE + 1, INSIDE + 1]).reshape(-1, PACES).T)
+        self._stays = _stays(chains[:, :, INSIDE + 1, INSIDE + 1]).reshape(-1, PACES)
         self._changed = (1.0 - (1.0 - CHANGES_PACE) ** np.arange(HORIZON + 1)).astype(np.float32)
 
     def first(self) -> tuple[Floats, Floats]:
@@ -170,14 +169,16 @@ class Model:
         """The belief and counts of tags that were sighted again, `looks` (at least 1) after the sighting before."""
         looks = np.minimum(looks, HORIZON)
         step = _steps(counts, looks)
-        before = np.ascontiguousarray(belief.T).reshape(PACES, PRESENT, -1)
-        after = np.einsum("min,mijn->mjn", before, self._through.take(step, axis=-1))
-        total = after.sum(axis=(0, 1))
-        stayed = np.einsum("mn,mn->n", before[:, INSIDE], self._stays.take(step, axis=-1))
+        before = _columns(belief).reshape(PACES, PRESENT, -1)
+        through = _columns(self._through.take(step, axis=0)).reshape(PACES, PRESENT, PRESENT, -1)
+        after = np.einsum("min,mijn->mjn", before, through)
+        # The order of this sum shows in the last digit of a confidence: a recording is to be replayed as it ever was.
+        total = np.einsum("ns->n", _columns(after.reshape(STATES, -1)))
+        stayed = np.einsum("mn,nm->n", before[:, INSIDE], self._stays.take(step, axis=0))
         changed = self._changed.take(looks)
         of_all_paces = after.sum(axis=0) * (changed / (total * np.float32(PACES)))
         after = after * ((np.float32(1.0) - changed) / total) + of_all_paces
-        return np.ascontiguousarray(after.reshape(STATES, -1).T), _counted(counts, looks, stayed / total)
+        return _columns(after.reshape(STATES, -1)), _counted(counts, looks, stayed / total)
 
     def absent(self, belief: Floats, counts: Floats, looks: Ints) -> Floats:
         """The probability that tags are absent after `looks` without a sighting."""
@@ -226,9 +227,10 @@ def _stays(keeps_inside: NDArray[np.float64]) -> Floats:
 
 def _counted(counts: Floats, looks: Ints, stayed: Floats) -> Floats:
     """Count the looks by the chance that the tag was inside all the time: misses elsewhere say nothing."""
-    counted = counts * (np.float32(1.0) - stayed / np.float32(MEMORY_SIGHTINGS))[:, None]
-    counted[:, 0] += stayed
-    counted[:, 1] += stayed * looks
+    kept = np.float32(1.0) - stayed / np.float32(MEMORY_SIGHTINGS)
+    counted = np.empty_like(counts)
+    counted[:, 0] = counts[:, 0] * kept + stayed
+    counted[:, 1] = counts[:, 1] * kept + stayed * looks
     return counted
 
 
@@ -249,6 +251,11 @@ def paces(belief: Floats) -> Floats:
     """The weights of the paces, (n, PACES)."""
     weights: Floats = belief.reshape(-1, PACES, PRESENT).sum(axis=2)
     return weights
+
+
+def _columns(rows: Floats) -> Floats:
+    """Each column in one piece, as operations run along tags: numpy spends more time beginning a run than on it."""
+    return np.ascontiguousarray(rows.T)
 
 
 def _steps(counts: Floats, looks: Ints) -> Ints:

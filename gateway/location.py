@@ -90,13 +90,15 @@ class Location:
         self._evidence = grown(self._evidence, rows, 0.0)
         self._sighting = grown(self._sighting, rows, 0.0)
 
-    def observe(self, row: Ints, rssi_dbm: Floats, seen: Seen) -> None:
-        """Add what the reads of one cell say. A louder read within a sighting raises that sighting's weight."""
+    def observe(self, row: Ints, rssi_dbm: Floats, seen: Seen) -> Floats:
+        """Add what the reads of one cell say, and return the evidence as of them. A louder read within a sighting
+        raises that sighting's weight."""
         weight = amplitude(rssi_dbm)
         held = np.where(seen.new_stay, np.float32(0.0), self._evidence[row] * faded(seen.since_us))
         before = np.where(seen.new_sighting, np.float32(0.0), self._sighting[row])
-        self._evidence[row] = held + np.maximum(weight - before, 0.0)
+        self._evidence[row] = evidence = held + np.maximum(weight - before, 0.0)
         self._sighting[row] = np.maximum(weight, before)
+        return evidence
 
     def put(self, row: int) -> None:
         """A crossing put a tag here."""
@@ -114,12 +116,12 @@ class Location:
     def evidence(self, rows: Ints, clock_us: Ints, seen_clock_us: Ints) -> Floats:
         """Evidence now, in the shape of `rows`, (tags, zones). `clock_us`: the clock of each zone; `seen_clock_us`: by
         row."""
-        return self._evidence[rows] * faded(np.maximum(clock_us - seen_clock_us[rows], 0))
+        return self._evidence[rows] * faded(clock_us - seen_clock_us[rows])
 
 
 def faded(age_us: Ints) -> Floats:
-    """What is left of evidence of this age."""
-    return np.exp2(-np.minimum(age_us, 1 << 40) / (HALF_LIFE_S * 1e6)).astype(np.float32)
+    """What is left of evidence of this age; all of it, where a clock in doubt is behind the read."""
+    return np.exp2(-np.minimum(np.maximum(age_us, 0), 1 << 40) / (HALF_LIFE_S * 1e6)).astype(np.float32)
 
 
 def leaders(evidence: Floats, sightings: NDArray[np.int32]) -> tuple[Ints, Floats]:

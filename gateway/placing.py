@@ -20,7 +20,7 @@ from gateway.belief import paces, settled
 from gateway.config import Rules
 from gateway.coverage import Coverage
 from gateway.grid import Floats, GridReads, Ints
-from gateway.location import LEAD, MIN_SIGHTINGS, SETTLE_US, AntennaLevels, Location, leaders
+from gateway.location import LEAD, MIN_SIGHTINGS, SETTLE_US, AntennaLevels, Location, faded, leaders
 from gateway.movement import Decision, Finding, Habit, State
 from gateway.pairs import NOBODY, Pairs
 from gateway.presence import Flags, Presence, ZoneSightings
@@ -108,13 +108,14 @@ class Placing:
         state = self._tags.state[tag]
         longest_gap_us = np.where(state == State.OUT, self._pause_us, NO_LIMIT_US)
         stays = self.presence.observe(rows, seen, clock_us, longest_gap_us)
-        self._location.observe(rows, seen.rssi_dbm, stays)
+        evidence = self._location.observe(rows, seen.rssi_dbm, stays)
         home = (state == State.PRESENT) & (self._tags.place[tag] == zone)
         self._silent_from_us[tag[home]] = clock_us[home] + self.presence.least_us
         teaches = (home & (stays.sightings <= YOUNG_STAY))[sighting]
         self.levels.learn(reads.antenna[teaches], reads.rssi_dbm[teaches])
         starts = np.flatnonzero(np.concatenate(([True], tag[1:] != tag[:-1])))
-        calm = home & self._unrivalled(tag, zone, rows)
+        # A tag read where it is and nowhere else, with more evidence there than any other zone can have, stays.
+        calm = home & (self._rival[tag] <= LEAD * (evidence * faded(self._coverage.clock_us[zone] - clock_us)))
         open_ = ~np.logical_and.reduceat(calm, starts)
         return self._settled(tag[starts][open_], np.maximum.reduceat(seen.at_us, starts)[open_])
 
@@ -193,13 +194,6 @@ class Placing:
         """Where each of these present tags is, and the row of both."""
         zones = self._tags.place[tags].astype(np.int64)
         return zones, self.pairs.rows(tags * self._zones + zones)
-
-    def _unrivalled(self, tags: Ints, zones: Ints, rows: Ints) -> Flags:
-        """Which tags, read where they are and nowhere else, have so much evidence there that no other zone can lead."""
-        seen_clock_us = self.presence.known["seen_clock_us"]
-        evidence = self._location.evidence(rows, self._coverage.clock_us[zones], seen_clock_us)
-        unrivalled: Flags = self._rival[tags] <= LEAD * evidence
-        return unrivalled
 
     def _settled(self, tags: Ints, at_us: Ints) -> list[Decision]:
         if not len(tags):
