@@ -145,8 +145,8 @@ class PortalRules(Strict):
     """How doors judge. `tallyman tune` finds the last two for a door whose crossings are known."""
 
     model: str = "all"
-    """A fitted model that comes with the gateway (`gateway/portal_models`): `all`, of a recorded door, or `simulated`, of
-    doors whose antennas read a tag many times a passage, at up to 3 m/s. Or `physical`: no fit at all."""
+    """A fitted model that comes with the gateway (`gateway/portal_models`): `all`, of a recorded door; `simulated`, of
+    doors whose antennas read a tag many times a passage, at up to 3 m/s; or `physical`, without any fit."""
     caution: float = 0.0
     """Added to the log-odds that any crossing must reach: higher means fewer false crossings and more missed ones."""
     group_caution: float = 0.0
