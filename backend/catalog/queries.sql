@@ -1,5 +1,6 @@
 -- name: count_revision
--- Say that sites, zones, portals or lanes changed; also the lock that lets one change go after the other.
+-- Say that sites, zones, portals or lanes are about to change: the lock that lets one change go after the other. (Their
+-- tables say it again, for whoever changes them by hand.)
 UPDATE store SET catalog_revision = catalog_revision + 1
 
 -- name: places
