@@ -11,6 +11,10 @@ SELECT catalog_revision,
        ARRAY (SELECT ROW (portal_id, site_id, code, inside_zone_id) FROM portal) AS portals
 FROM store
 
+-- name: site_day
+-- What day an instant lies in at a site.
+SELECT day_at($2, time_zone) FROM site WHERE site_id = $1
+
 -- name: put_site
 -- Define a site, or change what is said of it.
 INSERT INTO site (code, name, region, time_zone) VALUES ($1, $2, $3, $4)

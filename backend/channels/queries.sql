@@ -45,11 +45,11 @@ FROM channel_rule LEFT JOIN site USING (site_id) LEFT JOIN sku USING (sku_id)
 WHERE channel_id = $1 ORDER BY site.code NULLS FIRST, sku.code NULLS FIRST
 
 -- name: shelves_of_sku
--- What the sites hold of a SKU and may sell: units free by site and lot.
+-- What the sites hold of a SKU and may sell at an instant: units free by site and lot.
 SELECT availability_id, site.site_id, site.code AS site, site.region, lot_id, lot.expires_on, on_hand, reserved
 FROM availability JOIN site USING (site_id) JOIN lot USING (lot_id)
 WHERE availability.sku_id = $1 AND condition = 'sellable' AND lot.status = 'released'
-  AND (lot.expires_on IS NULL OR lot.expires_on >= $2::date) AND ($3::text IS NULL OR site.region = $3)
+  AND (lot.expires_on IS NULL OR lot.expires_on >= day_at($2, site.time_zone)) AND ($3::text IS NULL OR site.region = $3)
 ORDER BY site.code, lot.expires_on NULLS LAST, lot_id
 
 -- name: promised_by_channel

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import datetime
 from typing import NamedTuple
 
 from backend.catalog.model import require_code
@@ -146,7 +146,7 @@ async def promised_by_channel(executor: Executor, places: Iterable[tuple[int, in
 
 
 async def available(
-    database: Database, channel: str, sku_id: int, today: date, region: str | None = None
+    database: Database, channel: str, sku_id: int, now: datetime, region: str | None = None
 ) -> list[Available]:
     """What a channel may still promise of a SKU, site by site, as of one instant. `region`: at its sites alone.
 
@@ -157,7 +157,7 @@ async def available(
         if found is None:
             raise UnknownNameError(f"no channel {channel!r}")
         rulebook = await read_rulebook(connection)
-        rows = await connection.fetch(SQL["shelves_of_sku"], sku_id, today, region)
+        rows = await connection.fetch(SQL["shelves_of_sku"], sku_id, now, region)
         promised = await promised_by_channel(connection, ((row["site_id"], sku_id) for row in rows))
     free: defaultdict[tuple[int, str, str], int] = defaultdict(int)
     for row in rows:

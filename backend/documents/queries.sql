@@ -75,7 +75,7 @@ FROM document_line JOIN sku USING (sku_id) LEFT JOIN lot USING (lot_id)
 WHERE document_id = $1 ORDER BY line_no
 
 -- name: lock_source
--- What a site holds of SKUs and may send elsewhere on a day, locked in lock order.
+-- What a site holds of SKUs and may send elsewhere on a day of its own, locked in lock order.
 SELECT availability_id, sku_id, lot_id, expires_on, greatest(on_hand - reserved, 0) AS free
 FROM availability JOIN lot USING (lot_id, sku_id)
 WHERE site_id = $1 AND sku_id = ANY ($2::int[]) AND condition = 'sellable' AND lot.status = 'released'

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from backend.alerts.service import Alert, AlertName, clear_alerts, raise_alerts
 from backend.api.problems import ProblemError
-from backend.catalog.service import lot_ids, read_places, sku_ids
+from backend.catalog.service import day_at, lot_ids, read_places, sku_ids
 from backend.documents.model import AT_DOOR, FIRST, Event, Kept, Kind, Left, Promise, after, serve, unserve
 from backend.effects.crossing import CROSSINGS, DoorBook, Meaning, Opening
 from backend.orders.service import ship as ship_order
@@ -149,7 +149,7 @@ async def _allocate(connection: Connection, document: Record, now: datetime) -> 
     """Promise a transfer's goods to it at its source, what expires first first and nothing that has expired; all of
     them, or none."""
     lines = await connection.fetch(SQL["lines_to_allocate"], document["document_id"])
-    today = now.date()
+    today = await day_at(connection, document["site_id"], now)
     for line in lines:
         if line["expires_on"] is not None and line["expires_on"] < today:
             raise ProblemError(

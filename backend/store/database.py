@@ -9,9 +9,9 @@ Locks are taken in one order by everybody, so that no two transactions wait for 
 
 A transaction may leave steps out, never turn back. Rows of `document_item` are guarded by the lock of their item, lines
 of an order by that of the order. The catalog stands apart: the store's revision, then sites, zones, portals and lanes;
-SKUs by code, then their GTINs; a channel, then the store's revision; a lot whose status somebody changes, before alerts alone. Keys of idempotency
-and definitions are advisory locks, taken before all others. Where two waited for each other all the same, PostgreSQL
-parts them, and the loser comes again (UNAVAILABLE).
+SKUs by code, then their GTINs; a channel, then the store's revision; a lot whose status somebody changes, before
+alerts alone. Keys of idempotency and definitions are advisory locks, taken before all others. Where two waited
+for each other all the same, PostgreSQL parts them, and the loser comes again (UNAVAILABLE).
 """
 
 from __future__ import annotations
