@@ -28,6 +28,7 @@ import backend.ingest.commission_routes
 import backend.ingest.departure_routes
 import backend.ingest.reversal_routes
 import backend.ingest.routes
+import backend.ingest.scan_rules
 import backend.orders.routes
 import backend.returns.routes
 import backend.stock.lot_routes
@@ -148,6 +149,7 @@ def all_routes(service: IngestService, granter: Granter) -> list[Route]:
         *backend.ingest.departure_routes.ROUTES,
         *backend.ingest.commission_routes.ROUTES,
         *backend.ingest.reversal_routes.ROUTES,
+        *backend.ingest.scan_rules.ROUTES,
         *backend.returns.routes.ROUTES,
         *backend.counts.routes.ROUTES,
     ]

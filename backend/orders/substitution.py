@@ -70,11 +70,12 @@ class Picking:
     picked: Counter[int] = field(default_factory=Counter)
     swaps: list[Swap] = field(default_factory=list)
 
-    def wanted(self, order_id: int, sku_id: int) -> dict[int, int]:
-        """Units of each lot that an order still waits to be picked."""
+    def wanted(self, order_id: int, sku_id: int, day: date | None = None) -> dict[int, int]:
+        """Units of each lot that an order still waits to be picked. `day`: of those that had not expired before."""
         open_units: defaultdict[int, int] = defaultdict(int)
         for one in self._of(order_id, sku_id):
-            open_units[one.lot_id] += one.open
+            if day is None or one.expires_on is None or one.expires_on >= day:
+                open_units[one.lot_id] += one.open
         return dict(open_units)
 
     def serve(self, order_id: int, sku_id: int, lots: Sequence[tuple[int | None, int]], brought: int = 0) -> str | None:
