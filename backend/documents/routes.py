@@ -10,7 +10,7 @@ from backend.api.permissions import Permission
 from backend.api.routing import Call, Routes
 from backend.catalog.service import read_places, site_of
 from backend.catalog.views import SiteName
-from backend.documents import service, views
+from backend.documents import service, surplus, views
 from backend.documents.service import DocumentLine, DocumentSpec
 from backend.documents.views import (
     CrossingRuleBody,
@@ -27,6 +27,8 @@ from backend.documents.views import (
     DoorListParams,
     DoorParams,
     DoorView,
+    SurplusBody,
+    SurplusView,
 )
 
 ROUTES: Final = Routes()
@@ -73,6 +75,18 @@ async def change_document(call: Call, params: DocumentCode, body: DocumentEventB
             etag.require_match(call.if_match, await views.document(call.database, params.code))
         await service.change_document(call.database, call.clock, params.code, body.event)
     return await views.document(call.database, params.code)
+
+
+@ROUTES.post(
+    "/api/v1/documents/{code}/accept-surplus",
+    Permission.DOCUMENTS_CHANGE,
+    "Accept what came of a document beyond what it expects, with a reason",
+    "not-found",
+)
+async def accept_surplus(call: Call, params: DocumentCode, body: SurplusBody) -> SurplusView:
+    """What came beyond the expected is kept."""
+    units = await surplus.accept_surplus(call.database, call.clock, params.code, body.reason, call.actor)
+    return SurplusView(units=units)
 
 
 @ROUTES.get("/api/v1/documents", Permission.DOCUMENTS_READ, "Documents, newest first")

@@ -312,11 +312,16 @@ async def tell_departures(connection: Connection, portal_ids: Collection[int], n
     await raise_alerts(connection, raised, now)
 
 
-async def note_arrived(connection: Connection, site_id: int, seen: Iterable[tuple[int, datetime]]) -> None:
-    """Things seen at a site that a transfer sent there have come, also when no document stood at the door."""
+async def note_arrived(connection: Connection, site_id: int, seen: Iterable[tuple[int, datetime]]) -> set[int]:
+    """Things seen at a site that a transfer sent there have come, also when no document stood at the door. Answers the
+    transfers that they have come of."""
     rows = sorted(seen)
-    if rows:
-        await connection.execute(SQL["note_arrived"], [item_id for item_id, _ in rows], [at for _, at in rows], site_id)
+    if not rows:
+        return set()
+    came = await connection.fetch(
+        SQL["note_arrived"], [item_id for item_id, _ in rows], [at for _, at in rows], site_id
+    )
+    return {row["document_id"] for row in came}
 
 
 async def fulfilments(connection: Connection, left: Sequence[Left]) -> list[Fulfilment]:

@@ -49,7 +49,8 @@ class DocumentBody(BaseModel):
 
 class DocumentLineView(BaseModel):
     """Units expected, gone and come, things with and without serial numbers together; `damaged`: units without serial
-    numbers, of those that came, that a scan for the document found broken. What nobody announced has no number."""
+    numbers, of those that came, that a scan for the document found broken; `accepted`: those beyond what was expected
+    that somebody accepted. What nobody announced has no number."""
 
     line_no: int | None
     sku: str
@@ -58,6 +59,7 @@ class DocumentLineView(BaseModel):
     gone: int
     come: int
     damaged: int
+    accepted: int
 
 
 class DocumentThing(BaseModel):
@@ -201,6 +203,18 @@ class WriteOffView(BaseModel):
     units: int
 
 
+class SurplusBody(BaseModel):
+    """Why what came beyond what was expected is kept."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=400, pattern=r"^[^\x00]*$")]
+
+
+class SurplusView(BaseModel):
+    """How many units were accepted now; 0 when nothing more has come than was expected."""
+
+    units: int
+
+
 class SettledView(BaseModel):
     """How many departures were settled."""
 
@@ -213,11 +227,11 @@ async def document(database: Database, code: str) -> DocumentView:
         head = await connection.fetchrow(SQL["document_head"], code)
         if head is None:
             raise ProblemError("not-found", f"no document {code!r}")
-        lines = await connection.fetch(SQL["document_lines"], head["document_id"])
+        lines = await connection.fetch(SQL["document_lines"], [head["document_id"]])
         things = await connection.fetch(SQL["document_things"], head["document_id"], MAX_THINGS)
     return DocumentView(
         **_head(head),
-        lines=[DocumentLineView(**line) for line in lines],
+        lines=[DocumentLineView(**{name: line[name] for name in DocumentLineView.model_fields}) for line in lines],
         things=[DocumentThing(**thing) for thing in things],
     )
 

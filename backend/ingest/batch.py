@@ -19,6 +19,7 @@ from pydantic_core import to_json
 from backend.alerts.service import Alert, AlertKind, AlertName, clear_alerts, raise_alerts
 from backend.catalog.model import Places, Site
 from backend.documents.model import Left
+from backend.documents.service import SQL as DOCUMENTS
 from backend.documents.service import (
     Back,
     Crossed,
@@ -29,6 +30,7 @@ from backend.documents.service import (
     tell_departures,
     turn_back,
 )
+from backend.documents.surplus import tell_surplus
 from backend.effects import rules
 from backend.effects.crossing import INSIDE, DoorBook, Opening
 from backend.effects.identity import Named
@@ -129,6 +131,7 @@ class BatchWork:
     told: list[dict[str, Any]] = field(default_factory=list)
     carried: list[Carried] = field(default_factory=list)
     back: list[Back] = field(default_factory=list)
+    came: set[int] = field(default_factory=set)
 
     async def apply(self, numbered: Sequence[tuple[int, AnyEvent]]) -> None:
         """Apply events with their numbers; all of them, or an exception and the caller's rollback."""
@@ -145,6 +148,7 @@ class BatchWork:
         numbers = zip(plain.item_ids, plain.sku_ids, plain.zone_ids, strict=True)
         things: dict[bytes, Thing] = dict(zip([one.epc for one in plain.said], numbers, strict=True))
         observed = self._observe(site, [one for one in seen if one.epc not in things], admitted)
+        await self._hold_documents(seen, scan_work)
         await scan_work.find_promises()
         await scan_work.observe(admitted, self.now + MAX_SKEW, EARLIEST)
         await self._post(admitted, observed, plain, scan_work)
@@ -152,9 +156,16 @@ class BatchWork:
         for epc, item in admitted.by_epc.items():
             things[epc] = item.item_id, item.state.goods and item.state.goods.sku_id, None
         await self._write_movements(site, [one for one in seen if one.epc in things], things)
-        await count_carried(self.connection, self.carried)
+        self.came |= await count_carried(self.connection, self.carried)
         await turn_back(self.connection, self.back)
+        await tell_surplus(self.connection, self.came, self.now)
         await self._note_health(site, health)
+
+    async def _hold_documents(self, seen: Iterable[Seen], scan_work: ScanWork) -> None:
+        """Lock what is counted on, so that nobody else counts on it meanwhile, or ends it."""
+        counted = {one.document_id for one in seen if one.document_id is not None} | scan_work.counted_on
+        if counted:
+            await self.connection.fetch(DOCUMENTS["lock_documents"], sorted(counted))
 
     async def _doors(self, site: Site, movements: Sequence[Movement]) -> DoorBook:
         """What stood open at the doors that were crossed, when they were."""
@@ -283,7 +294,7 @@ class BatchWork:
         await scan_work.note_damage(transfers)
         transfers += plain.transfers
         await self._note_crossings(admitted, seen)
-        await scan_work.count()
+        self.came |= await scan_work.count()
         documents = {one.seq: one.document_id for one in seen if one.document_id is not None} | scan_work.documents
         kept = await fulfilments(self.connection, left_under(self.places, transfers, documents))
         self.back = back_under(self.places, transfers, seen, admitted)
@@ -317,7 +328,8 @@ class BatchWork:
             for one in seen
             if one.epc in away and one.movement.direction != "out" and one.movement.kind != "departed"
         ]
-        await note_arrived(self.connection, self.places.by_code[self.stream.site].site_id, here)
+        self.came |= await note_arrived(self.connection, self.places.by_code[self.stream.site].site_id, here)
+        self.came |= {one.document_id for one in crossed if one.document_id is not None and one.direction == "in"}
 
     async def _write_movements(self, site: Site, seen: Sequence[Seen], things: Mapping[bytes, Thing]) -> None:
         if not seen:

@@ -267,7 +267,8 @@ WHERE item.item_id = d.item_id
 
 -- name: scan_to_reverse
 -- One scan, and how it was numbered.
-SELECT gateway, epoch, seq, site_id, intent, state, item_id, document FROM scan WHERE device = $1 AND scan_id = $2
+SELECT gateway, epoch, seq, site_id, intent, state, item_id, document, observed_at
+FROM scan WHERE device = $1 AND scan_id = $2
 
 -- name: posting_to_reverse
 -- One posting, and the event that made it.

@@ -447,8 +447,19 @@ class ScanWork:
             if one.document is not None and one.scan.intent == "ship" and not one.reason
         }
 
-    async def count(self) -> None:
-        """Count what applied scans moved under documents and picked for orders."""
+    @property
+    def counted_on(self) -> set[int]:
+        """The documents that scans count on, unless they are refused yet."""
+        return {
+            one.document.document_id
+            for one in self.claimed
+            if one.document is not None and one.scan.intent in COUNTED and not one.reason
+        }
+
+    async def count(self) -> set[int]:
+        """Count what applied scans moved under documents and picked for orders; answers the documents of which it has
+        come."""
+        came: set[int] = set()
         counted: list[tuple[int, int, int, int, int, int]] = []
         things: dict[str, list[tuple[int, int, datetime]]] = {"note_gone": [], "note_come": []}
         picked: list[tuple[int, int, int]] = []
@@ -462,6 +473,8 @@ class ScanWork:
             if one.document is None or intent not in COUNTED:
                 continue
             column = COUNTED[intent]
+            if column == "come":
+                came.add(one.document.document_id)
             for sku_id, lot_id, units_moved in one.units:
                 numbers = [units_moved if name == column else 0 for name in ("gone", "come", "damaged")]
                 counted.append((one.document.document_id, sku_id, lot_id, numbers[0], numbers[1], numbers[2]))
@@ -476,6 +489,7 @@ class ScanWork:
             )
         if picked:
             await note_picked(self.connection, picked, self.now)
+        return came
 
     async def note_damage(self, transfers: Iterable[Transfer]) -> None:
         """Let what damage scans found broken stand with the inspections. `transfers`: what this transaction posts."""

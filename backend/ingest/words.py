@@ -14,6 +14,7 @@ from typing import NamedTuple
 from backend.catalog.model import Places
 from backend.documents.model import Left
 from backend.documents.service import fulfilments
+from backend.documents.surplus import tell_surplus
 from backend.effects import rules
 from backend.effects.observation import Key
 from backend.ingest.batch import item_transfers, note_owed
@@ -68,7 +69,7 @@ async def say(
         items[word.item_id].fresh.append(rules.bound(key, None, None, word.place_id, word.condition))
         causes[key] = cause
     transfers, carried = await item_transfers(connection, places, items.values(), causes, now)
-    await count_carried(connection, carried)
+    came = await count_carried(connection, carried)
     transfers += (
         Transfer(word.at, word.taken, word.given, word.quantity, None, cause)
         for word in words
@@ -81,6 +82,7 @@ async def say(
         kept = [one._replace(left_before=True) for one in await fulfilments(connection, left)]
     balances = await post(connection, places, transfers, now, kept)
     await note_owed(connection, places, balances, now)
+    await tell_surplus(connection, came, now)
     return carried
 
 
