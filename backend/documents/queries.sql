@@ -26,9 +26,9 @@ ON CONFLICT (code) DO NOTHING RETURNING document_id
 INSERT INTO document_line (document_id, line_no, sku_id, lot_id, expected)
 SELECT $1, l.* FROM unnest($2::int[], $3::int[], $4::int[], $5::bigint[]) AS l
 
--- name: order_site
--- An order that a shipment may serve.
-SELECT order_id, status FROM sales_order WHERE code = $1
+-- name: orders_to_ship
+-- Orders that shipments are to serve.
+SELECT order_id, code, status FROM sales_order WHERE code = ANY ($1::text[])
 
 -- name: lock_document
 -- One document, locked.
@@ -206,14 +206,14 @@ RETURNING document.code
 -- A document that ended stands open nowhere.
 UPDATE door_opening SET closed_at = $2 WHERE document_id = $1 AND closed_at IS NULL
 
--- name: document_head
--- One document.
+-- name: document_heads
+-- Documents of these codes.
 SELECT document_id, document.code, kind, site.code AS site, to_site.code AS to_site, sales_order.code AS "order", party,
        document.status, promised_at, left_at, made_at, document.changed_at, document.revision
 FROM document JOIN site ON site.site_id = document.site_id
 LEFT JOIN site AS to_site ON to_site.site_id = document.to_site_id
 LEFT JOIN sales_order USING (order_id)
-WHERE document.code = $1
+WHERE document.code = ANY ($1::text[])
 
 -- name: document_lines
 -- The lines of documents: expected, gone and come, things with and without serial numbers together; and what came

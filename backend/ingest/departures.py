@@ -65,7 +65,7 @@ async def settle(database: Database, clock: Clock, word: Settlement, actor: str,
         cause = Cause(REASON, actor, role, word.document)
         words = [ThingWord(row["item_id"], row["observed_at"] + _TICK, place_id) for row in rows]
         served = None if document is None else Served(document["document_id"], document["site_id"])
-        carried = await say(connection, places, words, cause, now, served)
+        carried = (await say(connection, places, words, cause, now, served)).carried
         if served is not None:
             gone = [(row["item_id"], row["observed_at"]) for row in rows]
             gone += [(one.item_id, one.key[0] - _TICK) for one in carried]
