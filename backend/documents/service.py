@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from backend.alerts.service import Alert, AlertName, clear_alerts, raise_alerts
 from backend.api.problems import ProblemError
 from backend.catalog.service import day_at, read_places
-from backend.documents.model import AT_DOOR, Event, Kept, Left, Promise, after, serve, unserve
+from backend.documents.model import AT_DOOR, Back, Event, Kept, Left, Promise, after, serve, unserve
 from backend.effects.crossing import CROSSINGS, DoorBook, Meaning, Opening
 from backend.orders.service import ship as ship_order
 from backend.stock.model import Fulfilment
@@ -244,16 +244,6 @@ async def fulfilments(connection: Connection, left: Sequence[Left]) -> list[Fulf
         total[one[:4]] += one.quantity
     rows = await connection.fetch(SQL["promises_of"], sorted({one.document_id for one in left}))
     return serve((Left(*key, quantity) for key, quantity in total.items()), [Promise(**row) for row in rows])
-
-
-class Back(NamedTuple):
-    """A thing that came back in while the document that it may have left under stood at the door. `left`: what it
-    holds; a pallet holds nothing itself."""
-
-    document_id: int
-    item_id: int
-    at: datetime
-    left: Left | None
 
 
 async def turn_back(
