@@ -97,7 +97,7 @@ async def run_backend(
         service = IngestService(database, clock)
         metrics.show_ingest(lambda: asdict(service.stats))
         link = await stack.enter_async_context(_ingest(service, config.mqtt_url))
-        hub = Hub(database, metrics.live)
+        hub = Hub(database, metrics.live, clock)
         granter = await stack.enter_async_context(Granter(database, clock).running())
         served = Served(
             routes=all_routes(service, granter),
@@ -109,7 +109,7 @@ async def run_backend(
             reads=reads,
         )
         app = make_app(served)
-        LiveRoute(hub, metrics.live).mount(app)
+        LiveRoute(hub, metrics.live, database).mount(app)
         url = await stack.enter_async_context(_listening(app, config.http))
         async with asyncio.TaskGroup() as group:
             running = (
