@@ -54,8 +54,9 @@ SELECT sku_id, lot_id, gone - come AS missing FROM document_line WHERE document_
 
 -- name: things_lost
 -- Things that left under a transfer, have not come, and were seen nowhere since.
-SELECT item_id, gone_at FROM document_item JOIN item USING (item_id) JOIN zone USING (zone_id)
-WHERE document_id = $1 AND gone_at IS NOT NULL AND come_at IS NULL AND zone.kind = 'in_transit' ORDER BY item_id
+SELECT item_id, gone_at
+FROM document JOIN document_item USING (document_id) JOIN item USING (item_id) JOIN zone USING (zone_id)
+WHERE document.code = $1 AND gone_at IS NOT NULL AND come_at IS NULL AND zone.kind = 'in_transit' ORDER BY item_id
 
 -- name: units_under_way
 -- Units without serial numbers that a document's postings left in a zone, by what they are.
@@ -314,11 +315,12 @@ WHERE settled_at IS NULL AND ($1::text IS NULL OR site.code = $1) AND ($2::text 
 ORDER BY departure.observed_at DESC, departure.gateway DESC, departure.epoch DESC, departure.seq DESC LIMIT $7
 
 -- name: departures_to_settle
--- Unsettled departures of a door, within a span of time.
-SELECT departure.gateway, departure.epoch, departure.seq, departure.item_id, departure.observed_at, portal.site_id
+-- Unsettled departures of a door within a span of time, of these things alone (null: of any).
+SELECT departure.gateway, departure.epoch, departure.seq, departure.item_id, departure.observed_at
 FROM departure JOIN portal USING (portal_id) JOIN site USING (site_id)
 WHERE settled_at IS NULL AND site.code = $1 AND portal.code = $2 AND departure.observed_at BETWEEN $3 AND $4
-ORDER BY item_id, departure.observed_at FOR UPDATE OF departure
+  AND ($5::bigint[] IS NULL OR item_id = ANY ($5))
+ORDER BY item_id, departure.observed_at
 
 -- name: settle_departures
 -- Departures that a person has explained, by parallel arrays.

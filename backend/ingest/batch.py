@@ -300,7 +300,7 @@ class BatchWork:
         kept += await turn_back(self.connection, back, kept)
         await self._note_crossings(admitted, seen)
         self.came |= await scan_work.count()
-        balances = await post(self.connection, self.places, transfers, self.now, kept)
+        balances = await post(self.connection, self.places, transfers, self.now, kept, scan_work.swapped)
         await scan_work.swap_promises()
         await note_owed(self.connection, self.places, balances, self.now)
         lone = {one.portal_id for one in seen if one.unassigned and one.portal_id is not None}

@@ -33,6 +33,8 @@ from backend.orders.model import after
 from backend.orders.reserving import SQL as ORDERS
 from backend.orders.service import note_picked
 from backend.orders.substitution import Picking
+from backend.stock.model import Shelf as StockShelf
+from backend.stock.promises import Ahead
 from backend.store.database import Connection
 from gs1.element import ScannedCode, parse_scan
 from gs1.errors import ScanError
@@ -268,6 +270,13 @@ class ScanWork:
             if one.order_id is not None and one.scan.intent == "pick" and not one.reason
         }
         self.picking = await swapping.begin(self.connection, self.site.site_id, named, self.now)
+
+    @property
+    def swapped(self) -> Ahead:
+        """The availabilities that swaps will change."""
+        site_id = self.site.site_id
+        shelves = [StockShelf(site_id, *goods, SELLABLE) for goods in self.picking.taken]
+        return Ahead(shelves, self.picking.given)
 
     async def swap_promises(self) -> None:
         """Count picks on the promises that they serve; where another lot was picked it is promised instead."""

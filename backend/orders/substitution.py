@@ -70,6 +70,16 @@ class Picking:
     picked: Counter[int] = field(default_factory=Counter)
     swaps: list[Swap] = field(default_factory=list)
 
+    @property
+    def given(self) -> list[int]:
+        """The allocations of which a swap gives units back, in their order."""
+        return sorted({swap.allocation_id for swap in self.swaps})
+
+    @property
+    def taken(self) -> list[Goods]:
+        """The goods that swaps promise instead, in their order."""
+        return sorted({swap.goods for swap in self.swaps})
+
     def wanted(self, order_id: int, sku_id: int, day: date | None = None) -> dict[int, int]:
         """Units of each lot that an order still waits to be picked. `day`: of those that had not expired before."""
         open_units: defaultdict[int, int] = defaultdict(int)
