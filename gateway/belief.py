@@ -154,7 +154,7 @@ class Model:
             if looks == FIRST_ABSENCE:
                 first[:] = then_seen[..., 0, 1:]
             silent = silent @ missed
-        self._through = through.reshape(-1, PACES, PRESENT, PRESENT)
+        self._through = through.reshape(-1, PACES * PRESENT * PRESENT)
         self._silence = silence.reshape(-1, 2, STATES)
         self._first = first / (first.sum(axis=2, keepdims=True) * PACES)
         self._stays = _stays(chains[:, :, INSIDE + 1, INSIDE + 1]).reshape(-1, PACES)
@@ -169,15 +169,16 @@ class Model:
         """The belief and counts of tags that were sighted again, `looks` (at least 1) after the sighting before."""
         looks = np.minimum(looks, HORIZON)
         step = _steps(counts, looks)
-        before = belief.reshape(-1, PACES, PRESENT)
-        after = np.einsum("nmi,nmij->nmj", before, self._through.take(step, axis=0))
-        total = np.einsum("nmj->n", after)
-        stayed = np.einsum("nm,nm->n", before[:, :, INSIDE], self._stays.take(step, axis=0))
+        before = _columns(belief).reshape(PACES, PRESENT, -1)
+        through = _columns(self._through.take(step, axis=0)).reshape(PACES, PRESENT, PRESENT, -1)
+        after = np.einsum("min,mijn->mjn", before, through)
+        # The order of this sum shows in the last digit of a confidence: a recording is to be replayed as it ever was.
+        total = np.einsum("ns->n", _columns(after.reshape(STATES, -1)))
+        stayed = np.einsum("mn,nm->n", before[:, INSIDE], self._stays.take(step, axis=0))
         changed = self._changed.take(looks)
-        of_all_paces = np.einsum("nmj->nj", after) * (changed / (total * np.float32(PACES)))[:, None]
-        after = after.reshape(-1, STATES) * ((np.float32(1.0) - changed) / total)[:, None]
-        after += np.concatenate((of_all_paces,) * PACES, axis=1)
-        return after, _counted(counts, looks, stayed / total)
+        of_all_paces = after.sum(axis=0) * (changed / (total * np.float32(PACES)))
+        after = after * ((np.float32(1.0) - changed) / total) + of_all_paces
+        return _columns(after.reshape(STATES, -1)), _counted(counts, looks, stayed / total)
 
     def absent(self, belief: Floats, counts: Floats, looks: Ints) -> Floats:
         """The probability that tags are absent after `looks` without a sighting."""
@@ -226,9 +227,10 @@ def _stays(keeps_inside: NDArray[np.float64]) -> Floats:
 
 def _counted(counts: Floats, looks: Ints, stayed: Floats) -> Floats:
     """Count the looks by the chance that the tag was inside all the time: misses elsewhere say nothing."""
-    counted = counts * (np.float32(1.0) - stayed / np.float32(MEMORY_SIGHTINGS))[:, None]
-    counted[:, 0] += stayed
-    counted[:, 1] += stayed * looks
+    kept = np.float32(1.0) - stayed / np.float32(MEMORY_SIGHTINGS)
+    counted = np.empty_like(counts)
+    counted[:, 0] = counts[:, 0] * kept + stayed
+    counted[:, 1] = counts[:, 1] * kept + stayed * looks
     return counted
 
 
@@ -249,6 +251,11 @@ def paces(belief: Floats) -> Floats:
     """The weights of the paces, (n, PACES)."""
     weights: Floats = belief.reshape(-1, PACES, PRESENT).sum(axis=2)
     return weights
+
+
+def _columns(rows: Floats) -> Floats:
+    """Each column in one piece, as operations run along tags: numpy spends more time beginning a run than on it."""
+    return np.ascontiguousarray(rows.T)
 
 
 def _steps(counts: Floats, looks: Ints) -> Ints:

@@ -46,8 +46,10 @@ CROSSED_EVIDENCE: Final = 3.0
 
 def amplitude(rssi_dbm: Floats) -> Floats:
     """Weight of a sighting by its strongest RSSI (dBm); a reader that gives none counts as REFERENCE_DBM."""
-    level: Floats = np.exp2((np.nan_to_num(rssi_dbm, nan=REFERENCE_DBM) - REFERENCE_DBM) * np.float32(np.log2(10) / 20))
-    return np.clip(level, np.float32(WEAKEST), np.float32(STRONGEST))
+    known_dbm = np.where(np.isnan(rssi_dbm), np.float32(REFERENCE_DBM), rssi_dbm)
+    level = np.exp2((known_dbm - np.float32(REFERENCE_DBM)) * np.float32(np.log2(10) / 20))
+    weight: Floats = np.minimum(np.maximum(level, np.float32(WEAKEST)), np.float32(STRONGEST))
+    return weight
 
 
 class AntennaLevels:
@@ -88,13 +90,15 @@ class Location:
         self._evidence = grown(self._evidence, rows, 0.0)
         self._sighting = grown(self._sighting, rows, 0.0)
 
-    def observe(self, row: Ints, rssi_dbm: Floats, seen: Seen) -> None:
-        """Add what the reads of one cell say. A louder read within a sighting raises that sighting's weight."""
+    def observe(self, row: Ints, rssi_dbm: Floats, seen: Seen) -> Floats:
+        """Add what the reads of one cell say, and return the evidence as of them. A louder read within a sighting
+        raises that sighting's weight."""
         weight = amplitude(rssi_dbm)
         held = np.where(seen.new_stay, np.float32(0.0), self._evidence[row] * faded(seen.since_us))
         before = np.where(seen.new_sighting, np.float32(0.0), self._sighting[row])
-        self._evidence[row] = held + np.maximum(weight - before, 0.0)
+        self._evidence[row] = evidence = held + np.maximum(weight - before, 0.0)
         self._sighting[row] = np.maximum(weight, before)
+        return evidence
 
     def put(self, row: int) -> None:
         """A crossing put a tag here."""
@@ -112,12 +116,12 @@ class Location:
     def evidence(self, rows: Ints, clock_us: Ints, seen_clock_us: Ints) -> Floats:
         """Evidence now, in the shape of `rows`, (tags, zones). `clock_us`: the clock of each zone; `seen_clock_us`: by
         row."""
-        return self._evidence[rows] * faded(np.maximum(clock_us - seen_clock_us[rows], 0))
+        return self._evidence[rows] * faded(clock_us - seen_clock_us[rows])
 
 
 def faded(age_us: Ints) -> Floats:
-    """What is left of evidence of this age."""
-    return np.exp2(-np.minimum(age_us, 1 << 40) / (HALF_LIFE_S * 1e6)).astype(np.float32)
+    """What is left of evidence of this age; all of it, where a clock in doubt is behind the read."""
+    return np.exp2(-np.minimum(np.maximum(age_us, 0), 1 << 40) / (HALF_LIFE_S * 1e6)).astype(np.float32)
 
 
 def leaders(evidence: Floats, sightings: NDArray[np.int32]) -> tuple[Ints, Floats]:

@@ -28,7 +28,7 @@ from gateway.config import GatewayConfig
 from gateway.coverage import NOWHERE, Coverage
 from gateway.grid import GridReads, ReorderBuffer
 from gateway.lone import LoneLeavers
-from gateway.movement import Book, Decision, Finding, State, StoredState, pack_state, unpack_state
+from gateway.movement import Book, Decision, Finding, State, pack_state, unpack_state
 from gateway.placing import Placing, View
 from gateway.portal import Doors
 from gateway.tags import NEVER_US, Tags
@@ -45,12 +45,8 @@ read at most this old."""
 CHECKPOINT_ROWS: Final = 250
 """Rows of one sweep's checkpoint: 50,000 present tags take 50 s to go round, and the journal never sees a flood."""
 
-CHECKPOINT_PARTS: Final = 4
-"""A sweep looks at a part of the tags: each is looked at once a second, which is little beside CHECKPOINT_US. It must
-divide gateway.tags.FIRST_ROWS."""
-
-STATES: Final = tuple(State)
-"""By number: to call State costs as much as the rest of a row for the journal."""
+CHECKPOINT_PARTS: Final = 16
+"""A sweep looks at a part of the tags: each is looked at once in 4 s, which is little beside CHECKPOINT_US."""
 
 FORGET_US: Final = 24 * 3600 * 1_000_000
 """A tag neither present nor seen for a day needs no state: an arrival would be news."""
@@ -110,6 +106,8 @@ class Pipeline:
         self._next_cell: int | None = None
         self._idle_until_us = NEVER_US
         self._forget_at_us = NEVER_US
+        self._checkpoint_from = 0
+        """The first tag that the next checkpoint looks at."""
         self._saw = False
         """Were there reads since the last sweep? Then more are about to come, and resting is not worth a thought."""
 
@@ -264,13 +262,12 @@ class Pipeline:
         self._enter(crossed, end_us, step)
         silent = self._doors.gone_along(self._placing.sweep())
         self._enter(silent, end_us, step)
-        part = end_us // (self._cells_per_sweep * self._tick_us) % CHECKPOINT_PARTS
-        size = self._tags.rows // CHECKPOINT_PARTS
-        stored = self._checkpoint(slice(part * size, (part + 1) * size), end_us, step)
+        begin = self._checkpoint_from if self._checkpoint_from < self._tags.rows else 0
+        stored = self._checkpoint(slice(begin, begin + self._tags.rows // CHECKPOINT_PARTS), end_us, step)
         self._forget(end_us, step)
         saw, self._saw = self._saw, False
         busy = saw or crossed or silent or stored or self._doors.awake or self._lone.awake
-        if not busy and not self._checkpoint(slice(0, None), end_us, step):
+        if not busy and not self._checkpoint(slice(0, self._tags.rows), end_us, step):
             self._idle_until_us = end_us + max(0, self._placing.spare_us() - self._coverage.longest_doubt_us)
 
     def _enter(self, decisions: list[Decision], decided_us: int, step: _Step) -> None:
@@ -289,12 +286,16 @@ class Pipeline:
             step.changed.add(decision.tag)
 
     def _checkpoint(self, numbers: slice, end_us: int, step: _Step) -> bool:
-        """Store again what moved on, of tags of these numbers; whether there was any."""
+        """Store again what moved on, of tags of these numbers; whether there was any. The next begins with those that
+        are left over: however many move on all the time, each has its turn."""
         tags, seen_us = self._placing.present(numbers, end_us - CHECKPOINT_US)
-        stale = np.flatnonzero(seen_us - self._tags.stored_at_us[tags] >= CHECKPOINT_US)[:CHECKPOINT_ROWS]
-        self._tags.stored_at_us[tags[stale]] = seen_us[stale]
-        step.changed.update(tags[stale].tolist())
-        return bool(len(stale))
+        stale = seen_us - self._tags.stored_at_us[tags] >= CHECKPOINT_US
+        tags, seen_us = tags[stale], seen_us[stale]
+        self._checkpoint_from = int(tags[CHECKPOINT_ROWS]) if len(tags) > CHECKPOINT_ROWS else numbers.stop
+        tags, seen_us = tags[:CHECKPOINT_ROWS], seen_us[:CHECKPOINT_ROWS]
+        self._tags.stored_at_us[tags] = seen_us
+        step.changed.update(tags.tolist())
+        return bool(len(tags))
 
     def _forget(self, end_us: int, step: _Step) -> None:
         if end_us < self._forget_at_us:
@@ -327,13 +328,11 @@ class Pipeline:
         places = np.where(placed, known.place[tags], 0)
         last_us, habits = self._placing.kept(tags, places)
         known.stored_at_us[tags] = seen_us = np.where(placed, last_us, decided_us)
-        states = [STATES[number] for number in state.tolist()]
-        columns = (changed, states, placed.tolist(), places.tolist(), seen_us.tolist(), decided_us.tolist(), habits)
+        columns = [column.tolist() for column in (state, placed, places, seen_us, decided_us)]
         rows = []
-        for tag, decided_state, here, place, seen, decided, habit in zip(*columns, strict=True):
+        for tag, number, here, place, seen, decided, habit in zip(changed, *columns, habits, strict=True):
             zone, learnt = (self._coverage.zones[place], habit) if here else (None, None)
-            text = pack_state(StoredState(decided_state, zone, seen, decided, learnt))
-            rows.append(TagRow(self._epcs.epc(tag), text))
+            rows.append(TagRow(self._epcs.epc(tag), pack_state(number, zone, seen, decided, learnt)))
         return rows
 
     def _grow(self) -> None:

@@ -20,7 +20,7 @@ from gateway.belief import paces, settled
 from gateway.config import Rules
 from gateway.coverage import Coverage
 from gateway.grid import Floats, GridReads, Ints
-from gateway.location import LEAD, MIN_SIGHTINGS, SETTLE_US, AntennaLevels, Location, leaders
+from gateway.location import LEAD, MIN_SIGHTINGS, SETTLE_US, AntennaLevels, Location, faded, leaders
 from gateway.movement import Decision, Finding, Habit, State
 from gateway.pairs import NOBODY, Pairs
 from gateway.presence import Flags, Presence, ZoneSightings
@@ -35,15 +35,18 @@ YOUNG_STAY: Final = 16
 """Sightings of a stay that teach what its antennas' levels are: a tag parked for days says no more than one passing."""
 
 
-def gather(reads: GridReads, coverage: Coverage, bias_db: Floats) -> ZoneSightings:
-    """Zone reads by (tag, zone), levels less each antenna's `bias_db`. `reads` must all be of antennas that look at
-    zones."""
+def gather(reads: GridReads, coverage: Coverage, bias_db: Floats) -> tuple[ZoneSightings, Ints]:
+    """Zone reads by (tag, zone), levels less each antenna's `bias_db`, and for each read the number of its sighting.
+    `reads` must all be of antennas that look at zones."""
     key = reads.tag * len(coverage.zones) + coverage.zone_of[reads.antenna]
     order = np.argsort(key)
     key, antenna = key[order], reads.antenna[order]
-    starts = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
+    begins = np.concatenate(([True], key[1:] != key[:-1]))
+    starts = np.flatnonzero(begins)
+    sighting = np.empty(len(order), np.int64)
+    sighting[order] = np.cumsum(begins) - 1
     at_us = reads.at_us[order]
-    return ZoneSightings(
+    sightings = ZoneSightings(
         key=key[starts],
         at_us=np.maximum.reduceat(at_us, starts),
         first_at_us=np.minimum.reduceat(at_us, starts),
@@ -51,6 +54,7 @@ def gather(reads: GridReads, coverage: Coverage, bias_db: Floats) -> ZoneSightin
         antennas=np.bitwise_or.reduceat(coverage.bit_of[antenna], starts),
         rssi_dbm=np.fmax.reduceat(reads.rssi_dbm[order] - bias_db[antenna], starts),
     )
+    return sightings, sighting
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,29 +86,38 @@ class Placing:
         self.levels = AntennaLevels(len(coverage.zone_of))
         self._location = Location()
         self._silent_from_us = np.zeros(0, np.int64)
-        """By tag: until its zone's clock is past this, it cannot be silent beyond its window."""
+        """By tag: until its zone's clock is past this, it cannot be silent beyond its window. NO_LIMIT_US without a
+        place."""
+        self._rival = np.zeros(0, np.float32)
+        """By tag: until another zone than its place reads it, none has more evidence of it than this, for what is not
+        read fades. Infinite while nothing is known, or one keeps the lead."""
         self._make_room()
 
     def grow(self, tags: int) -> None:
         """Make room for `tags` tags."""
         self.pairs.grow(tags)
-        self._silent_from_us = grown(self._silent_from_us, tags, NEVER_US)
+        self._silent_from_us = grown(self._silent_from_us, tags, NO_LIMIT_US)
+        self._rival = grown(self._rival, tags, np.inf)
 
     def observe(self, reads: GridReads) -> list[Decision]:
         """Take zone reads of one cell (or late ones, see `sound`) and say which tags settled."""
-        seen = gather(reads, self._coverage, self.levels.bias_db)
+        seen, sighting = gather(reads, self._coverage, self.levels.bias_db)
         tag, zone = np.divmod(seen.key, self._zones)
         rows = self._rows_for(seen.key)
         clock_us = self._coverage.clock_at(zone, seen.at_us)
         state = self._tags.state[tag]
         longest_gap_us = np.where(state == State.OUT, self._pause_us, NO_LIMIT_US)
         stays = self.presence.observe(rows, seen, clock_us, longest_gap_us)
-        self._location.observe(rows, seen.rssi_dbm, stays)
+        evidence = self._location.observe(rows, seen.rssi_dbm, stays)
         home = (state == State.PRESENT) & (self._tags.place[tag] == zone)
         self._silent_from_us[tag[home]] = clock_us[home] + self.presence.least_us
-        self._learn_levels(reads, seen.key[home & (stays.sightings <= YOUNG_STAY)])
+        teaches = (home & (stays.sightings <= YOUNG_STAY))[sighting]
+        self.levels.learn(reads.antenna[teaches], reads.rssi_dbm[teaches])
         starts = np.flatnonzero(np.concatenate(([True], tag[1:] != tag[:-1])))
-        return self._settled(tag[starts], np.maximum.reduceat(seen.at_us, starts))
+        # A tag read where it is and nowhere else, with more evidence there than any other zone can have, stays.
+        calm = home & (self._rival[tag] <= LEAD * (evidence * faded(self._coverage.clock_us[zone] - clock_us)))
+        open_ = ~np.logical_and.reduceat(calm, starts)
+        return self._settled(tag[starts][open_], np.maximum.reduceat(seen.at_us, starts)[open_])
 
     def sound(self, late: GridReads) -> Flags:
         """Which late reads may still be used: those newer than all that was seen and decided of their tag."""
@@ -146,14 +159,15 @@ class Placing:
         self.presence.known["first_at_us"][row] = at_us
 
     def moved(self, tag: int) -> None:
-        """A tag came to a place: whatever was known of when it may be silent says nothing of that one."""
-        self._silent_from_us[tag] = NEVER_US
+        """A tag came to a place, or to none: when it may be silent and what rivals that place has is not known yet."""
+        self._silent_from_us[tag] = NEVER_US if self._tags.place[tag] >= 0 else NO_LIMIT_US
+        self._rival[tag] = np.inf
 
     def sweep(self) -> list[Decision]:
         """Which present tags have been silent beyond their windows, in zones watched by all their antennas."""
-        nowhere = [NEVER_US]
-        clock_us = np.concatenate((np.where(self._coverage.watched, self._coverage.clock_us, NEVER_US), nowhere))
-        tags = np.flatnonzero(clock_us[self._tags.place] > self._silent_from_us)
+        clock_us = np.where(self._coverage.watched, self._coverage.clock_us, NEVER_US)
+        tags = np.flatnonzero(self._silent_from_us < clock_us.max(initial=NEVER_US))
+        tags = tags[clock_us[self._tags.place[tags]] > self._silent_from_us[tags]]
         if not len(tags):
             return []
         zones, rows = self._placed(tags)
@@ -181,15 +195,9 @@ class Placing:
         zones = self._tags.place[tags].astype(np.int64)
         return zones, self.pairs.rows(tags * self._zones + zones)
 
-    def _learn_levels(self, reads: GridReads, keys: Ints) -> None:
-        """Learn of the reads of these pairs (sorted)."""
-        if not len(keys):
-            return
-        key = reads.tag * self._zones + self._coverage.zone_of[reads.antenna]
-        taught = keys[np.minimum(np.searchsorted(keys, key), len(keys) - 1)] == key
-        self.levels.learn(reads.antenna[taught], reads.rssi_dbm[taught])
-
     def _settled(self, tags: Ints, at_us: Ints) -> list[Decision]:
+        if not len(tags):
+            return []
         open_ = self._contested(tags)
         tags, at_us = tags[open_], at_us[open_]
         if not len(tags):
@@ -219,8 +227,10 @@ class Placing:
         home = np.flatnonzero(place[number] == zone)
         at_home = np.zeros(len(tags), np.float32)
         at_home[number[home]] = evidence[home]
+        evidence[home] = 0.0
         most = np.maximum.reduceat(evidence, np.flatnonzero(np.concatenate(([True], number[1:] != number[:-1]))))
         unled = (place >= 0) & (most <= LEAD * at_home) & (self._tags.lead_zone[tags] < 0)
+        self._rival[tags] = np.where(unled, most, np.inf)
         return np.flatnonzero(~unled)
 
     def _persists(self, tags: Ints, best: Ints) -> Flags:
@@ -334,6 +344,7 @@ class Placing:
     def resume(self, tag: int, zone: int, seen_us: int, habit: Habit | None) -> None:
         """Put a tag where the journal says it is, with what was learnt of it there."""
         self.hold(tag, zone, seen_us)
+        self.moved(tag)
         if habit is not None:
             learnt = np.array(habit, np.float32)
             self.presence.believe(self._row(tag, zone), settled(learnt[None, 2:])[0], learnt[:2])

@@ -66,17 +66,16 @@ class Trees:
         self._columns = self.feature.T.ravel()
         self._thresholds = self.above.T.ravel()
         self._offset = (np.arange(trees) << depth)[:, None]
+        self._bits = np.uint8(1) << np.arange(depth, dtype=np.uint8)
         self._flat = self.leaves.ravel()
 
     def __call__(self, features: Floats) -> Floats:
         """Log-odds of rows (…, F)."""
         trees, depth = self.feature.shape
         rows = features.reshape(-1, features.shape[-1])
-        bits = (rows.T[self._columns] > self._thresholds[:, None]).reshape(depth, trees, len(rows))
-        leaf = np.zeros((trees, len(rows)), np.uint8)
-        for level in range(depth):
-            leaf += bits[level].view(np.uint8) << np.uint8(level)
-        odds: Floats = self._flat[leaf + self._offset].sum(axis=0) + self.base
+        right = rows.T.take(self._columns, axis=0) > self._thresholds[:, None]
+        leaf = np.einsum("dtn,d->tn", right.view(np.uint8).reshape(depth, trees, len(rows)), self._bits)
+        odds: Floats = self._flat.take(leaf + self._offset).sum(axis=0) + self.base
         return odds.reshape(features.shape[:-1])
 
     def as_json(self) -> dict[str, Any]:

@@ -105,7 +105,7 @@ class Presence:
         new_stay = (pairs["sightings"] == 0) | (since_us > longest_gap_us) | self._beyond(pairs, since_us)
         new_sighting = new_stay | (seen.at_us - pairs["sighting_at_us"] >= LOOK_US)
         before_us = seen.at_us - pairs["last_at_us"]
-        self._sight(pairs, np.flatnonzero(new_sighting), clock_us, seen.at_us)
+        self._sight(pairs, new_sighting, clock_us, seen.at_us)
         fresh = np.flatnonzero(new_stay)
         pairs["first_at_us"][fresh] = seen.first_at_us[fresh]
         for name in STAY:
@@ -168,19 +168,19 @@ class Presence:
         looks = np.maximum(clock_us - pairs["seen_clock_us"], 0) // LOOK_US
         return self._model.absent(pairs["belief"], pairs["counts"], looks)
 
-    def _sight(self, pairs: Records, which: Ints, clock_us: Ints, at_us: Ints) -> None:
+    def _sight(self, pairs: Records, sighted: Flags, clock_us: Ints, at_us: Ints) -> None:
         """Move the beliefs of sighted pairs on. A zone whose clock stood between two sightings teaches nothing."""
-        before_us = pairs["sighting_clock_us"][which]
-        gap_us = clock_us[which] - before_us
-        teaches = (before_us != NEVER_US) & (gap_us > 0)
-        again, looks = which[teaches], np.maximum(gap_us[teaches] // LOOK_US, 1)
+        before_us = pairs["sighting_clock_us"]
+        gap_us = clock_us - before_us
+        again = np.flatnonzero(sighted & (before_us != NEVER_US) & (gap_us > 0))
+        looks = np.maximum(gap_us[again] // LOOK_US, 1)
         belief, counts = self._model.sighted(take(pairs["belief"], again), take(pairs["counts"], again), looks)
         put(pairs["belief"], again, belief)
         put(pairs["counts"], again, counts)
-        pairs["sighting_clock_us"][which] = clock_us[which]
-        pairs["sighting_at_us"][which] = at_us[which]
-        pairs["silent_looks"][which] = 0
-        pairs["absent_looks"][which] = HORIZON + 1
+        np.copyto(pairs["sighting_clock_us"], clock_us, where=sighted)
+        np.copyto(pairs["sighting_at_us"], at_us, where=sighted)
+        np.copyto(pairs["silent_looks"], 0, where=sighted)
+        np.copyto(pairs["absent_looks"], HORIZON + 1, where=sighted)
 
     def _beyond(self, pairs: Records, silent_us: Ints) -> Flags:
         """Which pairs were sighted and are beyond their windows now. Searches for the windows as far as that takes."""

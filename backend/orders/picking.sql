@@ -1,12 +1,13 @@
 -- name: needs
--- What the lines of an order were promised and nobody has picked yet.
+-- What the lines of an order were promised and nobody has picked yet. What left is taken to be what was picked, as far as
+-- that goes; what left without a pick is not to be picked any more.
 SELECT order_line.line_no, availability.site_id, site.code AS site, availability.sku_id, sku.code AS sku,
-       availability.lot_id, lot.code AS lot, lot.expires_on, sum(held + fulfilled - allocation.picked)::bigint AS units
+       availability.lot_id, lot.code AS lot, lot.expires_on, sum(least(held, held + fulfilled - allocation.picked))::bigint AS units
 FROM order_line
 JOIN allocation ON holder_kind = 'order' AND holder_id = order_line.line_id
 JOIN availability USING (availability_id) JOIN site USING (site_id)
 JOIN sku ON sku.sku_id = availability.sku_id JOIN lot ON lot.lot_id = availability.lot_id
-WHERE order_line.order_id = $1 AND held + fulfilled > allocation.picked
+WHERE order_line.order_id = $1 AND held > 0 AND held + fulfilled > allocation.picked
 GROUP BY order_line.line_no, availability.site_id, site.code, availability.sku_id, sku.code, availability.lot_id,
          lot.code, lot.expires_on
 ORDER BY order_line.line_no, lot.expires_on, availability.lot_id

@@ -89,6 +89,9 @@ async def run_demo(settings: DemoSettings, stop: asyncio.Event) -> int:
                 fresh=settings.fresh,
             )
         )
+        if settings.database_url is None:
+            told = f"for commands at another terminal: export TALLYMAN_DATABASE_URL='{ground.database_url}'"
+            Console().print(told, highlight=False, markup=False, soft_wrap=True)
         demo = await _come_up(settings, ground, stack)
         return await demo.run(stop)
 

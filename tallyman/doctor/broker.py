@@ -37,7 +37,7 @@ class BrokerSubject:
 async def check_reach(subject: BrokerSubject) -> list[Finding]:
     """Can a connection be opened, and does the broker let us in?"""
     broker = parse_url(subject.url)
-    mend = "check [mqtt] url, that the broker runs, and that no firewall stands between"
+    mend = "check the URL in the configuration, that the broker runs, and that no firewall stands between"
     try:
         async with asyncio.timeout(ANSWER_S):
             _, outgoing = await asyncio.open_connection(broker.host, broker.port)

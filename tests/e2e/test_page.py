@@ -4,62 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from backend.api.guard import Guard
-from backend.api.web import DIST
 from backend.store.database import Database
+from tests.browser import IN_TIME_MS, opened
 from tests.serving import House, Serving, at, serving
 
 pytestmark = pytest.mark.browser
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-# No sandbox: containers grant none to root. The rest keeps the browser from speaking to anybody but this test.
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-IN_TIME_MS = 20_000
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip(f"no browser on PATH (looked for {', '.join(BROWSERS)})")
-    if not (DIST / "index.html").is_file():
-        pytest.skip("the page is not built: run `make web`")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, headless=True, args=FLAGS)
-        yield browser
-        await browser.close()
-
 
 @pytest.fixture
 async def page(browser: Browser, served: Serving) -> AsyncIterator[Page]:
-    """The page of the served house. Fails when it said anything to the console, or asked anything of another host."""
-    page = await browser.new_page(viewport={"width": 1360, "height": 860}, color_scheme="light")
-    page.set_default_timeout(IN_TIME_MS)
-    expect.set_options(timeout=IN_TIME_MS)
-    complaints: list[str] = []
-    page.on("console", lambda said: complaints.append(f"{said.type}: {said.text}"))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda asked: asked.url.startswith(served.url) or complaints.append(f"asked {asked.url}"))
-    await page.goto(served.url)
-    yield page
-    assert not complaints
+    """The page of the served house."""
+    async with opened(browser, served.url) as page:
+        yield page
 
 
 async def furnished(house: House) -> None:
@@ -133,6 +96,7 @@ async def test_the_page_says_that_the_line_is_gone_and_comes_back(
         await served.house.put("jakarta", "rack", "CASE", 5)
         await page.goto(served.url)
         await expect(page.locator(".connection")).to_have_text("Live", timeout=IN_TIME_MS)
+        await expect(page.locator("[data-site=jakarta] strong")).to_have_text("5", timeout=IN_TIME_MS)
     await expect(page.locator(".connection")).to_contain_text("lost", timeout=IN_TIME_MS)
     await expect(page.locator("[data-site=jakarta] strong")).to_have_text("5")
     async with serving(database, port=unused_tcp_port) as served:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.house import GTIN, arrived, scan, tag
+from tests.house import GTIN, arrived, crossed, scan, tag
 from tests.integration.test_documents import Clerk, clerk, order
 
 __all__ = ["clerk"]
@@ -29,6 +29,16 @@ async def test_an_order_is_picked_from_pick_faces_first_and_packed(clerk: Clerk)
     assert (await clerk.post("orders/o1/events", event="pack"))["status"] == "packed"
     async with clerk.session.get("/api/v1/orders/o1/picks") as response:
         assert response.status == 409
+
+
+async def test_what_left_without_a_pick_is_not_to_be_picked(clerk: Clerk) -> None:
+    await order(clerk, 4)
+    await clerk.make("s1", "shipment", 4, order="o1")
+    await clerk.door("s1")
+    await clerk.here.say(*(crossed(serial, "out", 620 + serial) for serial in (1, 2, 3)))
+    assert sum(units for _, units, _, _ in await picks(clerk)) == 1
+    await clerk.here.say(crossed(4, "out", 630))
+    assert await picks(clerk) == []
 
 
 async def test_an_order_is_not_packed_before_it_is_picked(clerk: Clerk) -> None:

@@ -43,7 +43,7 @@ async def test_every_page_is_written(stocked: Database, capsys: pytest.CaptureFi
 
 
 async def test_what_cannot_be_asked_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert await show_stock("postgresql://nowhere", {"as_of": "yesterday", "group": "site,colour"}) == 1
+    assert await show_stock("postgresql://nowhere", {"as_of": "yesterday", "group": "site,colour"}) == 2
     told = capsys.readouterr().err
     assert "--as-of:" in told
     assert "'colour' is none of" in told

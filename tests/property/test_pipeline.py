@@ -133,6 +133,24 @@ def test_any_split_into_ticks_gives_the_same_movements(seed: int, lengths_ms: li
     assert told(run) == told(plain(seed))
 
 
+class Forgetful(Run):
+    """Remembers of no tag what evidence other zones have: looks at all zones of everything that is read."""
+
+    def step(self, events: Sequence[ReaderEvent], now_us: int) -> None:
+        self.pipeline._placing._rival[:] = np.inf
+        super().step(events, now_us)
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.integers(0, 50))
+def test_tags_not_looked_at_because_nothing_rivals_their_place_would_not_have_moved(seed: int) -> None:
+    run = Forgetful()
+    run.switched(True, START_US)
+    run.feed(scene(seed), range(START_US, START_US + SPAN_S * 1_000_000 + 500_000, 100_000))
+    assert np.isfinite(plain(seed).pipeline._placing._rival).any()
+    assert told(run) == told(plain(seed))
+
+
 @settings(max_examples=6, deadline=None)
 @given(st.integers(0, 5), st.integers(0, 1000))
 def test_overtaking_within_reorder_and_duplicates_change_nothing(seed: int, shuffle: int) -> None:

@@ -1,3 +1,4 @@
+import { loads } from "./departures";
 import { formatClock, spoken } from "./format";
 import { alerts } from "./state";
 
@@ -5,7 +6,9 @@ import { alerts } from "./state";
 const ALERTS_SHOWN = 6;
 
 export function Alerts() {
-  const standing = alerts.value;
+  // Where things left without a document is told below, with what can be done about it.
+  const told = loads.value.length > 0 ? "unexpected_departure" : "";
+  const standing = alerts.value.filter((alert) => alert.kind !== told);
   if (standing.length === 0) return null;
   const hidden = standing.length - ALERTS_SHOWN;
   return (

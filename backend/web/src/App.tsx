@@ -1,4 +1,5 @@
 import { Alerts } from "./Alerts";
+import { Departures } from "./Departures";
 import { Gateways } from "./Gateways";
 import { Header } from "./Header";
 import { Movements } from "./Movements";
@@ -14,6 +15,7 @@ export function App() {
       <main class={connection.value === "live" ? "" : "stale"}>
         <div class="stock">
           <Alerts />
+          <Departures />
           <Sites />
           <Gateways />
         </div>

@@ -1,5 +1,7 @@
 /** The one WebSocket: connects, resumes where it stopped, waits longer after each failure. */
 
+import { authorization, keepToken, token } from "./api";
+import { follow } from "./departures";
 import type { LiveMessage } from "./model";
 import { connection, take } from "./state";
 
@@ -9,7 +11,6 @@ const LAST_RETRY_MS = 15_000;
 /** The server pings; a line that says nothing at all for this long (it also beats when idle) is taken for dead. */
 const SILENCE_MS = 20_000;
 
-const TOKEN_KEY = "tallyman.token";
 const PROTOCOL = "tallyman.live.1";
 
 let socket: WebSocket | undefined;
@@ -17,8 +18,8 @@ let seq: string | undefined;
 let retryMs = FIRST_RETRY_MS;
 let silence: number | undefined;
 
-export function signIn(token: string): void {
-  sessionStorage.setItem(TOKEN_KEY, token);
+export function signIn(given: string): void {
+  keepToken(given);
   retryMs = FIRST_RETRY_MS;
   connect();
 }
@@ -40,6 +41,7 @@ export function connect(): void {
     const message = JSON.parse(event.data) as LiveMessage | { type: "beat" };
     if (message.type === "beat") return;
     take(message);
+    follow(message);
     seq = message.seq;
   };
   opened.onclose = () => {
@@ -66,10 +68,8 @@ async function retry(): Promise<void> {
 
 /** A browser does not tell why a WebSocket was refused; a plain request does. */
 async function mustSignIn(): Promise<boolean> {
-  const token = sessionStorage.getItem(TOKEN_KEY);
-  const headers: HeadersInit = token ? { Authorization: `Bearer ${token}` } : {};
   try {
-    const answer = await fetch("/api/v1/sites?limit=1", { headers });
+    const answer = await fetch("/api/v1/sites?limit=1", { headers: authorization() });
     return answer.status === 401;
   } catch {
     return false;
@@ -77,9 +77,9 @@ async function mustSignIn(): Promise<boolean> {
 }
 
 function protocols(): string[] {
-  const token = sessionStorage.getItem(TOKEN_KEY);
-  if (!token) return [PROTOCOL];
-  const packed = btoa(String.fromCharCode(...new TextEncoder().encode(token)));
+  const given = token();
+  if (!given) return [PROTOCOL];
+  const packed = btoa(String.fromCharCode(...new TextEncoder().encode(given)));
   const safe = packed.replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
   return [PROTOCOL, `bearer.${safe}`];
 }

@@ -1,10 +1,23 @@
-/** What the live WebSocket says (backend/live/protocol.py). The server sends a snapshot first, then deltas. */
+/** What the live WebSocket says (backend/live/protocol.py): a snapshot first, then deltas. And what the API answers. */
 
 export interface Zone {
   code: string;
   name: string;
   kind: string;
 }
+
+/** Virtual zones stand for what is outside the house. */
+const VIRTUAL = new Set([
+  "supplier",
+  "customer",
+  "in_transit",
+  "scrap",
+  "vendor",
+  "count_difference",
+  "unknown",
+]);
+
+export const isReal = (zone: Zone): boolean => !VIRTUAL.has(zone.kind);
 
 export interface Site {
   code: string;
@@ -72,3 +85,22 @@ export interface Delta {
 }
 
 export type LiveMessage = Snapshot | Delta;
+
+/** A thing that left while no document explained it (backend/documents/views.py). */
+export interface Departure {
+  epc: string | null;
+  identity: string | null;
+  sku: string | null;
+  quantity: number;
+  site: string;
+  portal: string;
+  observed_at: string;
+}
+
+/** What is needed here of a document without its lines. */
+export interface Document {
+  code: string;
+  kind: "receipt" | "shipment" | "transfer" | "return";
+  site: string;
+  status: string;
+}

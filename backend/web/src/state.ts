@@ -1,15 +1,16 @@
 /** Everything the page shows, as signals, and the two ways in which it changes: a snapshot and a delta. */
 
 import { batch, computed, signal } from "@preact/signals";
-import type {
-  Alert,
-  Delta,
-  Gateway,
-  LiveMessage,
-  Movement,
-  Site,
-  Snapshot,
-  StockRow,
+import {
+  type Alert,
+  type Delta,
+  type Gateway,
+  isReal,
+  type LiveMessage,
+  type Movement,
+  type Site,
+  type Snapshot,
+  type StockRow,
 } from "./model";
 
 /** As many movements as the server keeps for a newcomer; older ones are asked of the API. */
@@ -95,17 +96,6 @@ export const shownMovements = computed<Movement[]>(() => {
   return movements.value.filter((movement) => movement.sku?.toLowerCase().includes(wanted));
 });
 
-/** Virtual zones stand for what is outside the house; in-transit stock is shown apart, the others not at all. */
-const VIRTUAL = new Set([
-  "supplier",
-  "customer",
-  "in_transit",
-  "scrap",
-  "vendor",
-  "count_difference",
-  "unknown",
-]);
-
 export interface SiteTotals {
   site: Site;
   zones: { code: string; name: string; kind: string; units: number }[];
@@ -113,13 +103,12 @@ export interface SiteTotals {
   inTransit: number;
 }
 
+/** In-transit stock is shown apart, that of other virtual zones not at all. */
 export const siteTotals = computed<SiteTotals[]>(() => {
   const { byZone } = totals.value;
   return sites.value.map((site) => {
     const units = (zone: string) => byZone.get(zoneKey(site.code, zone)) ?? 0;
-    const zones = site.zones
-      .filter((zone) => !VIRTUAL.has(zone.kind))
-      .map((zone) => ({ ...zone, units: units(zone.code) }));
+    const zones = site.zones.filter(isReal).map((zone) => ({ ...zone, units: units(zone.code) }));
     const transit = site.zones.filter((zone) => zone.kind === "in_transit");
     return {
       site,

@@ -117,7 +117,8 @@ def test_every_state_knows_every_crossing_and_every_place() -> None:
 def test_a_row_comes_back_as_it_was_written() -> None:
     habit = (1.5, 4.0, *[0.25] * (HABIT_SIZE - 2))
     for stored in (StoredState(State.PRESENT, "a", AT, AT - 5, habit), StoredState(State.OUT, None, AT, AT - 5, None)):
-        assert unpack_state(pack_state(stored)) == stored
+        fields = (stored.state, stored.zone, stored.seen_us, stored.decided_us, stored.habit)
+        assert unpack_state(pack_state(*fields)) == stored
 
 
 @pytest.mark.parametrize("habit", ["[1.7,11.9,4]", "[0,0,0,0,0]", "null", "[2,-4,1,1,1]"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -157,6 +158,23 @@ def test_a_zone_with_a_dead_antenna_still_sees_tags_arrive_and_loses_none() -> N
     assert bench.kinds() == [("arrived", "dock")]
 
 
+def test_every_tag_that_moves_on_is_stored_in_turn_when_they_are_too_many_for_one_sweep(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two rows a sweep are 8 a second: 600 tags take 75 s to go round."""
+    monkeypatch.setattr("gateway.pipeline.CHECKPOINT_ROWS", 2)
+    tags = [number.to_bytes(12, "big") for number in range(1, 601)]
+    stored: dict[bytes, list[int]] = {epc: [] for epc in tags}
+    for second in range(1, 241):
+        reads = bench.reads("zr", 1, [second + 0.1] * len(tags))
+        reads.reads["epc"] = bench.epcs.numbers(tags)
+        for row in bench.step([reads], second + 0.5).changed:
+            stored[row.epc].append(second)
+    assert bench.movements == [m for m in bench.movements if m.kind == "arrived"]
+    gaps = [later - earlier for at in stored.values() for earlier, later in pairwise([*at, 240])]
+    assert max(gaps) <= 30 + 75 + 10
+
+
 def test_a_tag_present_takes_no_more_than_a_kibibyte_at_a_site_of_many_zones() -> None:
     """Counted in the arrays that grow: its own row, its place in each zone's index, and three zones' sightings."""
     zones = [{"code": f"z{number}"} for number in range(64)]
@@ -176,7 +194,7 @@ def test_a_tag_present_takes_no_more_than_a_kibibyte_at_a_site_of_many_zones() -
     bench.step([], 10.0)
     placing, tags = bench.pipeline._placing, bench.pipeline._tags
     by_pair = arrays(placing.presence.known) + arrays(placing._location)
-    by_tag = [*arrays(tags), placing._silent_from_us, placing.pairs._row_of]
+    by_tag = [*arrays(tags), *arrays(placing), placing.pairs._row_of]
     assert {len(array) for array in by_pair} == {placing.pairs.capacity}
     assert 6000 < placing.pairs.capacity <= 4 * 6000
     assert 3 * row_bytes(by_pair) + row_bytes(by_tag) <= 1024
