@@ -97,7 +97,8 @@ class Book:
         self._epcs = epcs
 
     def enter(self, decision: Decision, decided_us: int) -> Movement | None:
-        """Change the tag's state by the table. Returns the movement, or None where the table has no such row."""
+        """Change the tag's state by the table. Returns the movement, or None where the table has no such row. It is no
+        older than what it replaces: whoever goes by the newest observation must end where this table does."""
         tags, tag = self._tags, decision.tag
         before = State(int(tags.state[tag]))
         entry = TABLE.get((before, decision.finding))
@@ -110,20 +111,23 @@ class Book:
             place = int(self._coverage.inside_zone[decision.where]) if state is State.PRESENT else -1
         else:
             place = decision.where if state is State.PRESENT else -1
+        observed_us = max(decision.observed_us, int(tags.decided_at_us[tag]))
         tags.state[tag] = state
         tags.place[tag] = place
-        tags.decided_at_us[tag] = decision.observed_us
+        tags.decided_at_us[tag] = observed_us
         tags.lead_zone[tag] = -1
-        return self._movement(decision, kind, place_before, decided_us)
+        return self._movement(decision, kind, observed_us, place_before, decided_us)
 
     def enter_past(self, decision: Decision, decided_us: int) -> Movement | None:
         """The movement of a belated crossing that is older than what was decided of its tag meanwhile, and therefore
         changes no state; None where it is not, and is to be entered."""
         if not decision.belated or decision.observed_us >= self._tags.decided_at_us[decision.tag]:
             return None
-        return self._movement(decision, "crossed", -1, decided_us)
+        return self._movement(decision, "crossed", decision.observed_us, -1, decided_us)
 
-    def _movement(self, decision: Decision, kind: Kind, place_before: int, decided_us: int) -> Movement:
+    def _movement(
+        self, decision: Decision, kind: Kind, observed_us: int, place_before: int, decided_us: int
+    ) -> Movement:
         zones, where = self._coverage.zones, decision.where
         crossed = kind == "crossed"
         direction: Literal["in", "out"] = "in" if decision.finding is Finding.CROSSED_IN else "out"
@@ -134,8 +138,8 @@ class Book:
             from_zone=zones[place_before] if kind == "moved" else None,
             portal=self._coverage.portals[where] if crossed else None,
             direction=direction if crossed else None,
-            observed_at=from_us(decision.observed_us),
-            decided_at=from_us(max(decided_us, decision.observed_us)),
+            observed_at=from_us(observed_us),
+            decided_at=from_us(max(decided_us, observed_us)),
             confidence=round(min(max(decision.confidence, 0.0), 1.0), 4),
             evidence=self._evidence(decision, crossed),
             method=decision.method,

@@ -27,6 +27,7 @@ import numpy as np
 from gateway.config import GatewayConfig
 from gateway.coverage import NOWHERE, Coverage
 from gateway.grid import GridReads, ReorderBuffer
+from gateway.lone import LoneLeavers
 from gateway.movement import Book, Decision, Finding, State, pack_state, unpack_state
 from gateway.placing import Placing, View
 from gateway.portal import Doors
@@ -97,6 +98,7 @@ class Pipeline:
         self._tags = Tags(epcs, config.own_prefixes, config.foreign_prefixes)
         self._placing = Placing(config.rules, self._tags, self._coverage)
         self._doors = Doors(self._coverage, self._cells_per_sweep * self._tick_us, config.rules.portals)
+        self._lone = LoneLeavers(self._placing.sighted_us)
         self._book = Book(self._tags, self._coverage, epcs)
         self._buffer = ReorderBuffer(self._tick_us, len(self._coverage.zone_of))
         self._states: list[ReaderState] = []
@@ -256,15 +258,15 @@ class Pipeline:
             if beam.at_us < end_us:
                 self._doors.beam(beam.reader, beam.port, beam.at_us)
         self._beams = [beam for beam in self._beams if beam.at_us >= end_us]
-        crossed = self._doors.sweep(end_us)
+        crossed = self._lone.sweep(self._doors.sweep(end_us), end_us)
         self._enter(crossed, end_us, step)
-        silent = self._placing.sweep()
+        silent = self._doors.gone_along(self._placing.sweep())
         self._enter(silent, end_us, step)
         begin = self._checkpoint_from if self._checkpoint_from < self._tags.rows else 0
         stored = self._checkpoint(slice(begin, begin + self._tags.rows // CHECKPOINT_PARTS), end_us, step)
         self._forget(end_us, step)
         saw, self._saw = self._saw, False
-        busy = saw or crossed or silent or stored or self._doors.awake
+        busy = saw or crossed or silent or stored or self._doors.awake or self._lone.awake
         if not busy and not self._checkpoint(slice(0, self._tags.rows), end_us, step):
             self._idle_until_us = end_us + max(0, self._placing.spare_us() - self._coverage.longest_doubt_us)
 

@@ -268,13 +268,15 @@ class Placing:
         return int(self.pairs.rows(np.array([tag * self._zones + zone]))[0])
 
     def _silent(self, tag: int) -> Decision:
-        """The tag left its zone: for another that still sees it, else for nowhere."""
+        """The tag left its zone: for another that still sees it, else for nowhere. A zone that has not heard it since
+        its own did, does not see it still: where a tag is seldom read, the window is only longer."""
         place, presence, clock_us = int(self._tags.place[tag]), self.presence, self._coverage.clock_us
         rows = self.pairs.of_tags(np.array([tag]))
         each = rows[0]
         alive = (presence.known["sightings"][each] >= MIN_SIGHTINGS) & (np.arange(self._zones) != place)
         alive &= presence.silent_us(each, clock_us) <= 0
-        alive &= presence.known["last_at_us"][each] > self._tags.decided_at_us[tag]
+        since_us = max(int(self._tags.decided_at_us[tag]), int(presence.known["last_at_us"][each[place]]))
+        alive &= presence.known["last_at_us"][each] > since_us
         absence = presence.absence(each[[place]], clock_us[[place]])[0]
         if alive.any():
             evidence = self._location.evidence(rows, clock_us, presence.known["seen_clock_us"])[0]
@@ -311,6 +313,11 @@ class Placing:
         zones, rows = self._placed(np.flatnonzero(self._tags.state == State.PRESENT))
         beyond = self.presence.silent_us(rows, self._coverage.clock_us[zones])
         return int(-beyond[self._coverage.watched[zones]].max(initial=-NO_LIMIT_US))
+
+    def sighted_us(self, tag: int) -> int:
+        """When antennas of any zone last read a tag; NEVER_US where none has."""
+        rows = self.pairs.of_tags(np.array([tag]))
+        return int(self.presence.known["sighting_at_us"][rows].max(initial=NEVER_US))
 
     def view(self, tag: int) -> View:
         """What is known of a tag now."""

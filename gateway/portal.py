@@ -14,7 +14,8 @@ door belongs there, and one that crossed there lately is not carried along by wh
 both sides itself; and where a photo-eye is wired to the door, nothing crosses without its beam having been broken about
 then.
 
-A door whose reader is away stands still and catches up when it is back (door_time).
+A door whose reader is away stands still and catches up when it is back (door_time). Zones help to tell what a door
+cannot: who went along with a load unseen (bystanders), and whether a lone tag has gone (lone).
 
 A restart forgets a crossing in progress and invents none: a change of side counts only when the door has been watched
 for BEFORE_BINS before it.
@@ -27,13 +28,26 @@ from typing import Final
 
 import numpy as np
 
+from gateway.bystanders import LEAST_LOAD, LOAD_US, Bystanders
 from gateway.config import PortalRules
 from gateway.coverage import LONGEST_AWAY_US, Coverage
 from gateway.crowd import Crowd
 from gateway.door_time import DoorTime
 from gateway.grid import GridReads
 from gateway.movement import Decision, Finding
-from gateway.passage import BEFORE_BINS, BINS, FEATURES, PRIOR_BINS, Flags, Floats, Ints, Passage, Sight, sight_of
+from gateway.passage import (
+    BEFORE_BINS,
+    BINS,
+    FEATURES,
+    OUTWARDS,
+    PRIOR_BINS,
+    Flags,
+    Floats,
+    Ints,
+    Passage,
+    Sight,
+    sight_of,
+)
 from gateway.passage import still_of as still
 from gateway.path_log import PathLog
 from gateway.portal_model import PortalModel, load_model
@@ -68,6 +82,9 @@ not is carried along. In a true crossing it is four in five; of a pallet that co
 LEAST_LEAN: Final = -0.3
 """Log of second over first side's reads of the group in the last second: a group that crosses is at 0 at the door."""
 
+LEAST_BESIDE: Final = -8.0
+"""Log-odds of a crossing below which a tag beside a load is not kept as one that may have gone along."""
+
 FADE_S: Final = 30.0
 MEMORY_BINS: Final = 17
 """What is remembered lies further back than a passage takes."""
@@ -92,6 +109,7 @@ class PortalJudge:
         self._since_bin: int | None = None
         self._eye_bin: int | None = None if eye else 1 << 62
         self._peak_dbm = FIRST_PEAK_DBM
+        self._bystanders = Bystanders()
         self.log = PathLog(bin_us)
 
     def observe(self, reads: GridReads) -> None:
@@ -117,8 +135,13 @@ class PortalJudge:
         needed = self._model.needed(crowd, sight.features[:, :, FEATURES.index("age")])
         sure = (odds > needed) & _seen_through(sight, own, passing[sight.rows]) & gone_over
         decisions = self._decide(sight, odds, sure, now_bin)
+        self._keep_bystanders(sight, odds[:, OUTWARDS], passing[sight.rows], now_bin)
         self.log.turn(now_bin)
         return decisions
+
+    def gone_along(self, silent: Decision) -> Decision | None:
+        """The crossing outwards of a tag that was found silent, if it went with a load (see bystanders)."""
+        return self._bystanders.gone_along(silent)
 
     def sight(self, now_bin: int, rivals_mw: Floats) -> Sight:
         """The tags near the door at the start of bin `now_bin`; to be taken once for each bin."""
@@ -156,13 +179,30 @@ class PortalJudge:
                 decisions.append(self._cross(row, direction, change_bin, now_bin, float(odds[at, direction])))
         return decisions
 
+    def _keep_bystanders(self, sight: Sight, odds: Floats, passing: Flags, now_bin: int) -> None:
+        """While a load goes out, those near that were not seen to."""
+        log, now_us = self.log, now_bin * self._bin_us
+        gone = now_bin - log.decided_bin[:, OUTWARDS] <= LOAD_US // self._bin_us
+        self._bystanders.crossed(log.tag_of[gone].tolist())
+        self._bystanders.forget(now_us)
+        if np.count_nonzero(gone) >= LEAST_LOAD:
+            beside = np.flatnonzero(~gone[sight.rows] & ~passing & (odds > LEAST_BESIDE))
+            changes = now_bin - BINS + sight.change[beside, OUTWARDS]
+            near = zip(sight.rows[beside].tolist(), changes.tolist(), odds[beside].tolist(), strict=True)
+            self._bystanders.note([self._crossing(row, OUTWARDS, at, now_bin, sure) for row, at, sure in near], now_us)
+
     def _cross(self, row: int, direction: int, change_bin: int, now_bin: int, odds: float) -> Decision:
-        log = self.log
-        peak = float(log.levels(np.array([row]), now_bin).max())
+        peak = float(self.log.levels(np.array([row]), now_bin).max())
         if np.isfinite(peak):
             self._peak_dbm += PEAK_WEIGHT * (peak + ABOVE_MEAN_DB - self._peak_dbm)
+        decision = self._crossing(row, direction, change_bin, now_bin, odds)
+        self.log.mark(row, direction, now_bin)
+        return decision
+
+    def _crossing(self, row: int, direction: int, change_bin: int, now_bin: int, odds: float) -> Decision:
+        log = self.log
         reads, first_us = log.evidence(row, change_bin - BEFORE_BINS, now_bin)
-        decision = Decision(
+        return Decision(
             tag=int(log.tag_of[row]),
             finding=FINDINGS[direction],
             where=self._portal,
@@ -173,8 +213,6 @@ class PortalJudge:
             first_us=first_us,
             method=METHOD.format(model=self._model.name),
         )
-        log.mark(row, direction, now_bin)
-        return decision
 
 
 def _seen_through(sight: Sight, own: Floats, passing: Flags) -> Flags:
@@ -264,6 +302,14 @@ class Doors:
         oldest_bin = min(due, default=now_bin) - ONWARD_BINS
         self._crossed = {tag: last for tag, last in self._crossed.items() if last[1] > oldest_bin}
         return decisions
+
+    def gone_along(self, silent: list[Decision]) -> list[Decision]:
+        """Tags found silent, of which those that went out with a load have crossed."""
+        return [self._gone_along(each) or each for each in silent]
+
+    def _gone_along(self, silent: Decision) -> Decision | None:
+        found = [judge.gone_along(silent) for judge in self._judges]
+        return max((each for each in found if each is not None), key=lambda each: each.observed_us, default=None)
 
     def _standing(self, due: list[int], end_us: int) -> list[bool]:
         """Which doors have to wait (see door_time)."""

@@ -1,5 +1,6 @@
 """The people of one warehouse and what they do: trolleys that receive, put away, stage, ship and turn back before the
-door, pickers who carry single things to packing and scan them there.
+door, pickers who carry single things to packing and scan them there. A shuttle is a load that goes to and fro through a
+door and does nothing else: what is needed to study doors.
 
     receiving ──put_away──▶ storage ──stage──▶ staging ──ship──▶ truck ──▶ away for good
         ▲                      │                  │  └─transfer─▶ truck ──▶ another site's receiving
@@ -22,7 +23,7 @@ from readers.read import from_us
 from simulators.dock import ASKS_AGAIN_S, CLEAR_S, PAPERS_S, Dock
 from simulators.geometry import Xy
 from simulators.goods import Opening, Pallet, Tag
-from simulators.scenario import Plan, Site, Zone
+from simulators.scenario import Plan, Shuttle, Site, Zone
 from simulators.scene import HandheldScan, Process, Scene
 from simulators.truth import CUSTOMER, IN_TRANSIT
 from wire.ack import ScanRequest
@@ -76,6 +77,7 @@ class Warehouse:
         self._scene = scene
         self._floor = plan.floor
         self._slots = [Slot(zone, at) for zone in plan.zones for at in zone.slots]
+        self._shuttling: list[tuple[Shuttle, Pallet]] = []
         self._packed = 0
         self._scanned = 0
 
@@ -91,11 +93,14 @@ class Warehouse:
                 slot.pallet = pallet
                 self._stand(pallet, slot.at)
         for parked, pallet in zip(self.plan.parked, opening.parked, strict=True):
-            self._stand(pallet, parked.at)
+            self._stand(pallet, parked.at, bare=parked.bare)
+        for shuttle, pallet in zip(self.plan.shuttles, opening.shuttling, strict=True):
+            self._stand(pallet, self._shuttle_ends(shuttle)[0])
+            self._shuttling.append((shuttle, pallet))
 
-    def _stand(self, pallet: Pallet, at: Xy) -> None:
+    def _stand(self, pallet: Pallet, at: Xy, *, bare: bool = False) -> None:
         scene = self._scene
-        scene.whereabouts.put(pallet.tags, self.number, at, scene.now_us)
+        scene.whereabouts.put(pallet.tags, self.number, at, scene.now_us, bare=bare)
         for tag in pallet.tags:
             along, across = scene.whereabouts.offset(tag)
             zone = self._floor.place((at[0] + along, at[1] + across))
@@ -109,6 +114,8 @@ class Warehouse:
             scene.spawn(self._trolley(), opens_us + number * 1_000_000)
         for number in range(flow.pickers):
             scene.spawn(self._picker(number + 1), opens_us + number * 1_000_000)
+        for shuttle, pallet in self._shuttling:
+            scene.spawn(self._shuttle(shuttle, pallet), opens_us + round(shuttle.after_s * 1e6))
 
     def device(self, picker: int) -> str:
         """The handheld of a picker."""
@@ -228,6 +235,23 @@ class Warehouse:
         x = self.plan.door(self.plan.departures).x
         yield from self._bring(self._lift(source), [source.at, (x, TURNS_AT_M)], source)
 
+    def _shuttle(self, shuttle: Shuttle, pallet: Pallet) -> Process:
+        """To and fro through a door, resting at both ends."""
+        scene = self._scene
+        here, there = self._shuttle_ends(shuttle)
+        for _ in range(shuttle.crossings):
+            if scene.quiet:
+                return
+            track = scene.carry(pallet.tags, self.site.code, self._floor, [here, there])
+            yield track.end_us
+            scene.whereabouts.put(pallet.tags, self.number, there, scene.now_us)
+            here, there = there, here
+            yield scene.after(shuttle.rest_s)
+
+    def _shuttle_ends(self, shuttle: Shuttle) -> tuple[Xy, Xy]:
+        x = self.plan.door(shuttle.door).x
+        return (x, shuttle.inside_m), (x, -shuttle.outside_m)
+
     def _load(self, pallet: Pallet, at: Xy, outside: str = IN_TRANSIT) -> Process:
         scene = self._scene
         x = self.plan.door(self.plan.departures).x
@@ -303,7 +327,7 @@ class Warehouse:
         assert packing is not None, "nothing is picked without a packing zone"
         self._packed += 1
         spot = self._spot(packing)
-        scene.whereabouts.put([tag.number], self.number, slot.at, scene.now_us, HAND_HEIGHT_M)
+        scene.whereabouts.put([tag.number], self.number, slot.at, scene.now_us, height_m=HAND_HEIGHT_M)
         via = self.plan.via(slot.zone.code, packing.code)
         track = scene.carry([tag.number], self.site.code, self._floor, [slot.at, *via, spot])
         yield track.end_us

@@ -20,6 +20,10 @@ YARD: Final = "yard"
 AISLE: Final = "aisle"
 """The place of a point inside that lies in no zone."""
 
+BODY_DB: Final = 9.0
+BODY_M: Final = 0.3
+"""What a person in the middle of a ray takes from it one way, and how far beside it that has fallen to a third."""
+
 Xy = tuple[float, float]
 Floats = NDArray[np.float64]
 
@@ -169,4 +173,18 @@ def wall_losses_db(source: Floats, targets: Floats, walls: Floats) -> Floats:
         on_wall = (to_foot[:, 0] * ray[:, 1:2] - to_foot[:, 1] * ray[:, 0:1]) / cross
     hit = (on_ray > 0) & (on_ray < 1) & (on_wall >= 0) & (on_wall <= 1)
     losses: Floats = np.einsum("ij,j->i", hit, walls[:, 4])
+    return losses
+
+
+def body_losses_db(source: Floats, targets: Floats, bodies: Floats) -> Floats:
+    """What people at `bodies` (b, 2) take, one way, from the line between `source` and each of `targets` (n, 2)."""
+    if not len(bodies):
+        return np.zeros(len(targets))
+    ray = targets - source
+    to_body = bodies - source
+    length2 = np.maximum(np.einsum("ij,ij->i", ray, ray), 1e-9)
+    along = (ray @ to_body.T) / length2[:, None]
+    aside2 = np.maximum((to_body**2).sum(axis=1)[None, :] - along**2 * length2[:, None], 0.0)
+    between = (along > 0) & (along < 1)
+    losses: Floats = (BODY_DB * between * np.exp(-aside2 / BODY_M**2)).sum(axis=1)
     return losses

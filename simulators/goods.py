@@ -79,11 +79,12 @@ class Opening:
     staged: list[Pallet]
     parked: list[Pallet]
     inbound: list[Pallet]
+    shuttling: list[Pallet]
 
     @property
     def all(self) -> list[Pallet]:
         """Every load, whatever becomes of it."""
-        return [*self.stored, *self.staged, *self.parked, *self.inbound]
+        return [*self.stored, *self.staged, *self.parked, *self.inbound, *self.shuttling]
 
 
 class Goods:
@@ -128,7 +129,13 @@ class Goods:
                 self.pallet(next(sizes), "announced", f"ASN-{site.code}-{self._serial(number)}")
                 for number in range(1, site.inbound_pallets + 1)
             ],
+            shuttling=[self.pallet(shuttle.tags, "swept") for shuttle in plan.shuttles],
         )
+
+    @property
+    def from_middle_m(self) -> NDArray[np.float64]:
+        """Where each tag lies, from the middle of the box that its load fills: (n, 3)."""
+        return self.offsets_m - (0.0, 0.0, LOWEST_M + PALLET_M[2] / 2)
 
     @property
     def offsets_m(self) -> NDArray[np.float64]:

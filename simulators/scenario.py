@@ -19,6 +19,8 @@ from gs1.errors import Gs1Error
 from simulators.errors import ScenarioError
 from simulators.geometry import Area, Doorway, Floor, Xy
 from simulators.llrp.fault_plan import ReaderFault
+from simulators.radio import Session
+from simulators.radio_link import Air
 from wire.events import Name, explain
 
 SCENARIOS: Final = Path(__file__).parent / "scenarios"
@@ -92,6 +94,8 @@ class Reader(Strict):
     """A reader of the plan; at each site it is called `<site>-<name>`, in lower case."""
 
     name: Name
+    power_dbm: Annotated[float, Field(ge=10, le=33)] = 30.0
+    session: Session = 1
     antennas: Annotated[tuple[Antenna, ...], Field(min_length=1)]
 
 
@@ -107,6 +111,21 @@ class Parked(Strict):
 
     at: Xy
     tags: Annotated[int, Field(ge=1)]
+    bare: bool = False
+    """They hang there by themselves: no cargo stands before them."""
+
+
+class Shuttle(Strict):
+    """A load that goes to and fro through a door, first outwards, from one place of rest to the other."""
+
+    door: Name
+    tags: Annotated[int, Field(ge=1)]
+    crossings: Annotated[int, Field(ge=1)]
+    inside_m: Annotated[float, Field(gt=0)]
+    outside_m: Annotated[float, Field(gt=0)]
+    rest_s: Span
+    after_s: Annotated[float, Field(ge=0)] = 0.0
+    """It begins so long after the warm-up."""
 
 
 class Plan(Strict):
@@ -118,6 +137,7 @@ class Plan(Strict):
     readers: Annotated[tuple[Reader, ...], Field(min_length=1)]
     routes: tuple[Route, ...] = ()
     parked: tuple[Parked, ...] = ()
+    shuttles: tuple[Shuttle, ...] = ()
     arrivals: Name
     """The door where goods come in."""
     departures: Name
@@ -138,7 +158,7 @@ class Plan(Strict):
         for route in self.routes:
             if missing := set(route.between) - zones:
                 raise ValueError(f"route {list(route.between)}: no zone {', '.join(sorted(missing))}")
-        for code in (self.arrivals, self.departures):
+        for code in (self.arrivals, self.departures, *(shuttle.door for shuttle in self.shuttles)):
             if code not in doors:
                 raise ValueError(f"{code} is no door of the plan")
         return self
@@ -345,6 +365,8 @@ class Scenario(Strict):
     plans: dict[Name, Plan]
     sites: Annotated[tuple[Site, ...], Field(min_length=1)]
     flow: Flow = Flow()
+    radio: Air = Air()
+    """What the air and the tags are like; an installer cannot know."""
     outages: tuple[Outage, ...] = ()
     faults: tuple[ReaderFault, ...] = ()
     office: Office | None = None

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 class Sightings:
     """Single inventories of tags by one reader: parallel columns, sorted by `at_us`.
 
-    `antenna` is the 1-based port; `at_us` microseconds since 1970 UTC; `phase_rad` is None where the
-    world has no phase.
+    `antenna` is the 1-based port; `at_us` microseconds since 1970 UTC; `phase_rad` and `doppler_hz` are
+    None where the world has none.
     """
 
     epcs: list[bytes]
@@ -22,11 +22,11 @@ class Sightings:
     rssi_dbm: NDArray[np.float32]
     at_us: NDArray[np.int64]
     phase_rad: NDArray[np.float32] | None = None
+    doppler_hz: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(self.epcs), len(self.antenna), len(self.rssi_dbm), len(self.at_us)}
-        if self.phase_rad is not None:
-            lengths.add(len(self.phase_rad))
+        lengths |= {len(column) for column in (self.phase_rad, self.doppler_hz) if column is not None}
         if len(lengths) != 1:
             raise ValueError(f"the columns of sightings differ in length: {sorted(lengths)}")
 

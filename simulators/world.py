@@ -15,8 +15,9 @@ was disconnected sees every tag afresh, as in life.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 
@@ -24,12 +25,16 @@ from simulators.crew import Warehouse
 from simulators.dock import Dock
 from simulators.errors import UnknownReaderError
 from simulators.gateway_files import reader_name
-from simulators.goods import Goods
-from simulators.radio import VISIT_US, Aerial, Interrogator, Mount, TagTraits, Visit
+from simulators.goods import PALLET_M, Goods
+from simulators.radio import VISIT_US, Interrogator, Visit
+from simulators.radio_link import Aerial, Field, Mount, TagTraits
 from simulators.scenario import Plan, Reader, Scenario, Site
 from simulators.scene import HandheldScan, Scene
 from simulators.sighting import Sightings, no_sightings
 from simulators.truth import Truth
+from simulators.whereabouts import KEPT_SNAPSHOTS
+
+HALF_PALLET_M: Final = np.array(PALLET_M) / 2
 
 # Streams of chance, so that one more tag does not shift what happens elsewhere.
 _GOODS, _SCENE, _TRAITS, _AERIALS, _VISITS = range(5)
@@ -64,11 +69,13 @@ class _Station:
         self.next_visit = 0
         self.pending: list[Visit] = []
 
-    def take(self, from_us: int, to_us: int) -> list[Visit]:
-        """The pending reads in (from_us, to_us]; later ones stay, earlier ones were never asked for."""
+    def take(self, ports: Collection[int], from_us: int, to_us: int) -> list[Visit]:
+        """The pending reads of these ports in (from_us, to_us]; later ones stay, earlier ones and those of an antenna
+        that was switched off meanwhile were never asked for."""
         due, later = [], []
         for visit in self.pending:
-            due.append(_within(visit, from_us, to_us))
+            if visit.port in ports:
+                due.append(visit.within(from_us, to_us))
             if visit.at_us[-1] > to_us:
                 later.append(visit)
         self.pending = later
@@ -93,7 +100,9 @@ class World:
             warehouse.open(self.openings[warehouse.site.code])
             warehouse.others = [other for other in self._warehouses if other is not warehouse]
             warehouse.hire()
-        self._traits = TagTraits(len(self.goods.tags), np.random.default_rng([seed, _TRAITS]))
+        self._fields: dict[tuple[int, int], Field] = {}
+        self._from_middle_m = self.goods.from_middle_m
+        self._traits = TagTraits(len(self.goods.tags), np.random.default_rng([seed, _TRAITS]), scenario.radio)
         self._stations: dict[str, _Station] = {}
         self.readers: tuple[StationedReader, ...] = tuple(
             self._station(number, site, reader)
@@ -160,17 +169,38 @@ class World:
             if ports:
                 self._make_visit(station, number, station.interrogator.turn(number, ports))
             station.next_visit = number + 1
-        return self._sightings(station.take(from_us, to_us))
+        return self._sightings(station.take(ports, from_us, to_us))
 
     def _make_visit(self, station: _Station, number: int, port: int) -> None:
         start_us = number * VISIT_US
         self.advance(start_us)
-        frame, xyz = self._scene.whereabouts.at(start_us)
-        tags = frame.present(station.warehouse)
+        field = self._field(station.warehouse, start_us)
         stream = np.random.Philox(key=[self.seed, _VISITS + station.number], counter=[0, 0, 0, number])
-        visit = station.interrogator.visit(port, start_us, tags, xyz[tags], np.random.Generator(stream))
+        visit = station.interrogator.visit(port, start_us, field, np.random.Generator(stream))
         if len(visit.at_us):
             station.pending.append(visit)
+
+    def _field(self, warehouse: int, at_us: int) -> Field:
+        """What stands at a site at an instant; its readers ask for the same one after the other."""
+        known = self._fields.get((warehouse, at_us))
+        if known is None:
+            if len(self._fields) >= KEPT_SNAPSHOTS:
+                self._fields.clear()
+            known = self._fields[warehouse, at_us] = self._look(warehouse, at_us)
+        return known
+
+    def _look(self, warehouse: int, at_us: int) -> Field:
+        now = self._scene.whereabouts.at(at_us)
+        tags = now.frame.present(warehouse)
+        loaded = ~now.frame.loose[tags, None]
+        return Field(
+            tags=tags,
+            xyz=now.xyz[tags],
+            velocity_m_s=now.velocity_m_s[tags],
+            offset_m=self._from_middle_m[tags] * loaded,
+            half_m=HALF_PALLET_M * loaded,
+            bodies=now.bodies[now.body_site == warehouse],
+        )
 
     def _sightings(self, visits: list[Visit]) -> Sightings:
         if not visits:
@@ -181,6 +211,7 @@ class World:
             rssi_dbm=np.concatenate([visit.rssi_dbm for visit in visits]),
             at_us=np.concatenate([visit.at_us for visit in visits]),
             phase_rad=np.concatenate([visit.phase_rad for visit in visits]),
+            doppler_hz=np.concatenate([visit.doppler_hz for visit in visits]),
         )
 
     def _station(self, number: int, site: Site, reader: Reader) -> StationedReader:
@@ -190,23 +221,18 @@ class World:
         aerials = {
             antenna.port: Aerial(
                 Mount(antenna.at, antenna.aim, antenna.beam_deg),
+                reader.power_dbm,
+                self.scenario.radio,
                 walls,
                 self._traits,
                 np.random.default_rng([self.seed, _AERIALS, serial, antenna.port]),
             )
             for antenna in reader.antennas
         }
-        self._stations[name] = _Station(serial, number, Interrogator(aerials, self._traits))
+        self._stations[name] = _Station(serial, number, Interrogator(aerials, self._traits, reader.session))
         kind: Literal["portal", "zone"] = "portal" if reader.antennas[0].portal is not None else "zone"
         return StationedReader(name, site.code, frozenset(aerials), kind)
 
 
 def _walls(plan: Plan) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     return np.array([[*wall.line, wall.loss_db] for wall in plan.walls], np.float64).reshape(-1, 5)
-
-
-def _within(visit: Visit, from_us: int, to_us: int) -> Visit:
-    rows = (visit.at_us > from_us) & (visit.at_us <= to_us)
-    if rows.all():
-        return visit
-    return Visit(visit.port, visit.tags[rows], visit.rssi_dbm[rows], visit.at_us[rows], visit.phase_rad[rows])

@@ -18,7 +18,7 @@ from gateway.movement import (
     unpack_state,
 )
 from gateway.tags import Tags
-from readers.read import EpcTable
+from readers.read import EpcTable, from_us
 
 CONFIG = GatewayConfig.model_validate(
     {
@@ -86,6 +86,18 @@ def test_a_movement_names_places_and_evidence(book: tuple[Book, Tags]) -> None:
     assert arrived.evidence.antennas == ("r/1", "r/4")
     assert (moved.from_zone, moved.zone) == ("a", "b")
     assert (crossed.portal, crossed.direction, crossed.zone) == ("d", "out", None)
+
+
+def test_a_movement_is_no_older_than_the_one_it_replaces(book: tuple[Book, Tags]) -> None:
+    entered, tags = book
+    entered.enter(decision(Finding.SETTLED, 0, AT + 40_000), AT + 50_000)
+    crossed = entered.enter(decision(Finding.CROSSED_IN, 0, AT), AT + 250_000)
+    assert crossed is not None
+    assert crossed.evidence is not None
+    assert crossed.observed_at == from_us(AT + 40_000)
+    assert crossed.evidence.last_at == from_us(AT)
+    assert tags.place[0] == 1
+    assert tags.decided_at_us[0] == AT + 40_000
 
 
 @pytest.mark.parametrize("state", [State.ABSENT, State.OUT])

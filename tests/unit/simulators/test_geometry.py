@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulators.geometry import AISLE, YARD, Area, Doorway, Floor, walk, wall_losses_db
+from simulators.geometry import AISLE, BODY_DB, YARD, Area, Doorway, Floor, body_losses_db, walk, wall_losses_db
 
 FLOOR = Floor(
     (Area("front", 0.0, 0.0, 8.0, 5.0), Area("back", 0.0, 5.0, 8.0, 9.0)),
@@ -79,3 +79,12 @@ def test_walls_take_from_the_lines_that_cross_them() -> None:
     losses = wall_losses_db(np.array([1.0, 0.0]), targets, walls)
     assert losses.tolist() == pytest.approx([12.0, 12.0, 0.0, 7.0, 7.0])
     assert wall_losses_db(np.array([1.0, 0.0]), targets, np.empty((0, 5))).tolist() == [0.0] * 5
+
+
+def test_people_take_from_the_lines_that_they_stand_in() -> None:
+    targets = np.array([[0.0, 4.0], [3.0, 4.0], [0.0, 1.0]])
+    losses = body_losses_db(np.array([0.0, 0.0]), targets, np.array([[0.0, 2.0], [0.0, 9.0]]))
+    assert losses[0] == pytest.approx(BODY_DB)
+    assert losses[1] < 0.1
+    assert losses[2] == 0.0, "who stands behind the tag shades nothing"
+    assert body_losses_db(np.array([0.0, 0.0]), targets, np.empty((0, 2))).tolist() == [0.0] * 3

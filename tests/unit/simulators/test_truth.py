@@ -79,7 +79,8 @@ def test_the_record_agrees_with_where_things_lie(seed: int) -> None:
     for tenth in range(1, 900, 37):
         at_us = START_US + tenth * 100_000
         world.advance(at_us)
-        frame, xyz = world._scene.whereabouts.at(at_us)
+        now = world._scene.whereabouts.at(at_us)
+        frame, xyz = now.frame, now.xyz
         for tag in world.goods.tags:
             site, told = int(frame.site[tag.number]), world.truth.place(tag.hex, at_us)
             if site < 0 or told is None:

@@ -59,7 +59,7 @@ def test_reads_do_not_depend_on_how_readers_ask() -> None:
     assert play(World(scenario, 4, START_US), 30, 7_300) == whole
     assert play(World(scenario, 4, START_US), 30, 100_000, turned=True) == whole
     assert play(World(scenario, 5, START_US), 30, 100_000) != whole
-    assert sum(map(len, whole.values())) > 500
+    assert sum(map(len, whole.values())) > 250
 
 
 def test_the_run_does_not_depend_on_how_far_each_step_goes() -> None:
@@ -149,8 +149,8 @@ def test_portals_and_ceilings_see_as_much_as_real_ones_do() -> None:
     found = play(world, 60, 200_000)
     for reader in world.readers:
         busiest = max(Counter((row[2] - START_US) // SECOND_US for row in found[reader.name]).values())
-        # Recorded dock doors: 41-82 reads/s; readers over a full zone up to twice that.
-        assert 35 <= busiest <= 200, reader.name
+        # A recorded dock door with 100 tags in it took 83 reads in such seconds; a load here has 13 to 26.
+        assert 8 <= busiest <= 200, reader.name
 
 
 def test_the_next_door_sees_some_of_what_crosses_but_far_less() -> None:
@@ -184,3 +184,38 @@ def test_outages_are_told_in_the_worlds_time() -> None:
         START_US + 25 * SECOND_US,
         20 * SECOND_US,
     )
+
+
+def test_a_shuttle_goes_to_and_fro_and_then_rests() -> None:
+    world = World(load("dock-door"), 1, START_US)
+    world.advance(START_US + 900 * SECOND_US)
+    assert world.standing_still is False, "nobody has told it to be quiet"
+    world.quiesce()
+    assert world.standing_still
+    moved = {tag.hex for tag in world.goods.tags} & {one.epc for one in world.truth.crossings()}
+    assert len(moved) == len(world.openings["DOCK"].shuttling[0].loaded)
+    for epc in moved:
+        ways = [one.direction for one in world.truth.crossings() if one.epc == epc]
+        assert ways == ["out", "in"] * 10
+
+
+def test_reads_say_phase_and_doppler() -> None:
+    world = World(load("one-door"), 1, START_US)
+    reader = world.readers[1]
+    seen = world.inventory(reader.name, reader.antennas, START_US, START_US + 5 * SECOND_US)
+    assert seen.phase_rad is not None
+    assert seen.doppler_hz is not None
+    assert len(seen.doppler_hz) == len(seen) > 10
+
+
+def test_in_session_2_a_parked_tag_is_read_once() -> None:
+    scenario = load("dock-door")
+    plan = scenario.plans["door"]
+    reads = {}
+    for session in (1, 2):
+        reader = plan.readers[0].model_copy(update={"session": session})
+        still = plan.model_copy(update={"readers": (reader,), "shuttles": ()})
+        world = World(scenario.model_copy(update={"plans": {"door": still}}), 1, START_US)
+        seen = world.inventory(world.readers[0].name, frozenset({1, 2, 3, 4}), START_US, START_US + 30 * SECOND_US)
+        reads[session] = len(seen) / len(set(seen.epcs))
+    assert reads[2] < 0.5 * reads[1]

@@ -1,0 +1,68 @@
+"""Who left with a load although no door saw it leave.
+
+Of a load that crosses, some tags are read by the first side alone: they show the second their end, or the load stands
+between. Goods beside the door look the same at that moment, so none of them is judged to cross; but it is kept that
+they were read while a load went out. What stands there is read again. A tag that is not, until its window in its zone
+has ended (presence), went along: it has crossed, where else it would be told to have departed and stay in the books.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from gateway.movement import Decision, Finding
+
+METHOD: Final = "portal-company/1"
+
+LEAST_LOAD: Final = 3
+"""So many others must cross together before one that is not seen to is believed to be with them."""
+
+LOAD_US: Final = 3_000_000
+"""Tags of one load are decided within so long."""
+
+AFTERWARDS_US: Final = 10_000_000
+"""A load that waits outside the open door is still read, by either side; what is read later than this has stayed."""
+
+KEPT_US: Final = 180_000_000
+"""Longer than the longest window of a tag (`window_max_ms` is 120 s unless told otherwise) and the time before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bystander:
+    """A tag that was read beside a load: the crossing it would be, and when the last of the load was decided."""
+
+    crossing: Decision
+    load_us: int
+
+
+class Bystanders:
+    """The tags that one door last read beside loads going out."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, Bystander] = {}
+
+    def note(self, crossings: Iterable[Decision], load_us: int) -> None:
+        """These tags were read while a load went out, whose last decision fell at `load_us`."""
+        self._kept |= {crossing.tag: Bystander(crossing, load_us) for crossing in crossings}
+
+    def crossed(self, tags: Iterable[int]) -> None:
+        """These tags were seen to cross, and need no other word."""
+        for tag in tags:
+            self._kept.pop(tag, None)
+
+    def gone_along(self, silent: Decision) -> Decision | None:
+        """The crossing of a tag found silent, if it was last read about when a load went out, and None if not."""
+        kept = self._kept.pop(silent.tag, None)
+        if kept is None or silent.finding is not Finding.SILENT:
+            return None
+        last_us = max(silent.observed_us, kept.crossing.observed_us)
+        if last_us > kept.load_us + AFTERWARDS_US:
+            return None
+        return replace(kept.crossing, observed_us=last_us, confidence=silent.confidence, method=METHOD)
+
+    def forget(self, now_us: int) -> None:
+        """Let go of loads so long past that every tag of theirs has been judged."""
+        if self._kept:
+            self._kept = {tag: kept for tag, kept in self._kept.items() if kept.load_us > now_us - KEPT_US}

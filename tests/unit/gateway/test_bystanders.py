@@ -1,0 +1,123 @@
+"""What went along with a load unseen, and what only stood beside it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gateway.bystanders import AFTERWARDS_US, KEPT_US, METHOD, Bystanders
+from gateway.config import GatewayConfig
+from gateway.movement import Decision, Finding
+from gateway.pipeline import Pipeline
+from readers.read import EpcTable, ReadBatch, ReaderState, empty_reads
+from wire.events import Movement
+
+AT_US = 1_700_000_000_000_000
+LOAD = range(12)
+UNSEEN, PARKED = 12, 13
+
+CONFIG = GatewayConfig.model_validate(
+    {
+        "site": "s",
+        "gateway": "g",
+        "zones": [{"code": "staging"}],
+        "portals": [{"code": "door", "inside_zone": "staging"}],
+        "readers": [
+            {
+                "name": "door",
+                "address": "door",
+                "antennas": [
+                    {"port": 1, "portal": "door", "side": "in"},
+                    {"port": 2, "portal": "door", "side": "out"},
+                ],
+            },
+            {"name": "ceiling", "address": "ceiling", "antennas": [{"port": 1, "zone": "staging"}]},
+        ],
+    }
+)
+
+
+def crossing(at_us: int) -> Decision:
+    return Decision(5, Finding.CROSSED_OUT, 0, at_us, 0.4, 3, 1, at_us - 1, "portal-all/3")
+
+
+def silent(at_us: int) -> Decision:
+    return Decision(5, Finding.SILENT, 1, at_us, 0.95, 20, 1, at_us - 1, "zone-belief/2")
+
+
+def test_a_tag_read_no_more_after_its_load_has_gone_along() -> None:
+    beside = Bystanders()
+    beside.note([crossing(AT_US)], AT_US + 500_000)
+    gone = beside.gone_along(silent(AT_US + 2_000_000))
+    assert gone is not None
+    assert (gone.finding, gone.where, gone.method) == (Finding.CROSSED_OUT, 0, METHOD)
+    assert gone.observed_us == AT_US + 2_000_000
+    assert gone.confidence == 0.95
+    assert beside.gone_along(silent(AT_US + 2_000_000)) is None
+
+
+@pytest.mark.parametrize("read_us", [AFTERWARDS_US + 1, 60_000_000])
+def test_a_tag_that_is_read_on_has_stayed(read_us: int) -> None:
+    beside = Bystanders()
+    beside.note([crossing(AT_US)], AT_US)
+    assert beside.gone_along(silent(AT_US + read_us)) is None
+
+
+def test_what_was_seen_to_cross_or_was_long_ago_needs_no_other_word() -> None:
+    beside = Bystanders()
+    beside.note([crossing(AT_US)], AT_US)
+    beside.crossed([5])
+    assert beside.gone_along(silent(AT_US)) is None
+    beside.note([crossing(AT_US)], AT_US)
+    beside.forget(AT_US + KEPT_US)
+    assert beside.gone_along(silent(AT_US)) is None
+
+
+def reads_until(end_s: float) -> list[tuple[float, str, int, int, float]]:
+    """A load goes out through the door at 20 s: time, reader, port, tag, level. One of its tags is read from inside
+    alone, and so is the parked one, by the door and by the ceiling; that one ever after."""
+    chance = np.random.default_rng(3)
+    reads = []
+    for tag in (*LOAD, UNSEEN, PARKED):
+        inside_s = {PARKED: end_s, UNSEEN: 21.0}.get(tag, 17.5)
+        reads += [(at_s, "ceiling", 1, tag, -58.0) for at_s in np.arange(0.5, inside_s, 0.8) + chance.uniform(0.0, 0.4)]
+        if tag in LOAD:
+            before, after = np.arange(17.6, 20.0, 0.6), np.arange(20.1, 22.0, 0.6)
+            reads += [(at_s, "door", 1, tag, -58.0 - 4.0 * (20.0 - at_s)) for at_s in before]
+            reads += [(at_s, "door", 2, tag, -58.0 - 4.0 * (at_s - 20.0)) for at_s in after]
+        else:
+            reads += [(at_s, "door", 1, tag, -64.0) for at_s in np.arange(0.7, inside_s, 0.9)]
+    return sorted((float(at_s), reader, port, tag, float(level)) for at_s, reader, port, tag, level in reads)
+
+
+def play(end_s: float) -> list[Movement]:
+    epcs = EpcTable()
+    numbers = epcs.numbers(tag.to_bytes(12, "big") for tag in range(1, PARKED + 2))
+    pipeline = Pipeline(CONFIG, epcs)
+    told = list(
+        pipeline.step(
+            [ReaderState("door", frozenset({1, 2}), AT_US), ReaderState("ceiling", frozenset({1}), AT_US)], AT_US
+        ).movements
+    )
+    reads = reads_until(end_s)
+    for begin_s in np.arange(0.0, end_s, 0.5):
+        now_us = AT_US + round((begin_s + 0.5) * 1e6)
+        events = []
+        for reader in ("door", "ceiling"):
+            mine = [read for read in reads if read[1] == reader and begin_s <= read[0] < begin_s + 0.5]
+            batch = empty_reads(len(mine))
+            batch["epc"] = [numbers[read[3]] for read in mine]
+            batch["antenna"] = [read[2] for read in mine]
+            batch["rssi_dbm"] = [read[4] for read in mine]
+            batch["at_us"] = batch["first_at_us"] = [AT_US + round(read[0] * 1e6) for read in mine]
+            events.append(ReadBatch(reader, batch, now_us))
+        told += pipeline.step(events, now_us).movements
+    return told
+
+
+def test_a_tag_of_a_load_that_only_the_inner_side_read_goes_out_with_it_and_parked_goods_do_not() -> None:
+    out = {movement.epc: movement for movement in play(60.0) if movement.direction == "out"}
+    hexes = [tag.to_bytes(12, "big").hex().upper() for tag in range(1, PARKED + 2)]
+    assert set(hexes[: len(LOAD)]) <= set(out)
+    assert out[hexes[UNSEEN]].method == METHOD
+    assert hexes[PARKED] not in out
