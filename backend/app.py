@@ -28,6 +28,7 @@ import backend.ingest.commission_routes
 import backend.ingest.departure_routes
 import backend.ingest.reversal_routes
 import backend.ingest.routes
+import backend.ingest.scan_rules
 import backend.orders.routes
 import backend.returns.routes
 import backend.stock.lot_routes
@@ -96,7 +97,7 @@ async def run_backend(
         service = IngestService(database, clock)
         metrics.show_ingest(lambda: asdict(service.stats))
         link = await stack.enter_async_context(_ingest(service, config.mqtt_url))
-        hub = Hub(database, metrics.live)
+        hub = Hub(database, metrics.live, clock)
         granter = await stack.enter_async_context(Granter(database, clock).running())
         served = Served(
             routes=all_routes(service, granter),
@@ -108,7 +109,7 @@ async def run_backend(
             reads=reads,
         )
         app = make_app(served)
-        LiveRoute(hub, metrics.live).mount(app)
+        LiveRoute(hub, metrics.live, database).mount(app)
         url = await stack.enter_async_context(_listening(app, config.http))
         async with asyncio.TaskGroup() as group:
             running = (
@@ -148,6 +149,7 @@ def all_routes(service: IngestService, granter: Granter) -> list[Route]:
         *backend.ingest.departure_routes.ROUTES,
         *backend.ingest.commission_routes.ROUTES,
         *backend.ingest.reversal_routes.ROUTES,
+        *backend.ingest.scan_rules.ROUTES,
         *backend.returns.routes.ROUTES,
         *backend.counts.routes.ROUTES,
     ]

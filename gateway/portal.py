@@ -14,7 +14,8 @@ door belongs there, and one that crossed there lately is not carried along by wh
 both sides itself; and where a photo-eye is wired to the door, nothing crosses without its beam having been broken about
 then.
 
-A door whose reader is away stands still and catches up when it is back (door_time).
+A door whose reader is away stands still and catches up when it is back (door_time). Zones help to tell what a door
+cannot: who went along with a load unseen (bystanders), and whether a lone tag has gone (lone).
 
 A restart forgets a crossing in progress and invents none: a change of side counts only when the door has been watched
 for BEFORE_BINS before it.

@@ -153,12 +153,12 @@ async def serving(
 ) -> AsyncIterator[Serving]:
     """Serve a database's house on a loopback port; 0: a free one."""
     metrics = BackendMetrics()
-    hub = Hub(database, metrics.live)
     clock = clock or ScaledClock(START)
+    hub = Hub(database, metrics.live, clock)
     granter = Granter(database, clock)
     routes, desk = all_routes(IngestService(database, clock), granter), Desk(database, database, clock)
     app = make_app(Served(routes, desk, guard or Guard(), KeyStore(database, clock), metrics, {}))
-    LiveRoute(hub, metrics.live).mount(app)
+    LiveRoute(hub, metrics.live, database).mount(app)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()

@@ -24,6 +24,7 @@ AlertKind = Literal[
     "unexpected_departure",
     "transfer_late",
     "transfer_missing",
+    "over_receipt",
     "inspection_overdue",
     "count_variance",
     "count_repeat",
@@ -46,6 +47,7 @@ AlertKind = Literal[
 | unexpected_departure | things left by a door and no document there explained it        | portal's number        |
 | transfer_late        | a transfer has not come when it was promised                    | document               |
 | transfer_missing     | a transfer ended with things missing: until they are written off | document               |
+| over_receipt         | more came than a document expects: until that is accepted       | document               |
 | inspection_overdue   | returned goods wait longer than their site allows               | site                   |
 | count_variance       | a closed count differs beyond its tolerance: until approved     | count                  |
 | count_repeat         | a SKU in a zone differed in several of its last counts          | zone/SKU, by number    |

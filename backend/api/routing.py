@@ -18,7 +18,6 @@ needs an Idempotency-Key. A handler gets all of this checked; what stands in the
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable
@@ -37,7 +36,7 @@ from backend.api.problems import ProblemError
 from backend.api.storable import require_text
 from backend.errors import StoreUnavailableError
 from backend.store.database import UNAVAILABLE, Database
-from backend.store.reads import Reads, from_primary
+from backend.store.reads import Reads
 from wire.clock import Clock
 
 logger = logging.getLogger(__name__)
@@ -238,13 +237,11 @@ def _shown(route: Route, request: web.Request, model: BaseModel) -> web.Response
 
 
 async def _read(request: web.Request, read: Callable[[], Awaitable[BaseModel | Answer | str]]) -> BaseModel | str:
-    """What a GET answers: from a replica that has what the caller has written, or else from the primary."""
+    """What a GET answers: from a replica that has what the caller has written, or else from the primary (reads.py)."""
     lsn = request.headers.get(LSN_HEADER)
     if lsn is not None and not _LSN.match(lsn):
         raise ProblemError("invalid-request", f"{LSN_HEADER}: {lsn!r} is not what an answer carried")
-    behind = lsn is not None and READS in request.app and await request.app[READS].must_ask_primary(lsn)
-    with from_primary() if behind else contextlib.nullcontext():
-        model = await read()
+    model = await (request.app[READS].answer(lsn, read) if READS in request.app else read())
     assert isinstance(model, BaseModel | str)
     return model
 

@@ -1,5 +1,6 @@
 -- name: count_revision
--- Say that sites, zones, portals or lanes changed; also the lock that lets one change go after the other.
+-- Say that sites, zones, portals or lanes are about to change: the lock that lets one change go after the other. (Their
+-- tables say it again, for whoever changes them by hand.)
 UPDATE store SET catalog_revision = catalog_revision + 1
 
 -- name: places
@@ -9,6 +10,10 @@ SELECT catalog_revision,
        ARRAY (SELECT ROW (zone_id, site_id, code, kind) FROM zone) AS zones,
        ARRAY (SELECT ROW (portal_id, site_id, code, inside_zone_id) FROM portal) AS portals
 FROM store
+
+-- name: site_day
+-- What day an instant lies in at a site.
+SELECT day_at($2, time_zone) FROM site WHERE site_id = $1
 
 -- name: put_site
 -- Define a site, or change what is said of it.

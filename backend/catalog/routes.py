@@ -14,11 +14,12 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel
 
-from backend.api import etag
+from backend.api import etag, rows
 from backend.api.paging import Page, Paged
 from backend.api.permissions import Permission
 from backend.api.problems import ProblemError
 from backend.api.routing import Call, Routes
+from backend.api.rows import RowFault
 from backend.catalog import views
 from backend.catalog.exporting import export_csv
 from backend.catalog.importing import DEFINITIONS
@@ -109,12 +110,7 @@ KINDS: Final[dict[str, Kind]] = {
 
 def refused_rows(error: ImportRefusedError) -> ProblemError:
     """The problem of a request with wrong rows: each fault with its row, from 1 on, and its member."""
-    return ProblemError(
-        "refused-rows",
-        f"{len(error.faults)} faults, the first: row {error.faults[0].line}, {error.faults[0].column}: "
-        f"{error.faults[0].what}",
-        errors=[{"row": fault.line, "column": fault.column, "what": fault.what} for fault in error.faults],
-    )
+    return rows.refused_rows([RowFault(*fault) for fault in error.faults])
 
 
 async def _define(database: Database, name: str, numbered: Iterable[tuple[int, dict[str, Any]]]) -> int:

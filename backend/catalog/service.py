@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import NamedTuple
 
 from backend.api.problems import ProblemError
@@ -58,6 +58,12 @@ async def read_places(connection: Connection) -> Places:
         portals[site_id][code] = Portal(portal_id, site_id, code, by_id[inside_id])
     sites = (Site(site_id, code, zones[site_id], portals[site_id]) for site_id, code in row["sites"])
     return Places(row["catalog_revision"], sites)
+
+
+async def day_at(connection: Connection, site_id: int, at: datetime) -> date:
+    """What day an instant lies in at a site: a lot that expires that day still lives."""
+    day: date = await connection.fetchval(SQL["site_day"], site_id, at)
+    return day
 
 
 async def put_site(database: Database, spec: SiteSpec) -> None:

@@ -45,12 +45,32 @@ FROM channel_rule LEFT JOIN site USING (site_id) LEFT JOIN sku USING (sku_id)
 WHERE channel_id = $1 ORDER BY site.code NULLS FIRST, sku.code NULLS FIRST
 
 -- name: shelves_of_sku
--- What the sites hold of a SKU and may sell: units free by site and lot.
+-- What the sites hold of a SKU and may sell at an instant: units free by site and lot.
 SELECT availability_id, site.site_id, site.code AS site, site.region, lot_id, lot.expires_on, on_hand, reserved
 FROM availability JOIN site USING (site_id) JOIN lot USING (lot_id)
 WHERE availability.sku_id = $1 AND condition = 'sellable' AND lot.status = 'released'
-  AND (lot.expires_on IS NULL OR lot.expires_on >= $2::date) AND ($3::text IS NULL OR site.region = $3)
+  AND (lot.expires_on IS NULL OR lot.expires_on >= day_at($2, site.time_zone)) AND ($3::text IS NULL OR site.region = $3)
 ORDER BY site.code, lot.expires_on NULLS LAST, lot_id
+
+-- name: free_everywhere
+-- What nobody was promised of each SKU at each site that may sell any at an instant.
+SELECT site.site_id, site.code AS site, site.region, sku.sku_id, sku.code AS sku,
+       sum(greatest(on_hand - reserved, 0))::bigint AS free
+FROM availability JOIN site USING (site_id) JOIN sku USING (sku_id) JOIN lot USING (lot_id, sku_id)
+WHERE condition = 'sellable' AND lot.status = 'released'
+  AND (lot.expires_on IS NULL OR lot.expires_on >= day_at($1, site.time_zone))
+GROUP BY site.site_id, sku.sku_id
+
+-- name: free_at
+-- The same of these sites and SKUs alone, by parallel arrays of their codes.
+SELECT site.site_id, site.code AS site, site.region, sku.sku_id, sku.code AS sku,
+       sum(greatest(on_hand - reserved, 0))::bigint AS free
+FROM unnest($2::text[], $3::text[]) AS a (site_code, sku_code)
+JOIN site ON site.code = site_code JOIN sku ON sku.code = sku_code
+JOIN availability USING (site_id, sku_id) JOIN lot USING (lot_id, sku_id)
+WHERE condition = 'sellable' AND lot.status = 'released'
+  AND (lot.expires_on IS NULL OR lot.expires_on >= day_at($1, site.time_zone))
+GROUP BY site.site_id, sku.sku_id
 
 -- name: promised_by_channel
 -- Units that the orders of each channel hold, by site and SKU.

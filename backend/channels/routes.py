@@ -92,7 +92,7 @@ async def get_available(call: Call, params: AvailableParams) -> AvailableList:
     """What a channel may still promise."""
     found = await sku_ids_of(call.database, params.sku)
     try:
-        sites = await service.available(call.database, params.code, found, call.clock.now().date(), params.region)
+        sites = await service.available(call.database, params.code, found, call.clock.now(), params.region)
     except UnknownNameError as error:
         raise ProblemError("not-found", str(error)) from error
     return AvailableList(

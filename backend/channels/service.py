@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import datetime
 from typing import NamedTuple
 
 from backend.catalog.model import require_code
@@ -146,7 +146,7 @@ async def promised_by_channel(executor: Executor, places: Iterable[tuple[int, in
 
 
 async def available(
-    database: Database, channel: str, sku_id: int, today: date, region: str | None = None
+    database: Database, channel: str, sku_id: int, now: datetime, region: str | None = None
 ) -> list[Available]:
     """What a channel may still promise of a SKU, site by site, as of one instant. `region`: at its sites alone.
 
@@ -157,11 +157,11 @@ async def available(
         if found is None:
             raise UnknownNameError(f"no channel {channel!r}")
         rulebook = await read_rulebook(connection)
-        rows = await connection.fetch(SQL["shelves_of_sku"], sku_id, today, region)
+        rows = await connection.fetch(SQL["shelves_of_sku"], sku_id, now, region)
         promised = await promised_by_channel(connection, ((row["site_id"], sku_id) for row in rows))
     free: defaultdict[tuple[int, str, str], int] = defaultdict(int)
     for row in rows:
-        free[row["site_id"], row["site"], row["region"]] += row["on_hand"] - row["reserved"]
+        free[row["site_id"], row["site"], row["region"]] += max(row["on_hand"] - row["reserved"], 0)
     return [
         Available(
             site,
@@ -173,6 +173,41 @@ async def available(
         )
         for (site_id, site, region), units in free.items()
     ]
+
+
+class Offer(NamedTuple):
+    """What a channel may still promise of a SKU at a site."""
+
+    sku: str
+    site: str
+    region: str
+    available: int
+
+
+async def offers(
+    executor: Executor, codes: Iterable[str], now: datetime, places: Collection[tuple[str, str]] | None = None
+) -> dict[str, list[Offer]]:
+    """What each of these channels may still promise, above nothing; a channel that does not exist may promise nothing.
+    `places`: of these sites and SKUs alone, by code. Give it a snapshot, so that all of it is of one instant."""
+    if places is None:
+        rows = await executor.fetch(SQL["free_everywhere"], now)
+    else:
+        rows = await executor.fetch(SQL["free_at"], now, [site for site, _ in places], [sku for _, sku in places])
+    channels, rulebook = await read_channels(executor), await read_rulebook(executor)
+    kept = [(row["site_id"], row["sku_id"]) for row in rows if rulebook.protects(row["site_id"], row["sku_id"])]
+    promised = await promised_by_channel(executor, kept)
+    found: dict[str, list[Offer]] = {}
+    for code in codes:
+        channel = channels.get(code)
+        found[code] = []
+        if channel is None or not channel.open:
+            continue
+        for row in rows:
+            place = (row["site_id"], row["sku_id"])
+            units = rulebook.available(channel.channel_id, *place, row["free"], promised.get(place, {}))
+            if units:
+                found[code].append(Offer(row["sku"], row["site"], row["region"], units))
+    return found
 
 
 async def rules_of(database: Database, channel_id: int) -> list[Record]:

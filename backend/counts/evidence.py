@@ -25,6 +25,7 @@ from backend.counts.comparing import (
 from backend.counts.model import Difference
 from backend.effects.observation import LINGER, Goods
 from backend.ingest.items import lock
+from backend.ingest.pallet_names import with_contents
 from backend.ledger.model import SELLABLE, Slot
 from backend.store.database import Connection, Queries, Record
 from gs1.element import parse_scan
@@ -41,19 +42,22 @@ SUBJECTS: Final[dict[str, tuple[str, ...]]] = {
 
 
 class Scanned(NamedTuple):
-    """What a handheld's scan counted: a thing, or so many units."""
+    """What a handheld's scan counted: a thing, or so many units, of a lot whose code it says (None: of any)."""
 
     read: Read | None
     word: Word | None
     operator: str
+    lot: str | None = None
 
 
 @dataclass(slots=True)
 class Finds:
-    """All that was found, and who found it. `spans`: by subject, zone and round."""
+    """All that was found, and who found it. `lotted`: words whose lots are known by code so far. `spans`: by subject,
+    zone and round."""
 
     reads: list[Read] = field(default_factory=list)
     words: list[Word] = field(default_factory=list)
+    lotted: list[tuple[Word, str]] = field(default_factory=list)
     spans: dict[str, dict[tuple[int, int], Span]] = field(default_factory=lambda: {"things": {}, "units": {}})
     operators: set[str] = field(default_factory=set)
 
@@ -99,10 +103,11 @@ async def look(
     if since is not None and "things" in SUBJECTS[count["subject"]]:
         ids = await _near(connection, count, finds, since)
         if lock_things:
-            await lock(connection, places, ids)
+            await lock(connection, places, await with_contents(connection, ids))
         things = await _things(connection, count, finds, since, ids)
         compare_things(scope, finds.spans["things"], finds.reads, things.values(), outcome)
     if since is not None and "units" in SUBJECTS[count["subject"]]:
+        await _name_lots(connection, finds)
         heaps = await _heaps(connection, count, since)
         told = sorted({heap.slot.sku_id for heap in heaps} | {word.sku_id for word in finds.words})
         unlotted = {row["sku_id"]: row["lot_id"] for row in await connection.fetch(SQL["unlotted"], told)}
@@ -143,9 +148,18 @@ async def _finds(connection: Connection, places: Places, count: Record, scope: S
         finds.operators.add(one.operator)
         if one.read is not None:
             finds.reads.append(one.read)
-        if one.word is not None:
+        if one.word is not None and one.lot is not None:
+            finds.lotted.append((one.word, one.lot))
+        elif one.word is not None:
             finds.words.append(one.word)
     return finds
+
+
+async def _name_lots(connection: Connection, finds: Finds) -> None:
+    """Make the lots that scans named where they are missing: after the things are locked, as everywhere."""
+    lots = await lot_ids(connection, {(word.sku_id, lot): None for word, lot in finds.lotted})
+    finds.words += (word._replace(lot_id=lots[word.sku_id, lot]) for word, lot in finds.lotted)
+    finds.lotted = []
 
 
 async def _scanned(connection: Connection, places: Places, count: Record, scope: Scope) -> list[Scanned]:
@@ -174,15 +188,12 @@ async def _scanned(connection: Connection, places: Places, count: Record, scope:
         if gtin is not None:
             heaps.append((row, zone_id, gtin, code.count or 1, code.lot or row["lot"]))
     goods = await goods_of(connection, {gtin for _, _, gtin, _, _ in heaps})
-    named = {(goods[gtin].sku_id, lot): None for _, _, gtin, _, lot in heaps if lot and gtin in goods}
-    lots = await lot_ids(connection, named)
     for row, zone_id, gtin, count_each, lot in heaps:
         if gtin in goods:
-            lot_id = lots[goods[gtin].sku_id, lot] if lot else None
             quantity = row["quantity"] * goods[gtin].quantity * count_each
             spot = f"scan {row['device']} {row['scan_id']}"
-            word = Word(zone_id, goods[gtin].sku_id, lot_id, SELLABLE, spot, row["observed_at"], quantity)
-            found.append(Scanned(None, word, row["operator"]))
+            word = Word(zone_id, goods[gtin].sku_id, None, SELLABLE, spot, row["observed_at"], quantity)
+            found.append(Scanned(None, word, row["operator"], lot or None))
     return found
 
 

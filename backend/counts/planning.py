@@ -6,10 +6,9 @@ import contextlib
 from collections import defaultdict
 from pathlib import Path
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from backend.catalog.model import VIRTUAL_KINDS
-from backend.catalog.service import read_places, site_of
+from backend.catalog.service import day_at, read_places, site_of
 from backend.counts.model import LOOK_BACK, Cell, Due, Subject, rank
 from backend.counts.service import CodeTakenError, CountSpec, make_count, read_rule
 from backend.store.database import Database, Queries
@@ -39,9 +38,8 @@ async def plan_day(database: Database, clock: Clock, site: str, subject: Subject
         zones[one.cell.zone].append(one.cell.sku)
     async with database.transaction() as connection:
         found = site_of(await read_places(connection), site)
-        time_zone = ZoneInfo(await connection.fetchval(SQL["site_zone"], found.site_id))
-        day = clock.now().astimezone(time_zone).strftime("%Y%m%d")
-        codes = {zone: f"plan-{day}-{found.zones[zone].zone_id}" for zone in sorted(zones)}
+        day = await day_at(connection, found.site_id, clock.now())
+        codes = {zone: f"plan-{day:%Y%m%d}-{found.zones[zone].zone_id}" for zone in sorted(zones)}
         taken = {row["code"] for row in await connection.fetch(SQL["planned"], list(codes.values()))}
     made: list[str] = []
     for zone, code in codes.items():

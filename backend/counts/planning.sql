@@ -1,7 +1,3 @@
--- name: site_zone
--- The time zone of a site.
-SELECT time_zone FROM site WHERE site_id = $1
-
 -- name: cells
 -- Each SKU in each real zone of a site that holds or owes any and is in no standing count: its class, when it was last
 -- counted or first had stock, how many of its last counts found a difference, and what speaks against its record.

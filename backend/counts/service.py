@@ -21,6 +21,7 @@ from backend.counts.comparing import Found, Surplus
 from backend.counts.evidence import SQL, Look, look, read_scope
 from backend.counts.model import LIFE, LOOK_BACK, CountEvent, Rule, Subject, is_repeat
 from backend.documents.service import note_arrived
+from backend.documents.surplus import tell_surplus
 from backend.ingest.batch import MAX_SKEW
 from backend.ingest.items import admit
 from backend.ingest.words import ThingWord, UnitsWord, say
@@ -324,7 +325,7 @@ async def _post(
     cause = Cause("count", who.actor, who.role, count["code"])
     await say(connection, places, words, cause, now)
     come = [(one.item_id, one.at) for one in found.outcome.found if one.finding == "found"]
-    await note_arrived(connection, site.site_id, come)
+    await tell_surplus(connection, await note_arrived(connection, site.site_id, come), now)
     await connection.execute(SQL["tell"])
 
 

@@ -13,6 +13,7 @@ transit until it comes; `close` says that it is missing, and a person may then w
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
 from backend.stock.model import Fulfilment
@@ -64,6 +65,16 @@ class Left(NamedTuple):
     sku_id: int
     lot_id: int
     quantity: int
+
+
+class Back(NamedTuple):
+    """A thing that came back in while the document that it may have left under stood at the door. `left`: what it
+    holds; a pallet holds nothing itself."""
+
+    document_id: int
+    item_id: int
+    at: datetime
+    left: Left | None
 
 
 class Promise(NamedTuple):

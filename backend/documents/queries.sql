@@ -26,9 +26,9 @@ ON CONFLICT (code) DO NOTHING RETURNING document_id
 INSERT INTO document_line (document_id, line_no, sku_id, lot_id, expected)
 SELECT $1, l.* FROM unnest($2::int[], $3::int[], $4::int[], $5::bigint[]) AS l
 
--- name: order_site
--- An order that a shipment may serve.
-SELECT order_id, status FROM sales_order WHERE code = $1
+-- name: orders_to_ship
+-- Orders that shipments are to serve.
+SELECT order_id, code, status FROM sales_order WHERE code = ANY ($1::text[])
 
 -- name: lock_document
 -- One document, locked.
@@ -54,8 +54,9 @@ SELECT sku_id, lot_id, gone - come AS missing FROM document_line WHERE document_
 
 -- name: things_lost
 -- Things that left under a transfer, have not come, and were seen nowhere since.
-SELECT item_id, gone_at FROM document_item JOIN item USING (item_id) JOIN zone USING (zone_id)
-WHERE document_id = $1 AND gone_at IS NOT NULL AND come_at IS NULL AND zone.kind = 'in_transit' ORDER BY item_id
+SELECT item_id, gone_at
+FROM document JOIN document_item USING (document_id) JOIN item USING (item_id) JOIN zone USING (zone_id)
+WHERE document.code = $1 AND gone_at IS NOT NULL AND come_at IS NULL AND zone.kind = 'in_transit' ORDER BY item_id
 
 -- name: units_under_way
 -- Units without serial numbers that a document's postings left in a zone, by what they are.
@@ -75,7 +76,7 @@ FROM document_line JOIN sku USING (sku_id) LEFT JOIN lot USING (lot_id)
 WHERE document_id = $1 ORDER BY line_no
 
 -- name: lock_source
--- What a site holds of SKUs and may send elsewhere on a day, locked in lock order.
+-- What a site holds of SKUs and may send elsewhere on a day of its own, locked in lock order.
 SELECT availability_id, sku_id, lot_id, expires_on, greatest(on_hand - reserved, 0) AS free
 FROM availability JOIN lot USING (lot_id, sku_id)
 WHERE site_id = $1 AND sku_id = ANY ($2::int[]) AND condition = 'sellable' AND lot.status = 'released'
@@ -120,11 +121,13 @@ ON CONFLICT (document_id, item_id) DO UPDATE SET come_at = coalesce(document_ite
 
 -- name: note_arrived
 -- Things seen at the site that a transfer took them to, by parallel arrays: they have come, whatever stands at the door.
+-- Answers the transfers.
 UPDATE document_item SET come_at = seen.at
 FROM unnest($1::bigint[], $2::timestamptz[]) AS seen (item_id, at), document
 WHERE document_item.item_id = seen.item_id AND document.document_id = document_item.document_id
   AND document.kind = 'transfer' AND document.to_site_id = $3
   AND come_at IS NULL AND gone_at IS NOT NULL AND gone_at <= seen.at
+RETURNING document_item.document_id
 
 -- name: turn_back
 -- Things that came back in under the document they had left under, by parallel arrays of document, thing and instant:
@@ -204,38 +207,74 @@ RETURNING document.code
 -- A document that ended stands open nowhere.
 UPDATE door_opening SET closed_at = $2 WHERE document_id = $1 AND closed_at IS NULL
 
--- name: document_head
--- One document.
+-- name: document_heads
+-- Documents of these codes.
 SELECT document_id, document.code, kind, site.code AS site, to_site.code AS to_site, sales_order.code AS "order", party,
        document.status, promised_at, left_at, made_at, document.changed_at, document.revision
 FROM document JOIN site ON site.site_id = document.site_id
 LEFT JOIN site AS to_site ON to_site.site_id = document.to_site_id
 LEFT JOIN sales_order USING (order_id)
-WHERE document.code = $1
+WHERE document.code = ANY ($1::text[])
 
 -- name: document_lines
--- The lines of a document: expected, gone and come, things with and without serial numbers together.
+-- The lines of documents: expected, gone and come, things with and without serial numbers together; and what came
+-- beyond that and was accepted.
 WITH thing AS (
-    SELECT item.sku_id, item.lot_id, sum(quantity) FILTER (WHERE gone_at IS NOT NULL)::bigint AS gone,
+    SELECT document_id, item.sku_id, item.lot_id, sum(quantity) FILTER (WHERE gone_at IS NOT NULL)::bigint AS gone,
            sum(quantity) FILTER (WHERE come_at IS NOT NULL)::bigint AS come
-    FROM document_item JOIN item USING (item_id) WHERE document_id = $1 AND item.sku_id IS NOT NULL
-    GROUP BY item.sku_id, item.lot_id
+    FROM document_item JOIN item USING (item_id) WHERE document_id = ANY ($1::bigint[]) AND item.sku_id IS NOT NULL
+    GROUP BY document_id, item.sku_id, item.lot_id
 ), line AS (
-    SELECT sku_id, lot_id, min(line_no) AS line_no, sum(expected)::bigint AS expected, sum(gone)::bigint AS gone,
-           sum(come)::bigint AS come, sum(damaged)::bigint AS damaged
-    FROM document_line WHERE document_id = $1 GROUP BY sku_id, lot_id
+    SELECT document_id, sku_id, lot_id, min(line_no) AS line_no, sum(expected)::bigint AS expected,
+           sum(gone)::bigint AS gone, sum(come)::bigint AS come, sum(damaged)::bigint AS damaged
+    FROM document_line WHERE document_id = ANY ($1::bigint[]) GROUP BY document_id, sku_id, lot_id
 ), unlotted AS (
-    SELECT sku_id, sum(gone)::bigint AS gone, sum(come)::bigint AS come FROM thing
-    WHERE NOT EXISTS (SELECT FROM line WHERE line.sku_id = thing.sku_id AND line.lot_id = thing.lot_id) GROUP BY sku_id
+    SELECT document_id, sku_id, sum(gone)::bigint AS gone, sum(come)::bigint AS come FROM thing
+    WHERE NOT EXISTS (
+        SELECT FROM line WHERE line.document_id = thing.document_id AND line.sku_id = thing.sku_id
+                           AND line.lot_id = thing.lot_id)
+    GROUP BY document_id, sku_id
+), joined AS (
+    SELECT coalesce(line.document_id, unlotted.document_id) AS document_id, line_no,
+           coalesce(line.sku_id, unlotted.sku_id) AS sku_id, line.lot_id, coalesce(expected, 0) AS expected,
+           coalesce(line.gone, 0) + coalesce(thing.gone, unlotted.gone, 0) AS gone,
+           coalesce(line.come, 0) + coalesce(thing.come, unlotted.come, 0) AS come, coalesce(damaged, 0) AS damaged
+    FROM line
+    LEFT JOIN thing ON thing.document_id = line.document_id AND thing.sku_id = line.sku_id AND thing.lot_id = line.lot_id
+    FULL JOIN unlotted
+        ON unlotted.document_id = line.document_id AND unlotted.sku_id = line.sku_id AND line.lot_id IS NULL
 )
-SELECT line_no, sku.code AS sku, lot.code AS lot, coalesce(expected, 0) AS expected,
-       coalesce(line.gone, 0) + coalesce(thing.gone, unlotted.gone, 0) AS gone,
-       coalesce(line.come, 0) + coalesce(thing.come, unlotted.come, 0) AS come, coalesce(damaged, 0) AS damaged
-FROM line
-LEFT JOIN thing ON thing.sku_id = line.sku_id AND thing.lot_id = line.lot_id
-FULL JOIN unlotted ON unlotted.sku_id = line.sku_id AND line.lot_id IS NULL
-JOIN sku ON sku.sku_id = coalesce(line.sku_id, unlotted.sku_id) LEFT JOIN lot ON lot.lot_id = line.lot_id
-ORDER BY line_no NULLS LAST, sku.code
+SELECT document_id, line_no, sku_id, lot_id, sku.code AS sku, lot.code AS lot, expected, gone, come, damaged, (
+    SELECT coalesce(sum(units), 0)::bigint FROM document_surplus AS s
+    WHERE s.document_id = joined.document_id AND s.sku_id = joined.sku_id AND s.lot_id IS NOT DISTINCT FROM joined.lot_id
+) AS accepted
+FROM joined JOIN sku USING (sku_id) LEFT JOIN lot USING (sku_id, lot_id)
+ORDER BY document_id, line_no NULLS LAST, sku.code
+
+-- name: lock_documents
+-- Documents, locked in lock order.
+SELECT document_id FROM document WHERE document_id = ANY ($1::bigint[]) ORDER BY document_id FOR NO KEY UPDATE
+
+-- name: arrival_sites
+-- Documents, and the sites that their goods come to.
+SELECT document_id, code, coalesce(to_site_id, site_id) AS site_id FROM document WHERE document_id = ANY ($1::bigint[])
+
+-- name: accept_surplus
+-- What came of a document beyond what it expected is accepted, by parallel arrays of SKU, lot and units.
+INSERT INTO document_surplus (document_id, sku_id, lot_id, units, reason, actor, accepted_at)
+SELECT $1, s.*, $5, $6, $7 FROM unnest($2::int[], $3::int[], $4::bigint[]) AS s
+
+-- name: take_back_come
+-- A thing has not come of a document, where the scan of that instant was what said so.
+WITH back AS (
+    SELECT document_id, item_id, expected OR gone_at IS NOT NULL AS stays FROM document_item
+    WHERE document_id = $1 AND item_id = $2 AND come_at = $3
+), kept AS (
+    UPDATE document_item SET come_at = NULL FROM back
+    WHERE (document_item.document_id, document_item.item_id) = (back.document_id, back.item_id) AND stays
+)
+DELETE FROM document_item USING back
+WHERE (document_item.document_id, document_item.item_id) = (back.document_id, back.item_id) AND NOT stays
 
 -- name: document_things
 -- The things of a document: which were announced, which left, which came.
@@ -276,11 +315,12 @@ WHERE settled_at IS NULL AND ($1::text IS NULL OR site.code = $1) AND ($2::text 
 ORDER BY departure.observed_at DESC, departure.gateway DESC, departure.epoch DESC, departure.seq DESC LIMIT $7
 
 -- name: departures_to_settle
--- Unsettled departures of a door, within a span of time.
-SELECT departure.gateway, departure.epoch, departure.seq, departure.item_id, departure.observed_at, portal.site_id
+-- Unsettled departures of a door within a span of time, of these things alone (null: of any).
+SELECT departure.gateway, departure.epoch, departure.seq, departure.item_id, departure.observed_at
 FROM departure JOIN portal USING (portal_id) JOIN site USING (site_id)
 WHERE settled_at IS NULL AND site.code = $1 AND portal.code = $2 AND departure.observed_at BETWEEN $3 AND $4
-ORDER BY item_id, departure.observed_at FOR UPDATE OF departure
+  AND ($5::bigint[] IS NULL OR item_id = ANY ($5))
+ORDER BY item_id, departure.observed_at
 
 -- name: settle_departures
 -- Departures that a person has explained, by parallel arrays.

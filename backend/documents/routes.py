@@ -10,23 +10,27 @@ from backend.api.permissions import Permission
 from backend.api.routing import Call, Routes
 from backend.catalog.service import read_places, site_of
 from backend.catalog.views import SiteName
-from backend.documents import service, views
-from backend.documents.service import DocumentLine, DocumentSpec
+from backend.documents import making, service, surplus, views
+from backend.documents.making import DocumentLine, DocumentSpec
 from backend.documents.views import (
     CrossingRuleBody,
     CrossingRuleList,
     DepartureParams,
     DepartureView,
+    DocumentBatch,
     DocumentBody,
     DocumentCode,
     DocumentEventBody,
     DocumentHead,
     DocumentParams,
+    DocumentsMade,
     DocumentView,
     DoorBody,
     DoorListParams,
     DoorParams,
     DoorView,
+    SurplusBody,
+    SurplusView,
 )
 
 ROUTES: Final = Routes()
@@ -42,18 +46,21 @@ ROUTES: Final = Routes()
 )
 async def make_document(call: Call, body: DocumentBody) -> DocumentView:
     """A new document."""
-    spec = DocumentSpec(
-        body.code,
-        body.kind,
-        body.site,
-        tuple(DocumentLine(line.sku, line.quantity, line.lot) for line in body.lines),
-        body.to_site,
-        body.order,
-        body.party,
-        body.promised_at,
-    )
-    await service.make_document(call.database, call.clock, spec, call.actor)
+    await making.make_document(call.database, call.clock, _spec(body), call.actor)
     return await views.document(call.database, body.code)
+
+
+@ROUTES.post(
+    "/api/v1/document-batches",
+    Permission.DOCUMENTS_CHANGE,
+    "Make many documents: all of them, or none and an error for each wrong row",
+    "refused-rows",
+)
+async def make_documents(call: Call, body: DocumentBatch) -> DocumentsMade:
+    """Many new documents."""
+    specs = [_spec(one) for one in body.documents]
+    await making.make_documents(call.database, call.clock, specs, call.actor)
+    return DocumentsMade(documents=await views.heads(call.database, [spec.code for spec in specs]))
 
 
 @ROUTES.post(
@@ -73,6 +80,18 @@ async def change_document(call: Call, params: DocumentCode, body: DocumentEventB
             etag.require_match(call.if_match, await views.document(call.database, params.code))
         await service.change_document(call.database, call.clock, params.code, body.event)
     return await views.document(call.database, params.code)
+
+
+@ROUTES.post(
+    "/api/v1/documents/{code}/accept-surplus",
+    Permission.DOCUMENTS_CHANGE,
+    "Accept what came of a document beyond what it expects, with a reason",
+    "not-found",
+)
+async def accept_surplus(call: Call, params: DocumentCode, body: SurplusBody) -> SurplusView:
+    """What came beyond the expected is kept."""
+    units = await surplus.accept_surplus(call.database, call.clock, params.code, body.reason, call.actor)
+    return SurplusView(units=units)
 
 
 @ROUTES.get("/api/v1/documents", Permission.DOCUMENTS_READ, "Documents, newest first")
@@ -157,3 +176,16 @@ async def put_crossing_rule(call: Call, params: SiteName, body: CrossingRuleBody
 async def list_departures(call: Call, params: DepartureParams) -> Page[DepartureView]:
     """Unsettled departures, newest first."""
     return await views.departures(call.database, params)
+
+
+def _spec(body: DocumentBody) -> DocumentSpec:
+    return DocumentSpec(
+        body.code,
+        body.kind,
+        body.site,
+        tuple(DocumentLine(line.sku, line.quantity, line.lot) for line in body.lines),
+        body.to_site,
+        body.order,
+        body.party,
+        body.promised_at,
+    )

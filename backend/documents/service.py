@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, NamedTuple
 
 from backend.alerts.service import Alert, AlertName, clear_alerts, raise_alerts
 from backend.api.problems import ProblemError
-from backend.catalog.service import lot_ids, read_places, sku_ids
-from backend.documents.model import AT_DOOR, FIRST, Event, Kept, Kind, Left, Promise, after, serve, unserve
+from backend.catalog.service import day_at, read_places
+from backend.documents.model import AT_DOOR, Back, Event, Kept, Left, Promise, after, serve, unserve
 from backend.effects.crossing import CROSSINGS, DoorBook, Meaning, Opening
 from backend.orders.service import ship as ship_order
 from backend.stock.model import Fulfilment
@@ -23,94 +22,6 @@ SQL: Final = Queries.beside(__file__)
 
 LOOK_EVERY_S: Final = 30.0
 """Real seconds between two looks for late transfers: they are hours late or days."""
-
-
-class DocumentLine(NamedTuple):
-    """Units that a document expects, by code; without a lot any will do."""
-
-    sku: str
-    quantity: int
-    lot: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentSpec:
-    """A document to be made. `site`: where its goods cross the first door."""
-
-    code: str
-    kind: Kind
-    site: str
-    lines: tuple[DocumentLine, ...] = ()
-    to_site: str | None = None
-    order: str | None = None
-    party: str = ""
-    promised_at: datetime | None = None
-
-
-async def make_document(database: Database, clock: Clock, spec: DocumentSpec, actor: str) -> None:
-    """Make a document. Raises ProblemError: `refused` for what does not exist or fit, `code-taken`."""
-    async with database.transaction() as connection:
-        places = await read_places(connection)
-        site, to_site = places.by_code.get(spec.site), places.by_code.get(spec.to_site or "")
-        if site is None or (spec.to_site is not None and to_site is None):
-            raise ProblemError("refused", f"no site {spec.site if site is None else spec.to_site!r}")
-        if (spec.kind == "transfer") != (to_site is not None):
-            raise ProblemError("refused", "a transfer names the site it goes to, and nothing else does")
-        if site is to_site:
-            raise ProblemError("refused", "a transfer goes to another site")
-        if spec.promised_at is not None and spec.promised_at < clock.now():
-            raise ProblemError(
-                "refused",
-                f"promised_at: {spec.promised_at.isoformat()} is past: say when it will come, or nothing",
-            )
-        order_id = await _order_of(connection, spec)
-        skus = await sku_ids(connection, (line.sku for line in spec.lines))
-        for line in spec.lines:
-            if line.sku not in skus:
-                raise ProblemError("refused", f"no SKU {line.sku!r}: import it first")
-        lots = await lot_ids(
-            connection, {(skus[line.sku], line.lot): None for line in spec.lines if line.lot is not None}
-        )
-        promised_at = spec.promised_at
-        if promised_at is None and to_site is not None:
-            promised_at = await _promised_by_lane(connection, site.site_id, to_site.site_id, clock.now())
-        document_id = await connection.fetchval(
-            SQL["add_document"],
-            spec.code,
-            spec.kind,
-            site.site_id,
-            to_site and to_site.site_id,
-            order_id,
-            spec.party,
-            FIRST[spec.kind],
-            promised_at,
-            clock.now(),
-            actor,
-        )
-        if document_id is None:
-            raise ProblemError("code-taken", f"a document {spec.code!r} exists")
-        if spec.lines:
-            await connection.execute(
-                SQL["add_document_lines"],
-                document_id,
-                list(range(1, len(spec.lines) + 1)),
-                [skus[line.sku] for line in spec.lines],
-                [None if line.lot is None else lots[skus[line.sku], line.lot] for line in spec.lines],
-                [line.quantity for line in spec.lines],
-            )
-
-
-async def _order_of(connection: Connection, spec: DocumentSpec) -> int | None:
-    if spec.order is None:
-        return None
-    if spec.kind != "shipment":
-        raise ProblemError("refused", "only a shipment serves an order")
-    row = await connection.fetchrow(SQL["order_site"], spec.order)
-    if row is None:
-        raise ProblemError("refused", f"no order {spec.order!r}")
-    if row["status"] in ("shipped", "cancelled", "expired", "reserved"):
-        raise ProblemError("refused", f"order {spec.order!r} is {row['status']}: only a confirmed one is shipped")
-    return int(row["order_id"])
 
 
 async def change_document(database: Database, clock: Clock, code: str, event: Event) -> None:
@@ -149,7 +60,7 @@ async def _allocate(connection: Connection, document: Record, now: datetime) -> 
     """Promise a transfer's goods to it at its source, what expires first first and nothing that has expired; all of
     them, or none."""
     lines = await connection.fetch(SQL["lines_to_allocate"], document["document_id"])
-    today = now.date()
+    today = await day_at(connection, document["site_id"], now)
     for line in lines:
         if line["expires_on"] is not None and line["expires_on"] < today:
             raise ProblemError(
@@ -312,11 +223,16 @@ async def tell_departures(connection: Connection, portal_ids: Collection[int], n
     await raise_alerts(connection, raised, now)
 
 
-async def note_arrived(connection: Connection, site_id: int, seen: Iterable[tuple[int, datetime]]) -> None:
-    """Things seen at a site that a transfer sent there have come, also when no document stood at the door."""
+async def note_arrived(connection: Connection, site_id: int, seen: Iterable[tuple[int, datetime]]) -> set[int]:
+    """Things seen at a site that a transfer sent there have come, also when no document stood at the door. Answers the
+    transfers that they have come of."""
     rows = sorted(seen)
-    if rows:
-        await connection.execute(SQL["note_arrived"], [item_id for item_id, _ in rows], [at for _, at in rows], site_id)
+    if not rows:
+        return set()
+    came = await connection.fetch(
+        SQL["note_arrived"], [item_id for item_id, _ in rows], [at for _, at in rows], site_id
+    )
+    return {row["document_id"] for row in came}
 
 
 async def fulfilments(connection: Connection, left: Sequence[Left]) -> list[Fulfilment]:
@@ -328,16 +244,6 @@ async def fulfilments(connection: Connection, left: Sequence[Left]) -> list[Fulf
         total[one[:4]] += one.quantity
     rows = await connection.fetch(SQL["promises_of"], sorted({one.document_id for one in left}))
     return serve((Left(*key, quantity) for key, quantity in total.items()), [Promise(**row) for row in rows])
-
-
-class Back(NamedTuple):
-    """A thing that came back in while the document that it may have left under stood at the door. `left`: what it
-    holds; a pallet holds nothing itself."""
-
-    document_id: int
-    item_id: int
-    at: datetime
-    left: Left | None
 
 
 async def turn_back(
@@ -370,9 +276,3 @@ async def raise_late(database: Database, clock: Clock) -> int:
         ]
         await raise_alerts(connection, alerts, now)
     return len(rows)
-
-
-async def _promised_by_lane(connection: Connection, site_id: int, to_site_id: int, now: datetime) -> datetime | None:
-    """When goods sent now should arrive, by the lane; None without one."""
-    days = await connection.fetchval(SQL["lane_days"], site_id, to_site_id)
-    return None if days is None else now + timedelta(days=days)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from backend.api import paging
 from backend.api.paging import Page, Paged
@@ -17,6 +18,9 @@ from backend.store.database import Database, Record
 
 MAX_LINES: Final = 5000
 """A truck carries fewer kinds of goods; a larger document is sent as several."""
+
+MAX_DOCUMENTS: Final = 500
+"""Of one request: a transaction of about a second."""
 
 MAX_THINGS: Final = 20_000
 """Things shown with a document: more than a truck carries."""
@@ -47,9 +51,24 @@ class DocumentBody(BaseModel):
     lines: Annotated[list[DocumentLineBody], Field(max_length=MAX_LINES)] = []
 
 
+class DocumentBatch(BaseModel):
+    """Documents to be made, all or none. A batch has as many lines as a large document, over its documents."""
+
+    documents: Annotated[list[DocumentBody], Field(min_length=1, max_length=MAX_DOCUMENTS)]
+
+    @field_validator("documents", mode="after")
+    @classmethod
+    def _fit_together(cls, documents: list[DocumentBody]) -> list[DocumentBody]:
+        lines = sum(len(document.lines) for document in documents)
+        if lines > MAX_LINES:
+            raise ValueError(f"{lines} lines in all are more than {MAX_LINES}: send them in several requests")
+        return documents
+
+
 class DocumentLineView(BaseModel):
     """Units expected, gone and come, things with and without serial numbers together; `damaged`: units without serial
-    numbers, of those that came, that a scan for the document found broken. What nobody announced has no number."""
+    numbers, of those that came, that a scan for the document found broken; `accepted`: those beyond what was expected
+    that somebody accepted. What nobody announced has no number."""
 
     line_no: int | None
     sku: str
@@ -58,6 +77,7 @@ class DocumentLineView(BaseModel):
     gone: int
     come: int
     damaged: int
+    accepted: int
 
 
 class DocumentThing(BaseModel):
@@ -93,6 +113,12 @@ class DocumentView(DocumentHead):
 
     lines: list[DocumentLineView]
     things: list[DocumentThing]
+
+
+class DocumentsMade(BaseModel):
+    """Documents that were made, in the order in which they were sent."""
+
+    documents: list[DocumentHead]
 
 
 class DocumentCode(BaseModel):
@@ -201,6 +227,18 @@ class WriteOffView(BaseModel):
     units: int
 
 
+class SurplusBody(BaseModel):
+    """Why what came beyond what was expected is kept."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=400, pattern=r"^[^\x00]*$")]
+
+
+class SurplusView(BaseModel):
+    """How many units were accepted now; 0 when nothing more has come than was expected."""
+
+    units: int
+
+
 class SettledView(BaseModel):
     """How many departures were settled."""
 
@@ -210,16 +248,23 @@ class SettledView(BaseModel):
 async def document(database: Database, code: str) -> DocumentView:
     """One document. Raises ProblemError when there is none."""
     async with database.snapshot() as connection:
-        head = await connection.fetchrow(SQL["document_head"], code)
+        head = await connection.fetchrow(SQL["document_heads"], [code])
         if head is None:
             raise ProblemError("not-found", f"no document {code!r}")
-        lines = await connection.fetch(SQL["document_lines"], head["document_id"])
+        lines = await connection.fetch(SQL["document_lines"], [head["document_id"]])
         things = await connection.fetch(SQL["document_things"], head["document_id"], MAX_THINGS)
     return DocumentView(
         **_head(head),
-        lines=[DocumentLineView(**line) for line in lines],
+        lines=[DocumentLineView(**{name: line[name] for name in DocumentLineView.model_fields}) for line in lines],
         things=[DocumentThing(**thing) for thing in things],
     )
+
+
+async def heads(database: Database, codes: Sequence[str]) -> list[DocumentHead]:
+    """Documents that exist, without their lines, in the order given."""
+    rows = await database.pool.fetch(SQL["document_heads"], list(codes))
+    by_code = {row["code"]: DocumentHead(**_head(row)) for row in rows}
+    return [by_code[code] for code in codes]
 
 
 async def documents(database: Database, params: DocumentParams) -> Page[DocumentHead]:

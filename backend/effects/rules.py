@@ -2,49 +2,19 @@
 
 A movement speaks of one item; `departed` is presence alone and never moves stock. A scan speaks of one item when its
 code names one (a serial number, an SSCC, an asset), else of so many units of a GTIN, for which `sources` says in which
-zones they are looked for.
+zones they are looked for. What an intent does is said by its rule (scanning.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from backend.catalog.model import Site, Zone
 from backend.effects.observation import Goods, Key, Observation
+from backend.effects.scanning import SCANNED, STAYS, ScanRule
 from backend.ledger.model import SELLABLE, Slot
-from backend.orders.picking import PICK_KINDS
-
-DAMAGED: Final = "damaged"
-
-
-class ScanRule(NamedTuple):
-    """What an intent does. `to`: `zone` (the scan's own), `in_transit`, or None: the goods stay where they are.
-    `sources`: kinds of zones in which goods without serial numbers are looked for, the likeliest first; a supplier is
-    taken from whatever it has. `condition`: what state the goods are in afterwards; None: unchanged."""
-
-    to: str | None
-    sources: tuple[str, ...] = ()
-    condition: str | None = None
-    changes_stock: bool = True
-
-
-SCAN_RULES: Final[dict[str, ScanRule]] = {
-    "receive": ScanRule("zone", ("supplier",)),
-    "put_away": ScanRule("zone", ("receiving", "dock", "staging", "returns", "storage", "pick_face", "packing")),
-    "move": ScanRule("zone", ("storage", "pick_face", "receiving", "staging", "packing", "dock", "returns")),
-    "pick": ScanRule("zone", PICK_KINDS),
-    "pack": ScanRule("zone", ("packing", "pick_face", "storage", "staging")),
-    "ship": ScanRule("in_transit", ("dock", "staging", "packing", "pick_face", "storage")),
-    "damage": ScanRule(None, condition=DAMAGED),
-    "count": ScanRule(None, changes_stock=False),
-    "aggregate": ScanRule(None, changes_stock=False),
-    "disaggregate": ScanRule(None, changes_stock=False),
-}
-
-JOINING: Final = frozenset({"aggregate", "disaggregate"})
-"""Intents that say what a thing stands on."""
 
 
 class Held(NamedTuple):
@@ -77,26 +47,11 @@ def moved(
     return Observation(key, place_id, unknown_id, lingers=True, present=True)
 
 
-def target(rule: ScanRule, site: Site, zone: Zone | None, kind: str | None = None) -> Zone | None:
-    """Where a scan puts goods; None: nowhere else. `kind`: of the document that the scan names, None without one; what
-    leaves under a shipment is the customer's."""
-    if rule.to == "zone":
+def target(rule: ScanRule, site: Site, zone: Zone | None) -> Zone | None:
+    """Where a scan puts goods; None: nowhere else."""
+    if rule.place == SCANNED:
         return zone
-    if rule.to == "in_transit" and kind == "shipment":
-        return site.virtual("customer")
-    return site.virtual(rule.to) if rule.to is not None else None
-
-
-def source_kind(kind: str | None) -> str:
-    """The kind of the virtual zone that goods are received from, by the kind of the document that the scan names."""
-    return RECEIVED_FROM.get(kind or "", "supplier")
-
-
-RECEIVED_FROM: Final = {"return": "customer", "transfer": "in_transit"}
-"""Anything else comes from the supplier."""
-
-RECEIVED_AS: Final = {"return": "returned"}
-"""The condition of goods received under a kind of document; anything else is unchanged."""
+    return None if rule.place == STAYS else site.virtual(rule.place)
 
 
 def scanned(key: Key, place_id: int | None, unknown_id: int, *, leaves: bool, condition: str | None) -> Observation:
@@ -113,9 +68,12 @@ class Take(NamedTuple):
     quantity: int
 
 
-def sources(rule: ScanRule, site: Site, held: Iterable[Held], to: Zone | None, lot: str | None) -> list[Held]:
+def sources(
+    rule: ScanRule, site: Site, held: Iterable[Held], to: Zone | None, lot: str | None, day: date | None = None
+) -> list[Held]:
     """Where a scan takes from, the best first: the likeliest kind of zone, then the lot that expires first, then the
-    larger heap, then the code; so the same stock gives the same answer everywhere."""
+    larger heap, then the code; so the same stock gives the same answer everywhere.
+    What expired before `day` is left."""
     by_id = {zone.zone_id: zone for zone in site.zones.values()}
     rank = {kind: place for place, kind in enumerate(rule.sources)}
 
@@ -133,6 +91,7 @@ def sources(rule: ScanRule, site: Site, held: Iterable[Held], to: Zone | None, l
             and (to is None or one.slot.zone_id != to.zone_id)
             and one.slot.condition == SELLABLE
             and lot in (None, one.lot)
+            and (day is None or one.expires_on is None or one.expires_on >= day)
         ),
         key=order,
     )

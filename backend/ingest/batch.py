@@ -18,9 +18,9 @@ from pydantic_core import to_json
 
 from backend.alerts.service import Alert, AlertKind, AlertName, clear_alerts, raise_alerts
 from backend.catalog.model import Places, Site
-from backend.documents.model import Left
+from backend.documents.model import Back
+from backend.documents.service import SQL as DOCUMENTS
 from backend.documents.service import (
-    Back,
     Crossed,
     fulfilments,
     note_arrived,
@@ -29,12 +29,14 @@ from backend.documents.service import (
     tell_departures,
     turn_back,
 )
+from backend.documents.surplus import tell_surplus
 from backend.effects import rules
 from backend.effects.crossing import INSIDE, DoorBook, Opening
 from backend.effects.identity import Named
 from backend.effects.observation import Key
 from backend.effects.plain import Plain, move_plainly
 from backend.ingest.items import SQL, Admitted, Item, admit, lock, lock_known
+from backend.ingest.leaving import back_under, gone_under, lasting
 from backend.ingest.pallet_names import names_pallet
 from backend.ingest.pallets import Carried, count_carried, fold_together
 from backend.ingest.scans import ScanWork
@@ -129,6 +131,7 @@ class BatchWork:
     told: list[dict[str, Any]] = field(default_factory=list)
     carried: list[Carried] = field(default_factory=list)
     back: list[Back] = field(default_factory=list)
+    came: set[int] = field(default_factory=set)
 
     async def apply(self, numbered: Sequence[tuple[int, AnyEvent]]) -> None:
         """Apply events with their numbers; all of them, or an exception and the caller's rollback."""
@@ -145,6 +148,7 @@ class BatchWork:
         numbers = zip(plain.item_ids, plain.sku_ids, plain.zone_ids, strict=True)
         things: dict[bytes, Thing] = dict(zip([one.epc for one in plain.said], numbers, strict=True))
         observed = self._observe(site, [one for one in seen if one.epc not in things], admitted)
+        await self._hold_documents(seen, scan_work)
         await scan_work.find_promises()
         await scan_work.observe(admitted, self.now + MAX_SKEW, EARLIEST)
         await self._post(admitted, observed, plain, scan_work)
@@ -152,9 +156,16 @@ class BatchWork:
         for epc, item in admitted.by_epc.items():
             things[epc] = item.item_id, item.state.goods and item.state.goods.sku_id, None
         await self._write_movements(site, [one for one in seen if one.epc in things], things)
-        await count_carried(self.connection, self.carried)
+        self.came |= await count_carried(self.connection, self.carried)
         await turn_back(self.connection, self.back)
+        await tell_surplus(self.connection, self.came, self.now)
         await self._note_health(site, health)
+
+    async def _hold_documents(self, seen: Iterable[Seen], scan_work: ScanWork) -> None:
+        """Lock what is counted on, so that nobody else counts on it meanwhile, or ends it."""
+        counted = {one.document_id for one in seen if one.document_id is not None} | scan_work.counted_on
+        if counted:
+            await self.connection.fetch(DOCUMENTS["lock_documents"], sorted(counted))
 
     async def _doors(self, site: Site, movements: Sequence[Movement]) -> DoorBook:
         """What stood open at the doors that were crossed, when they were."""
@@ -282,18 +293,33 @@ class BatchWork:
         transfers += await scan_work.transfers()
         await scan_work.note_damage(transfers)
         transfers += plain.transfers
-        await self._note_crossings(admitted, seen)
-        await scan_work.count()
         documents = {one.seq: one.document_id for one in seen if one.document_id is not None} | scan_work.documents
-        kept = await fulfilments(self.connection, left_under(self.places, transfers, documents))
-        self.back = back_under(self.places, transfers, seen, admitted)
-        kept += await turn_back(self.connection, self.back, kept)
-        balances = await post(self.connection, self.places, transfers, self.now, kept)
+        self.back = self._back(admitted, seen, transfers)
+        gone, back = lasting(gone_under(self.places, transfers, documents), self.back)
+        kept = await fulfilments(self.connection, [one.left for one in gone])
+        kept += await turn_back(self.connection, back, kept)
+        await self._note_crossings(admitted, seen)
+        self.came |= await scan_work.count()
+        balances = await post(self.connection, self.places, transfers, self.now, kept, scan_work.swapped)
         await scan_work.swap_promises()
         await note_owed(self.connection, self.places, balances, self.now)
         lone = {one.portal_id for one in seen if one.unassigned and one.portal_id is not None}
         if lone:
             await tell_departures(self.connection, lone, self.now)
+
+    def _back(self, admitted: Admitted, seen: Iterable[Seen], transfers: Iterable[Transfer]) -> list[Back]:
+        """Things that come back in while a document that lets goods leave stands open at the door."""
+        openings = {
+            one.seq: one.opening
+            for one in seen
+            if one.opening is not None and one.opening.takes_back(one.movement.direction or "")
+        }
+        back = back_under(self.places, transfers, openings)
+        for one in seen:
+            item = admitted.by_epc.get(one.epc)
+            if one.seq in openings and item is not None and item.state.goods is None:
+                back.append(Back(openings[one.seq].document_id, item.item_id, one.movement.observed_at, None))
+        return back
 
     async def _note_crossings(self, admitted: Admitted, seen: Iterable[Seen]) -> None:
         """Count what crossed with its document, and what a transfer's site has seen of it."""
@@ -317,7 +343,8 @@ class BatchWork:
             for one in seen
             if one.epc in away and one.movement.direction != "out" and one.movement.kind != "departed"
         ]
-        await note_arrived(self.connection, self.places.by_code[self.stream.site].site_id, here)
+        self.came |= await note_arrived(self.connection, self.places.by_code[self.stream.site].site_id, here)
+        self.came |= {one.document_id for one in crossed if one.document_id is not None and one.direction == "in"}
 
     async def _write_movements(self, site: Site, seen: Sequence[Seen], things: Mapping[bytes, Thing]) -> None:
         if not seen:
@@ -422,37 +449,6 @@ async def item_transfers(
         for item, change in folded.changes
     ]
     return transfers, folded.carried
-
-
-def left_under(places: Places, transfers: Iterable[Transfer], documents: Mapping[int, int]) -> list[Left]:
-    """Units that leave a site under a document. `documents`: number of the event → document."""
-    left: list[Left] = []
-    for one in transfers if documents else ():
-        document_id = documents.get(one.cause.seq) if one.cause.seq is not None else None
-        taken, given = places.zone_by_id[one.taken.zone_id], places.zone_by_id[one.given.zone_id]
-        if document_id is not None and taken.is_real and not given.is_real:
-            left.append(Left(document_id, taken.site_id, one.taken.sku_id, one.taken.lot_id, one.quantity))
-    return left
-
-
-def back_under(places: Places, transfers: Iterable[Transfer], seen: Iterable[Seen], admitted: Admitted) -> list[Back]:
-    """Things that come back in while a document that lets goods leave stands open at the door."""
-    openings: dict[int, Opening] = {}
-    back: list[Back] = []
-    for one in seen:
-        if one.opening is not None and one.opening.takes_back(one.movement.direction or ""):
-            openings[one.seq] = one.opening
-            item = admitted.by_epc[one.epc]
-            if item.state.goods is None:
-                back.append(Back(one.opening.document_id, item.item_id, one.movement.observed_at, None))
-    for transfer in transfers if openings else ():
-        opening = openings.get(transfer.cause.seq) if transfer.cause.seq is not None else None
-        taken, given = places.zone_by_id[transfer.taken.zone_id], places.zone_by_id[transfer.given.zone_id]
-        if opening is not None and transfer.item_id is not None and not taken.is_real and given.is_real:
-            sku_id, lot_id = transfer.given.sku_id, transfer.given.lot_id
-            left = Left(opening.document_id, given.site_id, sku_id, lot_id, transfer.quantity)
-            back.append(Back(opening.document_id, transfer.item_id, transfer.observed_at, left))
-    return back
 
 
 async def note_owed(connection: Connection, places: Places, balances: Iterable[Balance], now: datetime) -> None:

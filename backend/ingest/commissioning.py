@@ -15,6 +15,7 @@ from backend.api.problems import ProblemError
 from backend.catalog.model import Places, Site
 from backend.catalog.service import read_places
 from backend.catalog.sheet import sheet_of
+from backend.documents.surplus import tell_surplus
 from backend.effects import rules
 from backend.effects.identity import Named, Unnamed, of_epc, of_scan, of_sscc
 from backend.effects.observation import Key
@@ -151,8 +152,9 @@ async def _post(
     connection: Connection, places: Places, admitted: Admitted, causes: dict[Key, Cause], now: datetime
 ) -> None:
     transfers, carried = await item_transfers(connection, places, admitted.all.values(), causes, now)
-    await count_carried(connection, carried)
+    came = await count_carried(connection, carried)
     await note_owed(connection, places, await post(connection, places, transfers, now), now)
+    await tell_surplus(connection, came, now)
     await connection.execute(ITEMS_SQL["tell"], now, "", None)
 
 

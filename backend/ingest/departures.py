@@ -20,7 +20,8 @@ from backend.catalog.model import Site
 from backend.catalog.service import read_places
 from backend.documents.service import SQL as DOCUMENTS
 from backend.documents.service import tell_departures
-from backend.ingest.items import SQL
+from backend.ingest.items import SQL, lock
+from backend.ingest.pallet_names import with_contents
 from backend.ingest.words import Served, ThingWord, say
 from backend.ledger.model import Cause
 from backend.store.database import Connection, Database, Record
@@ -54,10 +55,13 @@ async def settle(database: Database, clock: Clock, word: Settlement, actor: str,
         site = places.by_code.get(word.site)
         if site is None or word.portal not in site.portals:
             raise ProblemError("not-found", f"no portal {word.portal!r} at site {word.site!r}")
+        asked = (word.site, word.portal, word.first_at, word.last_at)
+        seen = await connection.fetch(DOCUMENTS["departures_to_settle"], *asked, None)
+        things = sorted({row["item_id"] for row in seen})
+        # things before documents, as everywhere; under their locks nobody else settles or adds to what left of them
+        await lock(connection, places, await with_contents(connection, things))
         document = await _document(connection, site, word)
-        rows = await connection.fetch(
-            DOCUMENTS["departures_to_settle"], word.site, word.portal, word.first_at, word.last_at
-        )
+        rows = await connection.fetch(DOCUMENTS["departures_to_settle"], *asked, things)
         if not rows:
             raise ProblemError("not-found", "no departure of that door and span waits to be settled")
         now = clock.now()
@@ -65,12 +69,12 @@ async def settle(database: Database, clock: Clock, word: Settlement, actor: str,
         cause = Cause(REASON, actor, role, word.document)
         words = [ThingWord(row["item_id"], row["observed_at"] + _TICK, place_id) for row in rows]
         served = None if document is None else Served(document["document_id"], document["site_id"])
-        carried = await say(connection, places, words, cause, now, served)
+        carried = (await say(connection, places, words, cause, now, served)).carried
         if served is not None:
             gone = [(row["item_id"], row["observed_at"]) for row in rows]
             gone += [(one.item_id, one.key[0] - _TICK) for one in carried]
-            things, times = ([one[place] for one in gone] for place in (0, 1))
-            await connection.execute(DOCUMENTS["note_gone"], [served.document_id] * len(gone), things, times)
+            left, times = ([one[place] for one in gone] for place in (0, 1))
+            await connection.execute(DOCUMENTS["note_gone"], [served.document_id] * len(gone), left, times)
         await connection.execute(
             DOCUMENTS["settle_departures"],
             [row["gateway"] for row in rows],

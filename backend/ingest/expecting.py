@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from backend.documents.service import SQL as DOCUMENTS
+from backend.documents.surplus import tell_surplus
 from backend.ingest.documents import Announced
 from backend.store.database import Connection, Queries
 
@@ -44,6 +45,7 @@ async def expect(
             [quantity for _, quantity in lines],
         )
         await connection.execute(SQL["expect_things"], numbers[code], [item_id for _, item_id in ones])
+    await tell_surplus(connection, numbers.values(), now)
 
 
 async def _documents(

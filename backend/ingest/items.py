@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, cast
 
-from backend.catalog.model import Places, Site
+from backend.catalog.model import Places, Site, Zone
 from backend.catalog.service import Goods as CatalogGoods
 from backend.catalog.service import goods_of
 from backend.effects import rules
@@ -196,13 +196,18 @@ def _items(places: Places, rows: Iterable[Record]) -> list[Item]:
             row["epc"],
             row["identity"],
             state_of(places, row),
-            row["zone_id"],
+            _unplaced(places, zones[row["zone_id"]]),
             was_away=not zones[row["zone_id"]].is_real,
             contained=row["contained"],
             rides=row["rides"],
         )
         for row in rows
     ]
+
+
+def _unplaced(places: Places, zone: Zone) -> int:
+    """The zone that an item now in `zone` is in once nothing places it any more."""
+    return (zone if zone.kind in UNPLACED_KINDS else places.site_of(zone.zone_id).virtual("unknown")).zone_id
 
 
 def state_of(places: Places, row: Record) -> State:

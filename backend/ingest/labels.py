@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from backend.api.problems import ProblemError
 from backend.catalog.model import gtin14
-from backend.catalog.service import goods_of, lot_ids, read_places
+from backend.catalog.service import day_at, goods_of, lot_ids, read_places
 from backend.effects.identity import of_sgtin
 from backend.errors import CatalogError
 from backend.store.database import Connection, Database, Queries, Record
@@ -82,7 +82,8 @@ async def make_labels(database: Database, clock: Clock, order: LabelOrder, actor
         site = (await read_places(connection)).by_code.get(order.site)
         if site is None:
             raise ProblemError("refused", f"site: no site {order.site!r}; define it first")
-        if order.expires_on is not None and order.expires_on < clock.now().date():
+        today = await day_at(connection, site.site_id, clock.now())
+        if order.expires_on is not None and order.expires_on < today:
             raise ProblemError("refused", f"expires_on: {order.expires_on} is past: nothing new has expired")
         gtin, sku_id, quantity, lot_id = await _goods(connection, order)
         number = await connection.fetchval(

@@ -16,7 +16,8 @@ from backend.api.problems import ProblemError
 from backend.catalog.service import read_places
 from backend.documents.service import SQL as DOCUMENTS
 from backend.documents.service import lock_document
-from backend.ingest.items import SQL
+from backend.ingest.items import SQL, lock
+from backend.ingest.pallet_names import with_contents
 from backend.ingest.words import ThingWord, UnitsWord, say
 from backend.ledger.model import Cause, Slot
 from backend.store.database import Database
@@ -39,6 +40,10 @@ async def write_off(database: Database, clock: Clock, code: str, reason: str, ac
     Raises ProblemError: `not-found`; `wrong-state` for a document that is no closed transfer.
     """
     async with database.transaction() as connection:
+        places, now = await read_places(connection), clock.now()
+        seen = await connection.fetch(DOCUMENTS["things_lost"], code)
+        # things before documents, as everywhere; one that comes meanwhile is not among the rows read below
+        items = await lock(connection, places, await with_contents(connection, [row["item_id"] for row in seen]))
         document = await lock_document(connection, code)
         if document["kind"] != "transfer":
             raise ProblemError(
@@ -46,12 +51,12 @@ async def write_off(database: Database, clock: Clock, code: str, reason: str, ac
             )
         if document["status"] != "closed":
             raise ProblemError("wrong-state", f"transfer {code!r} is {document['status']}: close it first")
-        places, now = await read_places(connection), clock.now()
         site = places.site_by_id[document["site_id"]]
         transit, scrap = site.virtual("in_transit").zone_id, site.virtual("scrap").zone_id
         things = [
             ThingWord(row["item_id"], row["gone_at"] + _TICK, scrap)
-            for row in await connection.fetch(DOCUMENTS["things_lost"], document["document_id"])
+            for row in await connection.fetch(DOCUMENTS["things_lost"], code)
+            if row["item_id"] in items
         ]
         rows = await connection.fetch(DOCUMENTS["units_under_way"], site.site_id, transit, code)
         under_way = [(Slot(transit, row["sku_id"], row["lot_id"], row["condition"]), row["units"]) for row in rows]

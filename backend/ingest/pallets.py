@@ -185,11 +185,11 @@ class Telling:
         await raise_alerts(self.connection, raised, now)
 
 
-async def count_carried(connection: Connection, carried: Sequence[Carried]) -> None:
+async def count_carried(connection: Connection, carried: Sequence[Carried]) -> set[int]:
     """Count what pallets took along with the documents that explained it, and what a transfer brought as come. The
-    movements and scans behind it stand in the store."""
+    movements and scans behind it stand in the store. Answers the documents of which something has come."""
     if not carried:
-        return
+        return set()
     columns = (
         [one.item_id for one in carried],
         [one.pallet_id for one in carried],
@@ -198,12 +198,13 @@ async def count_carried(connection: Connection, carried: Sequence[Carried]) -> N
         [one.key[2] for one in carried],
         [one.key[3] for one in carried],
     )
-    await connection.execute(SQL["count_carried"], *columns)
+    came = {row["document_id"] for row in await connection.fetch(SQL["count_carried"], *columns) if row["has_come"]}
     seen: defaultdict[int, list[tuple[int, datetime]]] = defaultdict(list)
     for row in await connection.fetch(SQL["carried_to"], *columns):
         seen[row["site_id"]].append((row["item_id"], row["observed_at"]))
     for site_id, here in seen.items():
-        await note_arrived(connection, site_id, here)
+        came |= await note_arrived(connection, site_id, here)
+    return came
 
 
 async def read_sources(connection: Connection, places: Places, item_ids: Iterable[int]) -> dict[int, Source]:

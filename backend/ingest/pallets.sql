@@ -90,6 +90,7 @@ SELECT document_id, item_id, max(observed_at) FILTER (WHERE is_gone), min(observ
 FROM under GROUP BY document_id, item_id ORDER BY document_id, item_id
 ON CONFLICT (document_id, item_id) DO UPDATE SET gone_at = greatest(document_item.gone_at, excluded.gone_at),
     come_at = coalesce(document_item.come_at, excluded.come_at)
+RETURNING document_id, come_at IS NOT NULL AS has_come
 
 -- name: carried_to
 -- The sites at which pallets were seen, by parallel arrays of thing, pallet and the pallet's observation.

@@ -254,10 +254,11 @@ FROM unnest($3::bigint[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[],
 RETURNING binding_id, item_id
 
 -- name: add_words
--- A person's words on things, by parallel arrays of item, instant, zone and condition.
+-- A person's words on things, by parallel arrays of document (or reason), item, instant, zone and condition.
 INSERT INTO binding (item_id, bound_at, zone_id, condition, document, actor)
-SELECT item_id, bound_at, zone_id, condition, $2, $1
-FROM unnest($3::bigint[], $4::timestamptz[], $5::int[], $6::text[]) AS w (item_id, bound_at, zone_id, condition)
+SELECT item_id, bound_at, zone_id, condition, document, $1
+FROM unnest($2::text[], $3::bigint[], $4::timestamptz[], $5::int[], $6::text[])
+    AS w (document, item_id, bound_at, zone_id, condition)
 RETURNING binding_id, item_id, bound_at
 
 -- name: name_documents
@@ -267,7 +268,8 @@ WHERE item.item_id = d.item_id
 
 -- name: scan_to_reverse
 -- One scan, and how it was numbered.
-SELECT gateway, epoch, seq, site_id, intent, state, item_id, document FROM scan WHERE device = $1 AND scan_id = $2
+SELECT gateway, epoch, seq, site_id, intent, state, item_id, document, observed_at
+FROM scan WHERE device = $1 AND scan_id = $2
 
 -- name: posting_to_reverse
 -- One posting, and the event that made it.

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from backend.catalog.model import Places
 from backend.catalog.service import read_places
+from backend.documents.surplus import tell_surplus
 from backend.effects import rules
 from backend.effects.identity import Named
 from backend.effects.observation import Key
@@ -118,9 +119,10 @@ class Receiving:
         causes = {key: Cause(reason, self.actor, ROLE, word.document) for key, word in said.items()}
         moved, carried = await item_transfers(self.connection, self.places, items.values(), causes, self.now)
         transfers += moved
-        await count_carried(self.connection, carried)
+        came = await count_carried(self.connection, carried)
         balances = await post(self.connection, self.places, transfers, self.now)
         await note_owed(self.connection, self.places, balances, self.now)
+        await tell_surplus(self.connection, came, self.now)
         await self.connection.execute(ITEMS_SQL["tell"], self.now, "", None)
         return items
 

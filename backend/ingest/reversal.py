@@ -6,25 +6,29 @@
     a scan or posting of units          each posting gets one that gives back what it took, at the same instant
 
 Reversing twice changes nothing. What left under a shipment or transfer is not taken back so: it comes back by a return.
-What was picked for an order is to be picked again.
+What was picked for an order is to be picked again; what was received under a document has not come of it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 from backend.api.problems import ProblemError
 from backend.catalog.service import read_places
 from backend.documents.service import SQL as DOCUMENTS
+from backend.documents.surplus import tell_surplus
 from backend.ingest.batch import note_owed
 from backend.ingest.items import SQL, lock
 from backend.ingest.pallet_names import SQL as PALLETS
 from backend.ingest.pallet_names import with_contents
 from backend.ingest.pallets import Telling
 from backend.ledger.model import Cause, Slot, Transfer
+from backend.orders.reserving import SQL as ORDERS
 from backend.orders.swapping import unpick
 from backend.stock.promises import post
-from backend.store.database import Connection, Database
+from backend.store.database import Connection, Database, Record
 from wire.clock import Clock
 
 Event = tuple[str, str, int]
@@ -50,11 +54,31 @@ async def reverse_scan(
         if document is not None and await connection.fetch(DOCUMENTS["named_documents"], [document]):
             raise ProblemError("refused", f"it left under {document!r}: take it back by a return")
         event = (scan["gateway"], scan["epoch"], scan["seq"])
-        made = await _reverse(connection, clock, event, None, scan["item_id"], Cause(REVERSAL + reason, actor, role))
-        if made is not None and scan["intent"] == "pick" and scan["document"] is not None:
+        cause = Cause(REVERSAL + reason, actor, role)
+        made = await _reverse(connection, clock, event, None, scan["item_id"], cause, scan["document"])
+        if made is not None and scan["document"] is not None:
             units = [(one.given.sku_id, one.given.lot_id, one.quantity) for one in made if one.item_id is None]
-            await unpick(connection, scan["document"], units, scan["item_id"])
+            if scan["intent"] == "pick":
+                await unpick(connection, scan["document"], units, scan["item_id"])
+            elif scan["intent"] in ("receive", "damage"):
+                await _uncount(connection, scan, units, clock.now())
         return len(made or ())
+
+
+async def _uncount(connection: Connection, scan: Record, units: Sequence[tuple[int, int, int]], now: datetime) -> None:
+    """What a scan received, or found damaged, under a document it names counts there no more: SKU, lot and units each,
+    or a thing."""
+    for document in await connection.fetch(DOCUMENTS["named_documents"], [scan["document"]]):
+        number = document["document_id"]
+        came = scan["intent"] == "receive"
+        if units:
+            skus, lots, counts = (list(column) for column in zip(*units, strict=True))
+            less, none = [-count for count in counts], [0] * len(counts)
+            columns = (none, less, none) if came else (none, none, less)
+            await connection.execute(DOCUMENTS["count_units"], [number] * len(counts), skus, lots, *columns)
+        if came and scan["item_id"] is not None:
+            await connection.execute(DOCUMENTS["take_back_come"], number, scan["item_id"], scan["observed_at"])
+        await tell_surplus(connection, [number], now)
 
 
 async def reverse_posting(database: Database, clock: Clock, posting_id: int, reason: str, actor: str, role: str) -> int:
@@ -78,9 +102,16 @@ async def reverse_posting(database: Database, clock: Clock, posting_id: int, rea
 
 
 async def _reverse(
-    connection: Connection, clock: Clock, event: Event | None, posting_id: int | None, item_id: int | None, cause: Cause
+    connection: Connection,
+    clock: Clock,
+    event: Event | None,
+    posting_id: int | None,
+    item_id: int | None,
+    cause: Cause,
+    name: str | None = None,
 ) -> list[Transfer] | None:
-    """Take it back; the postings that this makes, None where it was done before."""
+    """Take it back; the postings that this makes, None where it was done before. `name`: of the document or order that
+    it was for, locked after the thing and before all else."""
     now = clock.now()
     places = await read_places(connection)
     named = event or (None, None, None)
@@ -89,6 +120,9 @@ async def _reverse(
         item_id = await connection.fetchval(PALLETS["thing_of_event"], item_id, *event) or item_id
         locked = await lock(connection, places, await with_contents(connection, [item_id]))
         telling = await Telling.begin(connection, places, locked.values(), locked.keys())
+    if name is not None:
+        await connection.fetch(DOCUMENTS["lock_document"], name)
+        await connection.fetch(ORDERS["lock_order"], name)
     reversal = cause.reason.removeprefix(REVERSAL)
     if await connection.fetchval(SQL["add_reversal"], now, *named, posting_id, reversal, cause.actor) is None:
         return None

@@ -19,17 +19,22 @@ from backend.effects import rules
 from backend.effects.identity import Named, of_scan
 from backend.effects.observation import Goods as ItemGoods
 from backend.effects.observation import Key
-from backend.effects.rules import CountNamed, Held, ScanRule
+from backend.effects.rules import CountNamed, Held
+from backend.effects.scanning import DAMAGED, JOINING, SCANNED, STILL, ScanBook, ScanRule
 from backend.errors import CatalogError
 from backend.ingest.aggregating import JoinWord, refusal, write_joins
 from backend.ingest.heaps import Heaps
 from backend.ingest.items import SQL, Admitted, Item
+from backend.ingest.scan_rules import SQL as SCAN_RULES
+from backend.ingest.scan_rules import read_book
 from backend.ledger.model import SELLABLE, Cause, Slot, Transfer
 from backend.orders import swapping
 from backend.orders.model import after
 from backend.orders.reserving import SQL as ORDERS
 from backend.orders.service import note_picked
 from backend.orders.substitution import Picking
+from backend.stock.model import Shelf as StockShelf
+from backend.stock.promises import Ahead
 from backend.store.database import Connection
 from gs1.element import ScannedCode, parse_scan
 from gs1.errors import ScanError
@@ -47,7 +52,8 @@ class Document(NamedTuple):
 @dataclass(slots=True)
 class Claimed:
     """A scan that is new, and what became of it so far. A reason means: refused. `units`: SKU, lot and units that it
-    moves without serial numbers."""
+    moves without serial numbers. `day`: of the site, when it was scanned, where its rule takes nothing that expired
+    before."""
 
     seq: int
     scan: Scan
@@ -63,6 +69,7 @@ class Claimed:
     reason: str = ""
     document: Document | None = None
     order_id: int | None = None
+    day: date | None = None
     units: list[tuple[int, int, int]] = field(default_factory=list)
     bindings: list[Key] = field(default_factory=list)
 
@@ -91,7 +98,7 @@ async def join_scanned(
     """Let scans count that put things on pallets or take them off."""
     for one in claimed:
         scan = one.scan
-        if one.reason or one.item is None or scan.intent not in rules.JOINING:
+        if one.reason or one.item is None or scan.intent not in JOINING:
             continue
         parent = None if one.pallet is None else admitted.by_identity[one.pallet.identity]
         if parent is not None:
@@ -163,8 +170,10 @@ class ScanWork:
             [scan.photo for _, scan in once],
         )
         new = {row["seq"] for row in rows}
-        self.claimed = [self._read(seq, scan) for seq, scan in scans if seq in new]
+        book = await read_book(self.connection, self.site.site_id)
+        self.claimed = [self._read(seq, scan, book) for seq, scan in scans if seq in new]
         await self._name_documents()
+        await self._rule(book)
         again = [(seq, scan) for seq, scan in scans if seq not in new]
         if again:
             await self.connection.execute(
@@ -177,8 +186,8 @@ class ScanWork:
                 [scan.scan_id for _, scan in again],
             )
 
-    def _read(self, seq: int, scan: Scan) -> Claimed:
-        rule = rules.SCAN_RULES[scan.intent]
+    def _read(self, seq: int, scan: Scan, book: ScanBook) -> Claimed:
+        rule = book.rule(scan.intent)
         one = Claimed(seq, scan, rule)
         try:
             one.code = parse_scan(scan.code)
@@ -189,11 +198,36 @@ class ScanWork:
             one.zone = self.site.real_zone(scan.zone)
             if one.zone is None:
                 one.reason = one.reason or f"site {self.site.code} has no zone {scan.zone!r}"
-        elif rule.to == "zone":
+        elif rule.place == SCANNED:
             one.reason = one.reason or f"{scan.intent} needs the zone that the goods are put in"
-        if scan.intent in rules.JOINING:
+        if scan.intent in JOINING:
             read_pallet(one)
         return one
+
+    async def _rule(self, book: ScanBook) -> None:
+        """Find what scans do that name a document; refuse those that the site refuses."""
+        for one in self.claimed:
+            one.rule = book.rule(one.scan.intent, one.document and one.document.kind)
+            one.reason = one.reason or one.rule.refusal
+        fresh = [one for one in self.claimed if not one.rule.takes_expired]
+        if fresh:
+            times = [one.scan.observed_at for one in fresh]
+            rows = await self.connection.fetch(SCAN_RULES["days_at"], self.site.site_id, times)
+            for one, row in zip(fresh, rows, strict=True):
+                one.day = row["day"]
+
+    async def _refuse_expired(self, goods: Sequence[tuple[Claimed, int]]) -> None:
+        """Refuse scans of these lots that had expired, where the site's rule takes no such goods."""
+        asked = [(one, lot_id) for one, lot_id in goods if one.day is not None]
+        if not asked:
+            return
+        rows = await self.connection.fetch(SCAN_RULES["lots_that_end"], sorted({lot_id for _, lot_id in asked}))
+        lots = {row["lot_id"]: row for row in rows}
+        for one, lot_id in asked:
+            lot = lots.get(lot_id)
+            if lot is not None and one.day is not None and lot["expires_on"] < one.day:
+                said = f"lot {lot['code']} expired on {lot['expires_on']}: {one.scan.intent} takes no such goods here"
+                one.reason = one.reason or said
 
     async def _name_documents(self) -> None:
         """Find the documents and orders that scans name; one that is not open refuses its scans. A name that nobody
@@ -237,6 +271,13 @@ class ScanWork:
         }
         self.picking = await swapping.begin(self.connection, self.site.site_id, named, self.now)
 
+    @property
+    def swapped(self) -> Ahead:
+        """The availabilities that swaps will change."""
+        site_id = self.site.site_id
+        shelves = [StockShelf(site_id, *goods, SELLABLE) for goods in self.picking.taken]
+        return Ahead(shelves, self.picking.given)
+
     async def swap_promises(self) -> None:
         """Count picks on the promises that they serve; where another lot was picked it is promised instead."""
         await swapping.settle(self.connection, self.site.site_id, self.picking, self.now)
@@ -263,6 +304,9 @@ class ScanWork:
     async def observe(self, admitted: Admitted, latest: datetime, earliest: datetime) -> None:
         """Give each scan of one thing to its item as an observation."""
         unknown_id = self.site.virtual("unknown").zone_id
+        items = [(one, admitted.by_identity.get(one.name.identity)) for one in self.claimed if one.name is not None]
+        of_goods = [(one, item.state.goods) for one, item in items if item is not None]
+        await self._refuse_expired([(one, goods.lot_id) for one, goods in of_goods if goods is not None])
         for one in self.claimed:
             wrong = rules.impossible_date(one.scan.observed_at, earliest, latest)
             if wrong is not None:
@@ -275,13 +319,11 @@ class ScanWork:
                 continue
             if not self._serve_thing(one, one.item):
                 continue
-            to = rules.target(one.rule, self.site, one.zone, one.document and one.document.kind)
+            to = rules.target(one.rule, self.site, one.zone)
             one.place_id = None if to is None else to.zone_id
             one.leaves = to is not None and not to.is_real
             one.condition = one.rule.condition
-            if one.document is not None and one.scan.intent == "receive":
-                one.condition = rules.RECEIVED_AS.get(one.document.kind)
-            if one.rule.changes_stock:
+            if one.scan.intent not in STILL:
                 key = self._key(one)
                 one.item.fresh.append(
                     rules.scanned(key, one.place_id, unknown_id, leaves=one.leaves, condition=one.condition)
@@ -300,6 +342,8 @@ class ScanWork:
         if not of_goods:
             return
         lots = await self._lots([(one, goods.sku_id) for one, _, goods in of_goods])
+        named = [(one, lots.get((goods.sku_id, _lot_code(one) or ""))) for one, _, goods in of_goods]
+        await self._refuse_expired([(one, lot_id) for one, lot_id in named if lot_id is not None])
         supplier = self.site.virtual("supplier").zone_id
         for one, item, goods in of_goods:
             if one.reason:
@@ -341,7 +385,7 @@ class ScanWork:
     async def transfers(self) -> list[Transfer]:
         """The postings of scans that name so many of a kind, in the order in which they were scanned."""
         ones = [one for one in self.claimed if one.name is None and not one.reason and one.code is not None]
-        ones = [one for one in ones if one.rule.changes_stock]
+        ones = [one for one in ones if one.scan.intent not in STILL]
         goods = await goods_of(self.connection, (gtin for one in ones if (gtin := _gtin(one)) is not None))
         for one in ones:
             gtin = _gtin(one)
@@ -349,6 +393,8 @@ class ScanWork:
                 one.reason = f"no SKU has GTIN {gtin}" if gtin else "the code names no goods"
         known = [(one, goods[gtin]) for one in ones if (gtin := _gtin(one)) is not None and not one.reason]
         lots = await self._lots([(one, found.sku_id) for one, found in known])
+        lotted = [(one, lots.get((found.sku_id, _lot_code(one) or ""))) for one, found in known]
+        await self._refuse_expired([(one, lot_id) for one, lot_id in lotted if lot_id is not None])
         named = {found.sku_id for _, found in known}
         broken = {found.sku_id for one, found in known if one.scan.intent == "damage" and _lot_code(one) is None}
         heaps = await Heaps.read(self.connection, self.site.site_id, named, lots, broken)
@@ -362,21 +408,19 @@ class ScanWork:
         quantity = one.scan.quantity * goods.quantity * ((one.code and one.code.count) or 1)
         lot = _lot_code(one)
         lot_id = goods.lot_id if lot is None else heaps.lots[goods.sku_id, lot]
-        kind = one.document and one.document.kind
-        to = rules.target(one.rule, self.site, one.zone, kind)
+        to = rules.target(one.rule, self.site, one.zone)
         condition = one.rule.condition or SELLABLE
         found: list[Held] = []
         if one.scan.intent == "receive":
             sender = self.site
-            if one.document is not None and kind == "transfer":
+            if one.document is not None and one.document.kind == "transfer":
                 sender = self.places.site_by_id[one.document.site_id]
-            source = sender.virtual(rules.source_kind(kind))
-            condition = rules.RECEIVED_AS.get(kind or "", SELLABLE)
+            source = sender.virtual(one.rule.sources[0])
         elif one.scan.intent == "damage":
             if one.zone is None:
                 one.reason = "damage to goods without a serial number needs the zone they are in"
                 return []
-            source = to = one.zone
+            source, to = one.zone, to or one.zone
             if lot is None and goods.sku_id in heaps.lotted:
                 lies = rules.lot_that_lies(self.site, one.zone, heaps.of(goods.sku_id))
                 if isinstance(lies, str):
@@ -384,13 +428,14 @@ class ScanWork:
                     return []
                 lot_id = lies.slot.lot_id
         else:
-            found = rules.sources(one.rule, self.site, heaps.of(goods.sku_id), to, lot)
+            found = rules.sources(one.rule, self.site, heaps.of(goods.sku_id), to, lot, one.day)
             source = rules.fallback(one.rule, self.site, to)
         if to is None:
             return []
         owing = Slot(source.zone_id, goods.sku_id, lot_id, SELLABLE)
         if one.order_id is not None and one.scan.intent == "pick" and lot is None:
-            found = rules.promised_first(found, self.picking.wanted(one.order_id, goods.sku_id), owing)
+            wanted = self.picking.wanted(one.order_id, goods.sku_id, one.day)
+            found = rules.promised_first(found, wanted, owing)
         moves = rules.take(quantity, found, owing, to.zone_id, condition)
         # what no heap holds is of the lot that the scan names, or of one that nobody knows
         known = {heap.slot for heap in found} if lot is None else {owing, *(move.taken for move in moves)}
@@ -411,8 +456,19 @@ class ScanWork:
             if one.document is not None and one.scan.intent == "ship" and not one.reason
         }
 
-    async def count(self) -> None:
-        """Count what applied scans moved under documents and picked for orders."""
+    @property
+    def counted_on(self) -> set[int]:
+        """The documents that scans count on, unless they are refused yet."""
+        return {
+            one.document.document_id
+            for one in self.claimed
+            if one.document is not None and one.scan.intent in COUNTED and not one.reason
+        }
+
+    async def count(self) -> set[int]:
+        """Count what applied scans moved under documents and picked for orders; answers the documents of which it has
+        come."""
+        came: set[int] = set()
         counted: list[tuple[int, int, int, int, int, int]] = []
         things: dict[str, list[tuple[int, int, datetime]]] = {"note_gone": [], "note_come": []}
         picked: list[tuple[int, int, int]] = []
@@ -426,6 +482,8 @@ class ScanWork:
             if one.document is None or intent not in COUNTED:
                 continue
             column = COUNTED[intent]
+            if column == "come":
+                came.add(one.document.document_id)
             for sku_id, lot_id, units_moved in one.units:
                 numbers = [units_moved if name == column else 0 for name in ("gone", "come", "damaged")]
                 counted.append((one.document.document_id, sku_id, lot_id, numbers[0], numbers[1], numbers[2]))
@@ -440,6 +498,7 @@ class ScanWork:
             )
         if picked:
             await note_picked(self.connection, picked, self.now)
+        return came
 
     async def note_damage(self, transfers: Iterable[Transfer]) -> None:
         """Let what damage scans found broken stand with the inspections. `transfers`: what this transaction posts."""
@@ -458,7 +517,7 @@ class ScanWork:
                     goods.lot_id,
                     item and item.item_id,
                     goods.quantity,
-                    before.get(one.seq, rules.DAMAGED),
+                    before.get(one.seq, DAMAGED),
                     scan.reason or "",
                     scan.photo or "",
                     scan.operator,

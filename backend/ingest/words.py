@@ -14,34 +14,44 @@ from typing import NamedTuple
 from backend.catalog.model import Places
 from backend.documents.model import Left
 from backend.documents.service import fulfilments
+from backend.documents.surplus import tell_surplus
 from backend.effects import rules
 from backend.effects.observation import Key
 from backend.ingest.batch import item_transfers, note_owed
 from backend.ingest.items import SQL, lock
 from backend.ingest.pallet_names import with_contents
 from backend.ingest.pallets import Carried, count_carried
-from backend.ledger.model import Cause, Slot, Transfer
+from backend.ledger.model import Balance, Cause, Slot, Transfer
 from backend.stock.model import Fulfilment
 from backend.stock.promises import post
 from backend.store.database import Connection
 
 
 class ThingWord(NamedTuple):
-    """What is said of a thing at an instant; a part left None says nothing."""
+    """What is said of a thing at an instant; a part left None says nothing. `cause`: its own, if it has one."""
 
     item_id: int
     at: datetime
     place_id: int | None = None
     condition: str | None = None
+    cause: Cause | None = None
 
 
 class UnitsWord(NamedTuple):
-    """Units without serial numbers that go from one balance to another at an instant."""
+    """Units without serial numbers that go from one balance to another at an instant. `cause`: its own, if any."""
 
     at: datetime
     taken: Slot
     given: Slot
     quantity: int
+    cause: Cause | None = None
+
+
+class Said(NamedTuple):
+    """What words did: what pallets took along, and every balance that was touched."""
+
+    carried: list[Carried]
+    balances: list[Balance]
 
 
 class Served(NamedTuple):
@@ -58,19 +68,19 @@ async def say(
     cause: Cause,
     now: datetime,
     served: Served | None = None,
-) -> list[Carried]:
+) -> Said:
     """Let words count, in the caller's transaction; the things named, and those on pallets named, keep the promises of
-    what they `served`. Answers what pallets took along."""
+    what they `served`. `cause`: of the words that have none of their own."""
     things = [word for word in words if isinstance(word, ThingWord)]
     items = await lock(connection, places, await with_contents(connection, (word.item_id for word in things)))
     causes: dict[Key, Cause] = {}
     for word, key in zip(things, await _write(connection, things, cause), strict=True):
         items[word.item_id].fresh.append(rules.bound(key, None, None, word.place_id, word.condition))
-        causes[key] = cause
+        causes[key] = word.cause or cause
     transfers, carried = await item_transfers(connection, places, items.values(), causes, now)
-    await count_carried(connection, carried)
+    came = await count_carried(connection, carried)
     transfers += (
-        Transfer(word.at, word.taken, word.given, word.quantity, None, cause)
+        Transfer(word.at, word.taken, word.given, word.quantity, None, word.cause or cause)
         for word in words
         if isinstance(word, UnitsWord)
     )
@@ -81,7 +91,8 @@ async def say(
         kept = [one._replace(left_before=True) for one in await fulfilments(connection, left)]
     balances = await post(connection, places, transfers, now, kept)
     await note_owed(connection, places, balances, now)
-    return carried
+    await tell_surplus(connection, came, now)
+    return Said(carried, balances)
 
 
 async def _write(connection: Connection, things: Sequence[ThingWord], cause: Cause) -> list[Key]:
@@ -91,7 +102,7 @@ async def _write(connection: Connection, things: Sequence[ThingWord], cause: Cau
     rows = await connection.fetch(
         SQL["add_words"],
         cause.actor,
-        cause.document or cause.reason,
+        [one.document or one.reason for one in (word.cause or cause for word in things)],
         [word.item_id for word in things],
         [word.at for word in things],
         [word.place_id for word in things],

@@ -3,7 +3,8 @@
 Rows are taken in (xid, outbox_id) order and only of transactions older than every one still at work, so nothing that
 commits late is passed over. A row of stock says where something changed, not what it is now: transactions number
 themselves in another order than they commit in, so the value is read afresh, which makes each one right when it is
-told and the last one right for good.
+told and the last one right for good. So it is with availabilities: where one changed, what may be promised is asked
+anew (offers.py).
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ class Feed:
         self._place = Place(0, 0)
         self._woken = asyncio.Event()
         self._lost = False
+        self._available: set[tuple[str, str]] = set()
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -96,6 +98,10 @@ class Feed:
 
     def _terminated(self, *_: object) -> None:
         self._lost = True
+        self._woken.set()
+
+    def wake(self) -> None:
+        """There is something to do, though nothing has changed."""
         self._woken.set()
 
     async def wait(self, at_most_s: float) -> None:
@@ -129,6 +135,8 @@ class Feed:
                 payload = row["payload"]
                 if row["kind"] == "stock":
                     touched.update(payload["balances"])
+                elif row["kind"] == "availability":
+                    self._available.add((payload["site"], payload["sku"]))
                 elif row["kind"] == "movement":
                     told += payload["movements"][-MOVEMENTS_KEPT:]
             del told[:-MOVEMENTS_KEPT]
@@ -140,6 +148,12 @@ class Feed:
         if trimmed is not None and Place(trimmed["trimmed_xid"], trimmed["trimmed_id"]) > before:
             raise FellBehindError("the outbox was trimmed beyond what was read of it")
         return await self._now_at(touched), [MovementView.model_validate(one) for one in told]
+
+    def take_available(self) -> set[tuple[str, str]]:
+        """Sites and SKUs, by code, of which what may be promised may have changed by what was read since this was last
+        asked."""
+        taken, self._available = self._available, set()
+        return taken
 
     async def _now_at(self, balances: Collection[int]) -> list[LiveStock]:
         if not balances:

@@ -1,8 +1,7 @@
 """Follows the feed, keeps the picture, and serves clients that never wait for each other.
 
-One task reads what changed, at most ten times a second, woken by NOTIFY and by a slow poll. Clients hold nothing but
-their place in the picture's deltas: one that is behind is told what it missed, one that is too far behind gets a
-snapshot, one whose line takes nothing for SLOW_CLIENT_S is dropped. The feed never waits for any of them.
+One task reads what changed, at most ten times a second, woken by NOTIFY and by a slow poll. Pages share one picture,
+followers of a channel another (offers.py); how each client is served is in stage.py.
 """
 
 from __future__ import annotations
@@ -10,15 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final
 
 from backend.errors import FellBehindError
 from backend.live.feed import Feed
+from backend.live.offers import Offers
 from backend.live.picture import Picture
-from backend.live.protocol import Beat
+from backend.live.stage import Send, Stage
 from backend.metrics import LiveMetrics
 from backend.store.database import UNAVAILABLE, Database
+from wire.clock import Clock
 
 logger = logging.getLogger(__name__)
 
@@ -30,25 +31,20 @@ POLL_S: Final = 1.0
 
 RETRY_S: Final = 1.0
 
-BEAT_S: Final = 5.0
-"""A page takes a line that is silent for 20 s for dead."""
 
-SLOW_CLIENT_S: Final = 10.0
-"""A client that has not taken one message in this time is dropped; it comes back and is resynchronised."""
-
-Send = Callable[[str], Awaitable[None]]
-
-BEAT: Final = Beat().model_dump_json()
+def _nobody_listens() -> None:
+    """Before the feed is open; it looks at everything once it is."""
 
 
 class Hub:
-    """The picture of one process and everyone who looks at it."""
+    """The pictures of one process and everyone who looks at them."""
 
-    def __init__(self, database: Database, metrics: LiveMetrics) -> None:
+    def __init__(self, database: Database, metrics: LiveMetrics, clock: Clock) -> None:
         self._database = database
         self._metrics = metrics
-        self._picture: Picture | None = None
-        self._news = asyncio.Event()
+        self._page: Stage[Picture] = Stage(metrics)
+        self._offers = Offers(database, clock, metrics)
+        self._wake: Callable[[], None] = _nobody_listens
 
     async def run(self) -> None:
         """Follow the database until cancelled; after it was away the picture is loaded afresh."""
@@ -74,11 +70,11 @@ class Hub:
         stock, movements = await feed.load()
         picture = Picture(secrets.token_hex(4), stock, movements)
         picture.change((), (), await feed.surroundings())
-        self._picture = picture
-        self._tell()
+        self._page.show(picture)
+        self._offers.forget()
 
     async def _follow(self, feed: Feed) -> None:
-        picture = self._picture
+        picture, self._wake = self._page.picture, feed.wake
         assert picture is not None
         loop = asyncio.get_running_loop()
         looked_around_at = loop.time()
@@ -90,43 +86,16 @@ class Hub:
                 surroundings = await feed.surroundings()
                 looked_around_at = loop.time()
             if picture.change(stock, movements, surroundings):
-                self._metrics.deltas.inc()
-                self._tell()
+                self._page.tell()
+            await self._offers.look(feed.take_available())
             await asyncio.sleep(INTERVAL_S)
 
     async def serve(self, seq: str | None, send: Send) -> None:
-        """Tell one client everything behind `seq`, then what comes, until cancelled; TimeoutError when too slow."""
-        with self._metrics.clients.track_inprogress():
-            known: Picture | None = None
-            number: int | None = None
-            while True:
-                picture = await self._next(known, number)
-                if picture is None:
-                    messages = [BEAT]
-                else:
-                    if picture is not known:
-                        number = picture.number_of(seq) if known is None else None
-                        known = picture
-                    missed = picture.behind(number)
-                    if missed is None:
-                        self._metrics.snapshots.inc()
-                    messages = [picture.snapshot()] if missed is None else missed
-                    number = picture.number
-                for message in messages:
-                    async with asyncio.timeout(SLOW_CLIENT_S):
-                        await send(message)
+        """Tell a page everything behind `seq`, then what comes, until cancelled; TimeoutError when too slow."""
+        await self._page.serve(seq, send)
 
-    async def _next(self, known: Picture | None, number: int | None) -> Picture | None:
-        """The picture once it holds something that the client has not been told; None after BEAT_S without any."""
-        try:
-            async with asyncio.timeout(BEAT_S):
-                while self._picture is None or (self._picture is known and self._picture.number == number):
-                    await self._news.wait()
-        except TimeoutError:
-            return None
-        return self._picture
-
-    def _tell(self) -> None:
-        """Wake every client; whoever comes after this waits for the next news."""
-        news, self._news = self._news, asyncio.Event()
-        news.set()
+    async def serve_offers(self, channel: str, seq: str | None, send: Send) -> None:
+        """Likewise, tell whoever sells by a channel what it may promise."""
+        async with self._offers.follow(channel) as stage:
+            self._wake()
+            await stage.serve(seq, send)

@@ -1,4 +1,5 @@
-"""What the page shows, kept once for all clients, with the latest deltas (no IO).
+"""What clients are shown, kept once for all of them, with the latest deltas (no IO): the page's picture, and for each
+channel that is followed what it may promise.
 
 `seq` is `<generation>.<number>`: a generation begins when the picture is loaded afresh, numbers count its deltas. A
 client of another generation, or too far behind, cannot be told what it missed and gets a snapshot.
@@ -6,11 +7,13 @@ client of another generation, or too far behind, cannot be told what it missed a
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
-from backend.live.protocol import Delta, LiveStock, Snapshot, Surroundings
+from backend.channels.service import Offer
+from backend.live.protocol import Delta, LiveOffer, LiveStock, OfferDelta, OfferSnapshot, Snapshot, Surroundings
 from backend.stock.views import MovementView
 
 MOVEMENTS_KEPT: Final = 50
@@ -20,15 +23,12 @@ DELTAS_KEPT: Final = 300
 """Half a minute at ten a second: a page that lost its line for a moment is told what it missed."""
 
 
-class Picture:
-    """Stock by (site, zone, SKU), the latest movements, and the surroundings, as of the last delta."""
+class Numbered(ABC):
+    """A picture's deltas as messages, by their numbers, and its snapshot."""
 
-    def __init__(self, generation: str, stock: Iterable[LiveStock], movements: Sequence[MovementView]) -> None:
+    def __init__(self, generation: str) -> None:
         self._generation = generation
         self._number = 0
-        self._stock = {(row.site, row.zone, row.sku): row for row in stock if row.net != 0}
-        self._movements = deque(movements, maxlen=MOVEMENTS_KEPT)
-        self._surroundings = Surroundings()
         self._deltas: deque[str] = deque(maxlen=DELTAS_KEPT)
         self._snapshot: str | None = None
 
@@ -36,6 +36,50 @@ class Picture:
     def number(self) -> int:
         """How many deltas there have been in this generation."""
         return self._number
+
+    @property
+    def seq(self) -> str:
+        """The name of the latest delta."""
+        return f"{self._generation}.{self._number}"
+
+    def snapshot(self) -> str:
+        """The whole picture as a message; encoded once for all who ask before the next change."""
+        if self._snapshot is None:
+            self._snapshot = self._whole()
+        return self._snapshot
+
+    def number_of(self, seq: str | None) -> int | None:
+        """The number that a client's `seq` means in this generation, None when it means nothing here."""
+        generation, _, number = (seq or "").rpartition(".")
+        if generation != self._generation or not (number.isascii() and number.isdigit()) or len(number) > 18:
+            return None
+        return int(number)
+
+    def behind(self, number: int | None) -> list[str] | None:
+        """The deltas after `number`, oldest first; None when they are not all there and only a snapshot helps."""
+        if number is None or not self._number - len(self._deltas) <= number <= self._number:
+            return None
+        missed = self._number - number
+        return list(self._deltas)[len(self._deltas) - missed :] if missed else []
+
+    @abstractmethod
+    def _whole(self) -> str:
+        """The snapshot, encoded now."""
+
+    def _keep(self, delta: str) -> None:
+        """The delta of the number that was counted up for it."""
+        self._deltas.append(delta)
+        self._snapshot = None
+
+
+class Picture(Numbered):
+    """Stock by (site, zone, SKU), the latest movements, and the surroundings, as of the last delta."""
+
+    def __init__(self, generation: str, stock: Iterable[LiveStock], movements: Sequence[MovementView]) -> None:
+        super().__init__(generation)
+        self._stock = {(row.site, row.zone, row.sku): row for row in stock if row.net != 0}
+        self._movements = deque(movements, maxlen=MOVEMENTS_KEPT)
+        self._surroundings = Surroundings()
 
     def change(self, stock: Iterable[LiveStock], movements: Sequence[MovementView], surroundings: Surroundings) -> bool:
         """Take over what is now; whether anything differed, so that there is a new delta.
@@ -61,41 +105,18 @@ class Picture:
         self._movements.extend(told)
         self._surroundings = surroundings
         same = {name for name in Surroundings.model_fields if getattr(delta, name) is None}
-        self._deltas.append(delta.model_dump_json(exclude=same))
-        self._snapshot = None
+        self._keep(delta.model_dump_json(exclude=same))
         return True
 
-    @property
-    def seq(self) -> str:
-        """The name of the latest delta."""
-        return f"{self._generation}.{self._number}"
-
-    def snapshot(self) -> str:
-        """The whole picture as a message; encoded once for all who ask before the next change."""
-        if self._snapshot is None:
-            self._snapshot = Snapshot(
-                seq=self.seq,
-                stock=tuple(self._stock.values()),
-                movements=tuple(self._movements),
-                sites=self._surroundings.sites,
-                gateways=self._surroundings.gateways,
-                alerts=self._surroundings.alerts,
-            ).model_dump_json()
-        return self._snapshot
-
-    def number_of(self, seq: str | None) -> int | None:
-        """The number that a client's `seq` means in this generation, None when it means nothing here."""
-        generation, _, number = (seq or "").rpartition(".")
-        if generation != self._generation or not (number.isascii() and number.isdigit()) or len(number) > 18:
-            return None
-        return int(number)
-
-    def behind(self, number: int | None) -> list[str] | None:
-        """The deltas after `number`, oldest first; None when they are not all there and only a snapshot helps."""
-        if number is None or not self._number - len(self._deltas) <= number <= self._number:
-            return None
-        missed = self._number - number
-        return list(self._deltas)[len(self._deltas) - missed :] if missed else []
+    def _whole(self) -> str:
+        return Snapshot(
+            seq=self.seq,
+            stock=tuple(self._stock.values()),
+            movements=tuple(self._movements),
+            sites=self._surroundings.sites,
+            gateways=self._surroundings.gateways,
+            alerts=self._surroundings.alerts,
+        ).model_dump_json()
 
     def _differs(self, row: LiveStock) -> bool:
         known = self._stock.get((row.site, row.zone, row.sku))
@@ -107,3 +128,44 @@ class Picture:
             self._stock.pop(key, None)
         else:
             self._stock[key] = row
+
+
+Place = tuple[str, str]
+"""A site and a SKU, by code."""
+
+
+class OfferPicture(Numbered):
+    """What a channel may promise, by SKU and site, above nothing."""
+
+    def __init__(self, generation: str, channel: str, offers: Iterable[Offer]) -> None:
+        super().__init__(generation)
+        self._channel = channel
+        self._offers = {(one.sku, one.site): one for one in offers}
+
+    def change(self, offers: Iterable[Offer], places: Collection[Place] | None = None) -> bool:
+        """Take over what may be promised now at these places (None: everywhere), where nothing is promised that is not
+        among the offers; whether anything differed."""
+        now = {(one.sku, one.site): one for one in offers}
+        looked = self._offers.keys() | now.keys() if places is None else {(sku, site) for site, sku in places}
+        changed = sorted(key for key in looked if now.get(key) != self._offers.get(key))
+        if not changed:
+            return False
+        self._number += 1
+        told = []
+        for key in changed:
+            if key in now:
+                self._offers[key] = now[key]
+                told.append(_told(now[key]))
+            else:
+                told.append(_told(self._offers.pop(key)._replace(available=0)))
+        self._keep(OfferDelta(seq=self.seq, offers=tuple(told)).model_dump_json())
+        return True
+
+    def _whole(self) -> str:
+        offers = tuple(_told(self._offers[key]) for key in sorted(self._offers))
+        return OfferSnapshot.model_construct(None, seq=self.seq, channel=self._channel, offers=offers).model_dump_json()
+
+
+def _told(offer: Offer) -> LiveOffer:
+    # a hundred thousand of them make a snapshot, and their types are known
+    return LiveOffer.model_construct(None, **offer._asdict())

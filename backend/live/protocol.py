@@ -1,7 +1,11 @@
-"""What the live WebSocket says: a snapshot first, then deltas; a beat when there is nothing to say.
+"""What the live WebSockets say: a snapshot first, then deltas; a beat when there is nothing to say.
+
+    /api/v1/live                    for pages                      Snapshot, Delta, Beat
+    /api/v1/channels/{code}/live    for whoever sells by a channel OfferSnapshot, OfferDelta, Beat
 
 The client passes the `seq` of the last message it took as `?seq=`; when the server still knows what came behind it,
-only that is sent. `seq` is opaque. Stock rows hold the value now, never a difference, so taking one twice is harmless.
+only that is sent. `seq` is opaque. Rows of stock and offers hold the value now, never a difference, so taking one twice
+is harmless, and of two on the same key the later message counts.
 """
 
 from __future__ import annotations
@@ -97,6 +101,32 @@ class Delta(Told):
     sites: tuple[LiveSite, ...] | None = None
     gateways: tuple[LiveGateway, ...] | None = None
     alerts: tuple[LiveAlert, ...] | None = None
+
+
+class LiveOffer(Told):
+    """What a channel may still promise of a SKU at a site; 0 when nothing any more."""
+
+    sku: str
+    site: str
+    region: str
+    available: int
+
+
+class OfferSnapshot(Told):
+    """All that a channel may promise, by SKU and site; what is not among it is 0."""
+
+    type: Literal["snapshot"] = "snapshot"
+    seq: str
+    channel: str
+    offers: tuple[LiveOffer, ...]
+
+
+class OfferDelta(Told):
+    """What a channel may promise where that changed since the message before, by SKU and site."""
+
+    type: Literal["delta"] = "delta"
+    seq: str
+    offers: tuple[LiveOffer, ...]
 
 
 class Beat(Told):

@@ -52,6 +52,10 @@ JOIN sku ON sku.sku_id = touched.sku_id
 WHERE zone.kind <> ALL ($2::text[])
 GROUP BY site.code, zone.code, sku.code
 
+-- name: offer_terms
+-- What decides what may be promised beyond stock and promises: what counts the rules, and the day at each site.
+SELECT catalog_revision, ARRAY (SELECT day_at($1, time_zone) FROM site ORDER BY site_id) AS days FROM store
+
 -- name: sites_and_zones
 -- The house as the page lays it out, of the zones that the page shows.
 SELECT site.code, site.name,

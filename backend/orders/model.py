@@ -86,5 +86,5 @@ class Lacking(NamedTuple):
 
 
 def fresh_enough(lot: Lot, today: date, least_days: int) -> bool:
-    """Whether a lot may be promised today to somebody who wants it to live `least_days` more."""
+    """Whether a lot may be promised today, by its site's day, to somebody who wants it to live `least_days` more."""
     return lot.expires_on is None or lot.expires_on >= today + timedelta(days=least_days)

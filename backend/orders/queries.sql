@@ -1,7 +1,7 @@
 -- name: lock_stand
--- What sites hold of these SKUs and may sell, locked in lock order until the transaction ends.
+-- What sites hold of these SKUs and may sell, locked in lock order until the transaction ends; and what day it is there.
 SELECT availability_id, availability.site_id, availability.sku_id, lot.expires_on, on_hand - reserved AS free,
-       site.code AS site, lot.code AS lot
+       site.code AS site, lot.code AS lot, day_at($2, site.time_zone) AS today
 FROM availability JOIN lot USING (lot_id) JOIN site ON site.site_id = availability.site_id
 WHERE availability.sku_id = ANY ($1::int[]) AND condition = 'sellable' AND lot.status = 'released'
 ORDER BY availability.site_id, availability.sku_id, availability.lot_id, condition FOR NO KEY UPDATE OF availability

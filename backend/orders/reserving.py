@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from backend.api.idempotency import SQL as KEY_SQL
@@ -278,15 +278,17 @@ async def lock_stand(
     the codes of its site and lot."""
     shelves: dict[tuple[int, int], Shelf] = {}
     names: dict[int, tuple[str, str]] = {}
-    rows = await connection.fetch(SQL["lock_stand"], sorted(set(sku_ids)))
-    for row in sorted(rows, key=lambda row: (row["expires_on"] is None, row["expires_on"] or now.date())):
+    today: dict[int, date] = {}
+    rows = await connection.fetch(SQL["lock_stand"], sorted(set(sku_ids)), now)
+    for row in sorted(rows, key=lambda row: row["expires_on"] or date.max):
+        today[row["site_id"]] = row["today"]
         shelf = shelves.setdefault((row["site_id"], row["sku_id"]), Shelf())
         shelf.lots.append(Lot(row["availability_id"], row["expires_on"], max(0, row["free"])))
         names[row["availability_id"]] = (row["site"], row["lot"])
     kept = [place for place in shelves if terms.rulebook.protects(*place)]
     for place, promised in (await promised_by_channel(connection, kept)).items():
         shelves[place].promised = promised
-    return Stand(now.date(), terms.rulebook, terms.costs, shelves), names
+    return Stand(today, terms.rulebook, terms.costs, shelves), names
 
 
 async def as_it_stands(connection: Connection, code: str) -> GrantedView:

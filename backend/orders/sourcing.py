@@ -64,9 +64,10 @@ class Shelf:
 
 @dataclass(slots=True)
 class Stand:
-    """All shelves that a group of requests touches, by (site, SKU). Granting changes it."""
+    """All shelves that a group of requests touches, by (site, SKU). Granting changes it. `today`: what day it is at
+    each of their sites."""
 
-    today: date
+    today: Mapping[int, date]
     rulebook: Rulebook
     costs: Mapping[tuple[int, str], int]
     shelves: dict[tuple[int, int], Shelf]
@@ -143,14 +144,15 @@ class Stand:
         if shelf is None:
             return []
         least = min(wish.least_days for wish in wishes)
-        free = sum(lot.free for lot in shelf.lots if fresh_enough(lot, self.today, least))
+        today = self.today[site]
+        free = sum(lot.free for lot in shelf.lots if fresh_enough(lot, today, least))
         limit = self.rulebook.available(asked.channel_id, site, sku_id, free, shelf.promised)
         left = {lot.availability_id: lot.free for lot in shelf.lots}
         grants: list[Grant] = []
         for wish in sorted(wishes, key=lambda wish: -wish.least_days):
             units = min(wanted[wish.line_no], limit)
             for lot in shelf.lots:
-                taken = min(units, left[lot.availability_id]) if fresh_enough(lot, self.today, wish.least_days) else 0
+                taken = min(units, left[lot.availability_id]) if fresh_enough(lot, today, wish.least_days) else 0
                 if taken > 0:
                     grants.append(Grant(wish.line_no, site, lot.availability_id, taken))
                     left[lot.availability_id] -= taken
@@ -185,9 +187,9 @@ class Stand:
         refusal = self.rulebook.refusal(asked.channel_id, sites, wish.sku_id) if sites else None
         if refusal is not None:
             return refusal
-        lots = [lot for site in sites if (shelf := self.shelves.get((site, wish.sku_id))) for lot in shelf.lots]
-        free = sum(max(0, lot.free) for lot in lots)
-        fresh = sum(max(0, lot.free) for lot in lots if fresh_enough(lot, self.today, wish.least_days))
+        lots = [(site, lot) for site in sites if (shelf := self.shelves.get((site, wish.sku_id))) for lot in shelf.lots]
+        free = sum(max(0, lot.free) for _, lot in lots)
+        fresh = sum(max(0, lot.free) for site, lot in lots if fresh_enough(lot, self.today[site], wish.least_days))
         if not free:
             return "nothing of it is free at any site that may serve this order"
         if fresh < min(free, wish.quantity):

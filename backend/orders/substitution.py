@@ -70,11 +70,22 @@ class Picking:
     picked: Counter[int] = field(default_factory=Counter)
     swaps: list[Swap] = field(default_factory=list)
 
-    def wanted(self, order_id: int, sku_id: int) -> dict[int, int]:
-        """Units of each lot that an order still waits to be picked."""
+    @property
+    def given(self) -> list[int]:
+        """The allocations of which a swap gives units back, in their order."""
+        return sorted({swap.allocation_id for swap in self.swaps})
+
+    @property
+    def taken(self) -> list[Goods]:
+        """The goods that swaps promise instead, in their order."""
+        return sorted({swap.goods for swap in self.swaps})
+
+    def wanted(self, order_id: int, sku_id: int, day: date | None = None) -> dict[int, int]:
+        """Units of each lot that an order still waits to be picked. `day`: of those that had not expired before."""
         open_units: defaultdict[int, int] = defaultdict(int)
         for one in self._of(order_id, sku_id):
-            open_units[one.lot_id] += one.open
+            if day is None or one.expires_on is None or one.expires_on >= day:
+                open_units[one.lot_id] += one.open
         return dict(open_units)
 
     def serve(self, order_id: int, sku_id: int, lots: Sequence[tuple[int | None, int]], brought: int = 0) -> str | None:

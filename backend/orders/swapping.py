@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Final
 
+from backend.catalog.service import day_at
 from backend.orders.reserving import SQL as ORDERS
 from backend.orders.substitution import Picking, Promised, Shelf
 from backend.stock.promises import Wanted, hold, release
@@ -31,9 +32,9 @@ class PromiseMovedError(Exception):
 
 async def begin(connection: Connection, site_id: int, order_ids: Collection[int], now: datetime) -> Picking:
     """What orders may be picked at a site. Locks the orders."""
-    picking = Picking(now.date())
     if not order_ids:
-        return picking
+        return Picking(date.min)
+    picking = Picking(await day_at(connection, site_id, now))
     ids = sorted(order_ids)
     await connection.fetch(ORDERS["lock_orders"], ids)
     picking.promised = [Promised(**row) for row in await connection.fetch(SQL["promised"], ids, site_id)]

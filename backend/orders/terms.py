@@ -1,10 +1,9 @@
 """By what reservations are made: channels and their rules, sites, and what it costs to serve a region from each.
 
-A copy in memory spares each group of requests four reads. It is right as long as its revision is: whoever changes a
-channel or its rules counts up the channel, whoever changes a site or a lane counts up the catalog, in the transaction
-of the change; channels are never deleted, so the sum over them only grows. The revision is read first: what is read
-behind it is as new or newer, and a change between the two is another revision for the next group. So a change counts
-from its commit on, in every process, as if everything were read each time.
+A copy in memory spares each group of requests four reads. It is right as long as its revision is: the tables of
+channels, rules, sites and lanes count the store's up themselves, in the transaction of the change, whoever makes it.
+The revision is read first: what is read behind it is as new or newer, and a change between the two is another revision
+for the next group. So a change counts from its commit on, in every process, as if everything were read each time.
 """
 
 from __future__ import annotations

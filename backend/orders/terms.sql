@@ -1,6 +1,6 @@
 -- name: terms_revision
--- The store, and counters that every change of channels, rules, sites and lanes moves.
-SELECT store_id, catalog_revision, (SELECT sum(revision) FROM channel) AS channel_revisions FROM store
+-- The store, and the counter that every change of channels, rules, sites and lanes moves.
+SELECT store_id, catalog_revision FROM store
 
 -- name: site_codes
 -- Every site by its code.

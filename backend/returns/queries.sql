@@ -1,20 +1,21 @@
--- name: thing
--- A thing by its EPC: what it is and where.
-SELECT item_id, zone_id, sku_id, lot_id, quantity, condition, observed_at FROM item WHERE epc = $1
+-- name: things
+-- Things by their EPCs.
+SELECT epc, item_id FROM item WHERE epc = ANY ($1::bytea[])
 
--- name: units
--- What a zone holds of a SKU's lot in a condition, locked.
-SELECT net FROM balance JOIN lot USING (lot_id, sku_id) JOIN sku USING (sku_id)
-WHERE balance.zone_id = $1 AND sku.code = $2 AND lot.code = $3 AND balance.condition = $4 FOR NO KEY UPDATE OF balance
+-- name: lots_of
+-- Lots by parallel arrays of the codes of SKU and lot.
+SELECT sku.code AS sku, lot.code AS lot, sku_id, lot_id
+FROM unnest($1::text[], $2::text[]) AS n (sku, lot)
+JOIN sku ON sku.code = n.sku JOIN lot USING (sku_id) WHERE lot.code = n.lot
 
--- name: lot_of
--- A SKU's lot by their codes.
-SELECT sku_id, lot_id FROM sku JOIN lot USING (sku_id) WHERE sku.code = $1 AND lot.code = $2
-
--- name: add_inspection
--- What a person decided.
-INSERT INTO inspection (inspected_at, site_id, sku_id, lot_id, item_id, quantity, condition, disposition, reason, photo, actor)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING inspection_id
+-- name: add_inspections
+-- What a person decided, by parallel arrays; numbers follow their order.
+INSERT INTO inspection (inspected_at, actor, site_id, sku_id, lot_id, item_id, quantity, condition, disposition, reason, photo)
+SELECT $1, $2, site_id, sku_id, lot_id, item_id, quantity, condition, disposition, reason, photo
+FROM unnest($3::int[], $4::int[], $5::int[], $6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::text[])
+    WITH ORDINALITY AS i (site_id, sku_id, lot_id, item_id, quantity, condition, disposition, reason, photo, place)
+ORDER BY place
+RETURNING inspection_id
 
 -- name: list_inspections
 -- Inspections, newest first, below the one given; a damage scan's with its name, and whether it was reversed.

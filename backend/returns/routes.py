@@ -10,7 +10,15 @@ from backend.api.routing import Call, Routes
 from backend.catalog.views import SiteName
 from backend.returns import service, views
 from backend.returns.service import Inspection
-from backend.returns.views import InspectionBody, InspectionMade, InspectionParams, InspectionView, TimeLimit
+from backend.returns.views import (
+    InspectionBatch,
+    InspectionBody,
+    InspectionMade,
+    InspectionParams,
+    InspectionsMade,
+    InspectionView,
+    TimeLimit,
+)
 
 ROUTES: Final = Routes()
 """The routes of this capability."""
@@ -27,6 +35,18 @@ async def inspect(call: Call, body: InspectionBody) -> InspectionMade:
     """A decision."""
     number = await service.inspect(call.database, call.clock, Inspection(**dict(body)), *call.who)
     return InspectionMade(inspection_id=number)
+
+
+@ROUTES.post(
+    "/api/v1/inspection-batches",
+    Permission.STOCK_INSPECT,
+    "Decide what becomes of many goods: all decisions count, or none and an error for each wrong row",
+    "refused-rows",
+)
+async def inspect_many(call: Call, body: InspectionBatch) -> InspectionsMade:
+    """Many decisions."""
+    words = [Inspection(**dict(one)) for one in body.inspections]
+    return InspectionsMade(inspection_ids=await service.inspect_many(call.database, call.clock, words, *call.who))
 
 
 @ROUTES.get(

@@ -40,6 +40,16 @@ class InspectionBody(BaseModel):
         return self
 
 
+MAX_INSPECTIONS: Final = 1000
+"""Of one request: more than a cage of returned goods holds, and a transaction of about a second."""
+
+
+class InspectionBatch(BaseModel):
+    """What a person decided about many goods: all of it counts, or none."""
+
+    inspections: Annotated[list[InspectionBody], Field(min_length=1, max_length=MAX_INSPECTIONS)]
+
+
 MAX_WITHIN_H: Final = 24 * 365
 """Whoever lets returned goods lie for longer does not look at them at all."""
 
@@ -54,6 +64,12 @@ class InspectionMade(BaseModel):
     """The number of a decision that counts now."""
 
     inspection_id: int
+
+
+class InspectionsMade(BaseModel):
+    """The numbers of decisions that count now, in the order in which they were sent."""
+
+    inspection_ids: list[int]
 
 
 class InspectionView(BaseModel):

@@ -33,6 +33,7 @@ async def set_status(
         row = await lock_lot(connection, sku, lot)
         if row["status"] != status:
             await connection.execute(SQL["set_status"], row["lot_id"], status, reason, actor, clock.now())
+            await connection.execute(SQL["tell_lot"], row["lot_id"], clock.now())
             await tell_promised(connection, clock)
 
 

@@ -11,6 +11,15 @@ WITH said AS (
 )
 UPDATE lot SET status = $2 WHERE lot_id = $1
 
+-- name: tell_lot
+-- The outbox is told of what sites hold of a lot: what may be promised there has changed with its status.
+INSERT INTO outbox (recorded_at, kind, key, payload)
+SELECT $2, 'availability', site.code || '/' || sku.code, jsonb_build_object(
+    'site', site.code, 'sku', sku.code, 'lot', lot.code, 'condition', condition, 'on_hand', on_hand,
+    'reserved', reserved)
+FROM availability JOIN site USING (site_id) JOIN sku USING (sku_id) JOIN lot USING (lot_id, sku_id)
+WHERE lot_id = $1 ORDER BY site_id, condition
+
 -- name: promised
 -- What sites have promised of lots that are not released, in the order of their keys.
 SELECT lot.lot_id, site.site_id, site.code AS site, sku.code AS sku, lot.code AS lot, lot.status,

@@ -8,10 +8,10 @@ otherwise, the physical world wins: the posting stands, and the promises made la
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from backend.alerts.service import Alert, clear_alerts, raise_alerts
 from backend.catalog.model import VIRTUAL_KINDS, Places
@@ -24,6 +24,15 @@ from backend.store.database import Connection, Queries, Record
 SQL: Final = Queries(Path(__file__).with_name("promises.sql"))
 
 
+class Ahead(NamedTuple):
+    """Availabilities that a transaction changes after its postings: by their keys, and by allocations of them."""
+
+    shelves: Collection[Shelf] = ()
+    allocation_ids: Sequence[int] = ()
+
+
+NOTHING_AHEAD: Final = Ahead()
+
 Wanted = tuple[int, int, HolderKind, int]
 """Units to be promised: availability, units, kind and line of the holder."""
 
@@ -34,16 +43,20 @@ async def post(
     transfers: Sequence[Transfer],
     recorded_at: datetime,
     fulfilments: Sequence[Fulfilment] = (),
+    swapped: Ahead = NOTHING_AHEAD,
 ) -> list[Balance]:
     """Write transfers as postings in the caller's transaction and bring balances and availability after them.
 
     Answers every balance that was touched. `fulfilments` are the allocations that these transfers serve. Locks
-    balances, then availabilities, each in their order.
+    balances, then availabilities, each in their order; with them those that the caller changes next (`swapped`).
     """
     balances = await ledger.post(connection, places, transfers, recorded_at)
     deltas = Counter(shelf_deltas(places, ((balance.slot, balance.delta) for balance in balances)))
     ended: Counter[Shelf] = Counter()
     found: list[int] = []
+    if fulfilments or swapped.allocation_ids:
+        ids = [*swapped.allocation_ids, *(one.allocation_id for one in fulfilments)]
+        await _lock_all(connection, {*deltas, *swapped.shelves}, ids)
     if fulfilments:
         ended, found = await _fulfil(connection, fulfilments)
     if deltas or ended:
@@ -51,6 +64,12 @@ async def post(
         await _cut(connection, lacking, recorded_at)
     await settle_short(connection, found, recorded_at)
     return balances
+
+
+async def _lock_all(connection: Connection, shelves: Collection[Shelf], allocation_ids: Sequence[int]) -> None:
+    """Lock at once, in their order, what is locked in several steps below: two orders one after the other are none."""
+    keys = [[shelf[place] for shelf in shelves] for place in range(len(Shelf._fields))]
+    await connection.fetch(SQL["lock_all"], *keys, allocation_ids)
 
 
 async def _fulfil(connection: Connection, fulfilments: Sequence[Fulfilment]) -> tuple[Counter[Shelf], list[int]]:

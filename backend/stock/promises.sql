@@ -31,6 +31,16 @@ SELECT * FROM unnest($1::int[], $2::int[], $3::int[], $4::text[]) AS a (site_id,
 ORDER BY site_id, sku_id, lot_id, condition
 ON CONFLICT DO NOTHING
 
+-- name: lock_all
+-- Availabilities, by parallel arrays of their keys and by allocations made from them, locked in lock order.
+WITH wanted AS MATERIALIZED (
+    SELECT availability_id FROM unnest($1::int[], $2::int[], $3::int[], $4::text[])
+        AS s (site_id, sku_id, lot_id, condition) JOIN availability USING (site_id, sku_id, lot_id, condition)
+    UNION SELECT availability_id FROM allocation WHERE allocation_id = ANY ($5::bigint[])
+)
+SELECT availability_id FROM availability WHERE availability_id IN (SELECT availability_id FROM wanted)
+ORDER BY site_id, sku_id, lot_id, condition FOR NO KEY UPDATE
+
 -- name: lock_shelves
 -- The availabilities of allocations, locked in lock order: the lock that guards every allocation made from them.
 SELECT availability_id, site_id, sku_id, lot_id, condition FROM availability

@@ -7,11 +7,16 @@ Locks are taken in one order by everybody, so that no two transactions wait for 
     those that are made · availabilities by (site, SKU, lot, condition), which also guard their allocations · new orders
     by code · alerts by (kind, key)
 
-A transaction may leave steps out, never turn back. Rows of `document_item` are guarded by the lock of their item, lines
-of an order by that of the order. The catalog stands apart: the store's revision, then sites, zones, portals and lanes;
-SKUs by code, then their GTINs; a channel; a lot whose status somebody changes, before alerts alone. Keys of idempotency
-and definitions are advisory locks, taken before all others. Where two waited for each other all the same, PostgreSQL
-parts them, and the loser comes again (UNAVAILABLE).
+A transaction may leave steps out, never turn back. Rows of `document_item` and `departure` are guarded by the lock of
+their item, lines of an order by that of the order. The catalog stands apart: the store's revision, then sites, zones,
+portals and lanes; SKUs by code, then their GTINs; a channel, then the store's revision; a lot whose status somebody
+changes, before alerts alone. Keys of idempotency and definitions are advisory locks, taken before all others.
+
+Two places turn back, because what they lock is known no sooner. A lot that is new is made by a file before its things
+are locked, by a scan after the orders that it names: they meet only where both make the same lot at the same moment.
+Alerts are locked by (kind, key) within one statement, and a transaction may raise several kinds one after the other.
+Where two waited for each other all the same, PostgreSQL parts them after a second: ingest and the granter begin again
+by themselves (backend/ingest/service.py, backend/orders/granter.py), a caller of the API comes again (UNAVAILABLE).
 """
 
 from __future__ import annotations

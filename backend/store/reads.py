@@ -5,6 +5,8 @@
                                                                     └─ no, or it does not answer ─────▶ the primary
     GET without ──────────────────────────────────────────────────────────────────────────────────────▶ the replica
 
+A replica that answers not, or breaks off, has the primary answer in its place: reading twice changes nothing.
+
 The place is taken after the commit, so it lies behind the commit's own record (PostgreSQL 18 documentation, 9.28.3
 and 9.28.4).
 """
@@ -13,17 +15,35 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+import logging
+import math
+from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+import asyncpg
 
 from backend.store.database import UNAVAILABLE, Connection, Database, Pool, Record
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 REPLAY_WAIT_S: Final = 0.5
 """A replica beside its primary is milliseconds behind. One that is further behind is not worth the caller's waiting:
 the primary answers at once."""
 
 REPLAY_POLL_S: Final = 0.02
+
+ANSWER_S: Final = 1.0
+"""A replica that says nothing for so long, beyond the waiting above, hangs."""
+
+AWAY_S: Final = 5.0
+"""One that did not answer is not asked again for so long: else every caller would wait for it anew."""
+
+BROKEN_OFF: Final = (*UNAVAILABLE, asyncpg.SerializationError)
+"""What a replica's reads end in when it is away, and when what it replays needs what they look at (SQLSTATE 40001,
+PostgreSQL 18 documentation, 26.4.2)."""
 
 _FROM_PRIMARY: ContextVar[bool] = ContextVar("from_primary", default=False)
 
@@ -71,24 +91,61 @@ class Reads:
         self.database: Final = Database(_EitherPool(primary.pool, replica.pool))
         self._primary = primary
         self._replica = replica
+        self._looking: set[asyncio.Task[bool]] = set()
+        self._away_until = -math.inf
 
     async def written(self) -> str:
         """Where the primary's log ends now: whatever was committed before lies before it."""
         return str(await self._primary.pool.fetchval("SELECT pg_current_wal_lsn()::text"))
 
-    async def must_ask_primary(self, lsn: str) -> bool:
-        """Whether the replica still lacks what was written up to `lsn`, after REPLAY_WAIT_S at most."""
-        try:
-            async with asyncio.timeout(REPLAY_WAIT_S):
-                while not await self._replica.pool.fetchval(_REPLAYED, lsn):
-                    await asyncio.sleep(REPLAY_POLL_S)
-        except UNAVAILABLE:  # a TimeoutError too
-            return True
-        return False
+    async def answer(self, lsn: str | None, read: Callable[[], Awaitable[T]]) -> T:
+        """What `read` answers, of a store that holds what was written up to `lsn`; None: whatever the replica holds."""
+        if not self._is_away() and (lsn is None or await self._holds(lsn)):
+            try:
+                return await read()
+            except BROKEN_OFF as error:
+                self._leave_alone(error)
+        with _from_primary():
+            return await read()
+
+    def _is_away(self) -> bool:
+        return asyncio.get_running_loop().time() < self._away_until
+
+    def _leave_alone(self, why: object) -> None:
+        logger.warning("the replica does not answer, the primary does: %s", why)
+        self._away_until = asyncio.get_running_loop().time() + AWAY_S
+
+    async def _holds(self, lsn: str) -> bool:
+        """Whether the replica has what was written up to `lsn`, after REPLAY_WAIT_S at most."""
+        # asyncpg hears of a cancellation only once the server has: one that hangs is left to itself
+        looking = asyncio.create_task(self._replays(lsn))
+        self._looking.add(looking)
+        looking.add_done_callback(self._looked)
+        await asyncio.wait({looking}, timeout=ANSWER_S)
+        if not looking.done():
+            looking.cancel()
+            self._leave_alone(f"nothing within {ANSWER_S:g} s")
+            return False
+        return looking.exception() is None and looking.result()
+
+    async def _replays(self, lsn: str) -> bool:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + REPLAY_WAIT_S
+        while not await self._replica.pool.fetchval(_REPLAYED, lsn):
+            if loop.time() >= until:
+                return False
+            await asyncio.sleep(REPLAY_POLL_S)
+        return True
+
+    def _looked(self, looking: asyncio.Task[bool]) -> None:
+        self._looking.discard(looking)
+        error = None if looking.cancelled() else looking.exception()
+        if error is not None:
+            self._leave_alone(error)
 
 
 @contextlib.contextmanager
-def from_primary() -> Iterator[None]:
+def _from_primary() -> Iterator[None]:
     """What is read in this context is read from the primary."""
     token = _FROM_PRIMARY.set(True)
     try:

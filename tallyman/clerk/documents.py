@@ -73,6 +73,12 @@ def write_off(code: CodeArgument, reason: Annotated[str, typer.Option(help="Why 
     return Ask("write_off_lost", {"code": code}, {"reason": reason})
 
 
+@changes(app, "accept-surplus")
+def accept_surplus(code: CodeArgument, reason: Annotated[str, typer.Option(help="Why it is taken.")]) -> Ask:
+    """Take what came beyond what a document expected: its alert ends."""
+    return Ask("accept_surplus", {"code": code}, {"reason": reason})
+
+
 def _add_event(event: str, meaning: str) -> None:
     def change(code: CodeArgument) -> Ask:
         return Ask("change_document", {"code": code}, {"event": event}, f"{HEAD} lines")

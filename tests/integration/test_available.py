@@ -65,3 +65,16 @@ async def test_what_is_not_there_is_told(shop: Serving, api: aiohttp.ClientSessi
     for path in ("channels/none/available?sku=CASE", "channels/web/available?sku=GHOST"):
         async with api.get(f"/api/v1/{path}") as response:
             assert (response.status, (await response.json())["type"]) == (404, "/problems/not-found")
+
+
+async def test_a_lot_that_owes_takes_nothing_from_another(shop: Serving, api: aiohttp.ClientSession) -> None:
+    pool = shop.house.database.pool
+    await pool.execute("INSERT INTO lot (sku_id, code) SELECT sku_id, 'L' FROM sku WHERE code = 'CASE'")
+    await pool.execute(
+        "INSERT INTO availability (site_id, sku_id, lot_id, condition, on_hand)"
+        " SELECT site_id, sku_id, lot_id, 'sellable', -30 FROM site, lot WHERE site.code = 'jakarta' AND lot.code = 'L'"
+    )
+    assert by_site(await shown(api, "web"))["jakarta"] == 100
+    body = {"code": "o", "channel": "web", "sites": ["jakarta"], "lines": [{"sku": "CASE", "quantity": 100}]}
+    async with api.post("/api/v1/orders", json=body, headers={"Idempotency-Key": "o"}) as response:
+        assert response.status == 200

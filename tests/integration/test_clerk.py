@@ -173,7 +173,7 @@ def test_a_shipment_goes_out_of_an_open_door(terminal: Terminal) -> None:
     assert "nothing stands open" in terminal.type("doors close a d", expect=1).err
     said = terminal.type("documents close s1")
     assert "status       closed" in said.out
-    assert said.out.splitlines()[-1].split() == ["1", "BOX", "2", "2", "0", "0"]
+    assert said.out.splitlines()[-1].split() == ["1", "BOX", "2", "2", "0", "0", "0"]
     assert terminal.ask("orders show o1")["status"] == "shipped"
     assert terminal.stock()["a/customer/BOX//sellable"] == 2
     assert "s1" in terminal.type("documents show s1").out
@@ -189,6 +189,7 @@ def test_a_transfer_is_made_from_a_file_and_advanced(terminal: Terminal, tmp_pat
     assert [row["code"] for row in terminal.ask("documents list --kind transfer --site b")["rows"]] == ["t1"]
     assert terminal.ask("documents receive t1")["status"] == "received"
     assert terminal.ask("documents close t1")["status"] == "closed"
+    assert terminal.ask("documents accept-surplus t1 --reason 'a gift'") == {"units": 0}
     assert terminal.ask("documents write-off t1 --reason 'never sent'") == {"things": 0, "units": 0}
 
 

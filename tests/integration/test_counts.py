@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import aiohttp
+import asyncpg
 import pytest
 
 from backend.ingest.service import IngestService
@@ -370,3 +372,23 @@ async def test_accuracy_and_who_keeps_differing(clerk: Clerk) -> None:
             await event(clerk, name, code=code, seconds=650 + 100 * number)
     assert await clerk.alerts() == set()
     assert await verify(clerk.database) == []
+
+
+async def test_an_approval_takes_things_before_it_makes_lots(clerk: Clerk, database_url: str) -> None:
+    """As everybody does who receives things of a new lot."""
+    await make(clerk, zones=("rack", "dock"))
+    await clerk.post("counts/c1/passes", **sweep(range(1, 11), 601, operator="dewi"))
+    await event(clerk, "close", partial=True)
+    late = scan("count", f"01{GTIN}10LATE", 605, scan_id="c", zone="dock", quantity=2, document="c1")
+    assert [one.state for one in (await clerk.here.say(late)).scans] == ["applied"]
+    other = await asyncpg.connect(database_url)
+    await other.execute("BEGIN; SET LOCAL lock_timeout = '2s'; SELECT FROM item FOR NO KEY UPDATE")
+    approving = asyncio.ensure_future(event(clerk, "approve"))
+    async with asyncio.timeout(10):
+        while not await other.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.01)
+    await other.execute("INSERT INTO lot (sku_id, code) SELECT sku_id, 'LATE' FROM sku")
+    await other.execute("COMMIT")
+    assert (await approving)["status"] == "approved"
+    await other.close()
+    assert (await stock(clerk.database))["a/dock/BOX/LATE/sellable"] == 2

@@ -190,6 +190,16 @@ async def test_what_the_catalog_lacks_waits_and_is_replayed(database: Database, 
     assert await service.dismiss("bad_epc") == 1
 
 
+async def test_a_zone_made_by_hand_is_known_from_then_on(
+    database: Database, service: IngestService, gateway: Gateway
+) -> None:
+    await gateway.say(arrived(1, "dock", 1), arrived(2, "attic", 2))
+    await database.pool.execute("INSERT INTO zone (site_id, code, kind) SELECT site_id, 'attic', 'storage' FROM site")
+    await gateway.say(arrived(1, "attic", 3))
+    assert await stock(database) == {"a/attic/BOX//sellable": 1}
+    assert (await service.replay("unknown_zone:a/attic")) == (1, 0)
+
+
 async def test_an_unknown_site_waits_as_a_whole(database: Database, service: IngestService) -> None:
     gateway = Gateway(service, "c", "gc")
     assert (await gateway.say(arrived(1, "dock", 1), arrived(2, "dock", 2))).through == 2

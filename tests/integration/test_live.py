@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from backend.api.guard import LIVE_PROTOCOL, Guard
-from backend.live import hub
+from backend.live import stage
 from backend.store.database import Database
 from tests.serving import House, Serving, serving
 
@@ -146,7 +146,7 @@ async def test_gateways_and_alerts_are_told_without_any_stock_moving(
 async def test_a_client_that_takes_nothing_is_dropped_and_holds_nobody_up(
     monkeypatch: pytest.MonkeyPatch, served: Serving
 ) -> None:
-    monkeypatch.setattr(hub, "SLOW_CLIENT_S", 0.2)
+    monkeypatch.setattr(stage, "SLOW_CLIENT_S", 0.2)
     never = asyncio.Event()
     taken: list[dict[str, Any]] = []
 

@@ -99,6 +99,14 @@ async def test_a_pallet_that_turns_back_takes_its_load_back_into_the_promise(cle
     await clerk.here.say(crossed(PALLET, "out", 800), crossed(PALLET, "in", 830))
     document = await clerk.get("documents/s1")
     assert ([(line["gone"], line["come"]) for line in document["lines"]], document["things"]) == ([(0, 0)], [])
+    assert await clerk.promised() == 3, "in one batch with its leaving, too"
+    (promise,) = (await clerk.get("orders/o1"))["lines"][0]["promises"]
+    assert (promise["held"], promise["fulfilled"], promise["short"]) == (3, 0, 0)
+    await clerk.here.say(crossed(PALLET, "out", 850), crossed(PALLET, "in", 860), crossed(PALLET, "out", 870))
+    assert await clerk.promised() == 1
+    assert {one["epc"] for one in (await clerk.get("documents/s1"))["things"]} == {PALLET, tag(1), tag(2)}
+    await clerk.here.say(crossed(PALLET, "in", 890))
+    assert await clerk.promised() == 3
     assert (await stock(clerk.database))["a/dock/BOX//sellable"] == 2
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,11 +33,33 @@ from wire.clock import ScaledClock
 
 
 @dataclass
+class Standby:
+    """A standby of the session's server: its view of the test's database, and its process."""
+
+    dsn: str
+    server: subprocess.Popen[bytes]
+
+
+@dataclass
 class Pair:
     """A served store whose reads go to a standby."""
 
     session: aiohttp.ClientSession
     standby: asyncpg.Connection
+    server: subprocess.Popen[bytes]
+
+    @contextlib.contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Every process of the standby stands still."""
+        children = subprocess.run(["pgrep", "-P", str(self.server.pid)], capture_output=True, text=True, check=True)
+        pids = [self.server.pid, *map(int, children.stdout.split())]
+        try:
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
 
     async def add(self, code: str) -> str:
         """Import a site; where its transaction ended."""
@@ -54,8 +78,8 @@ class Pair:
 
 
 @pytest.fixture
-async def standby_dsn(postgres_server: str, database_url: str) -> AsyncIterator[str]:
-    """A standby of the session's server, and its view of the test's database."""
+async def standby(postgres_server: str, database_url: str) -> AsyncIterator[Standby]:
+    """A standby of the session's server."""
     user = "nobody" if os.geteuid() == 0 else None
     folder = Path(tempfile.mkdtemp(prefix="tallyman-pg-"))
     if user is not None:
@@ -76,7 +100,7 @@ async def standby_dsn(postgres_server: str, database_url: str) -> AsyncIterator[
     dsn = database_url.replace(socket_dir, str(folder))
     try:
         await _answer(dsn, server)
-        yield dsn
+        yield Standby(dsn, server)
     finally:
         server.terminate()
         server.wait(30)
@@ -84,21 +108,21 @@ async def standby_dsn(postgres_server: str, database_url: str) -> AsyncIterator[
 
 
 @pytest.fixture
-async def pair(database_url: str, standby_dsn: str) -> AsyncIterator[Pair]:
+async def pair(database_url: str, standby: Standby) -> AsyncIterator[Pair]:
     clock = ScaledClock(START)
-    async with Database.open(database_url) as primary, Database.open(standby_dsn) as replica:
+    async with Database.open(database_url) as primary, Database.open(standby.dsn) as replica:
         reads, granter = Reads(primary, replica), Granter(primary, clock)
         routes, desk = all_routes(IngestService(primary, clock), granter), Desk(primary, reads.database, clock)
         served = Served(routes, desk, Guard(), KeyStore(primary, clock), BackendMetrics(), {}, reads)
         runner = web.AppRunner(make_app(served), access_log=None, shutdown_timeout=1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        standby = await asyncpg.connect(standby_dsn)
+        connection = await asyncpg.connect(standby.dsn)
         try:
             async with aiohttp.ClientSession(f"http://127.0.0.1:{runner.addresses[0][1]}") as session:
-                yield Pair(session, standby)
+                yield Pair(session, connection, standby.server)
         finally:
-            await standby.close()
+            connection.terminate()
             await runner.cleanup()
 
 
@@ -139,3 +163,24 @@ async def test_a_place_that_no_answer_carried_is_refused(pair: Pair) -> None:
     async with pair.session.get("/api/v1/sites", headers={"Tallyman-LSN": "soon"}) as response:
         assert response.status == 400
         assert "Tallyman-LSN" in (await response.json())["detail"]
+
+
+async def test_while_the_replica_is_down_the_primary_answers(pair: Pair) -> None:
+    written = await pair.add("DRUM")
+    assert await pair.sites(written) == {"DRUM"}
+    pair.server.send_signal(signal.SIGINT)
+    await asyncio.to_thread(pair.server.wait, 30)
+    for _ in range(3):
+        assert await pair.sites(written) == {"DRUM"}, "what the caller wrote itself"
+        assert await pair.sites() == {"DRUM"}, "what anybody reads"
+
+
+async def test_a_replica_that_hangs_keeps_nobody_who_has_written_waiting(pair: Pair) -> None:
+    written = await pair.add("DRUM")
+    assert await pair.sites(written) == {"DRUM"}
+    with pair.hanging():
+        async with asyncio.timeout(5):
+            assert await pair.sites(written) == {"DRUM"}
+        async with asyncio.timeout(0.5):
+            assert await pair.sites(written) == {"DRUM"}, "found away, it is asked nothing"
+            assert await pair.sites() == {"DRUM"}

@@ -34,6 +34,14 @@ async def test_a_scan_of_a_thing_is_left_out_of_its_history(clerk: Clerk) -> Non
     assert await stock(clerk.database) == {"a/rack/BOX//sellable": 9, "a/shelf/BOX//sellable": 1}
 
 
+async def test_a_thing_of_which_the_only_word_is_taken_back_is_nowhere(clerk: Clerk) -> None:
+    await clerk.here.say(scan("receive", f"01{GTIN}2177", 610, scan_id="r", zone="dock"))
+    assert await clerk.post("scans/gun-1/r/reverse", reason="it never came") == {"postings": 1}
+    assert await stock(clerk.database) == {"a/rack/BOX//sellable": 10}
+    await clerk.here.say(arrived(77, "shelf", 620))
+    assert await place(clerk.database, 77) == "a/shelf"
+
+
 async def test_a_posting_of_a_thing_takes_its_movement_back(clerk: Clerk) -> None:
     await clerk.here.say(crossed(1, "out", 610))
     (entry,) = [one for one in await card(clerk) if one["reason"] == "crossed"]

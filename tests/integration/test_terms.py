@@ -82,9 +82,23 @@ async def import_site(database: Database) -> None:
         await DEFINITIONS["sites"].take(connection, text)
 
 
+def by_hand(statement: str) -> Callable[[Database], Awaitable[None]]:
+    """What somebody does with psql, who never heard of a revision."""
+
+    async def change(database: Database) -> None:
+        await database.pool.execute(statement)
+
+    change.__name__ = statement
+    return change
+
+
 @pytest.mark.parametrize(
     ("change", "served"),
     [
+        (by_hand("UPDATE channel SET open = false"), "channel 'web' is closed"),
+        (by_hand("INSERT INTO channel_rule (channel_id, site_id, sells) VALUES (1, 1, false)"), "surabaya"),
+        (by_hand("INSERT INTO lane VALUES (2, 'east', 1, 1)"), "surabaya"),
+        (by_hand("UPDATE site SET region = 'east' WHERE code = 'surabaya'"), "surabaya"),
         (close, "channel 'web' is closed"),
         (forbid, "surabaya"),
         (protect, "surabaya"),
@@ -98,6 +112,23 @@ async def test_a_change_counts_from_its_commit_on(
 ) -> None:
     await change(elsewhere)
     assert await served_from(granter, "after") == served
+
+
+async def test_rules_taken_away_by_hand_count_no_more(granter: Granter, elsewhere: Database) -> None:
+    for number, undo in enumerate(("DELETE FROM channel_rule", "TRUNCATE channel_rule")):
+        await forbid(elsewhere)
+        assert await served_from(granter, f"forbidden {number}") == "surabaya"
+        await elsewhere.pool.execute(undo)
+        assert await served_from(granter, f"free {number}") == "jakarta"
+
+
+async def test_what_is_changed_by_hand_counts_from_its_commit_on_and_not_before(
+    granter: Granter, elsewhere: Database
+) -> None:
+    async with elsewhere.transaction() as connection:
+        await connection.execute("UPDATE channel SET open = false")
+        assert await served_from(granter, "during") == "jakarta"
+    assert await served_from(granter, "after") == "channel 'web' is closed"
 
 
 async def test_a_site_that_is_new_can_be_named(granter: Granter, elsewhere: Database) -> None:

@@ -9,7 +9,8 @@ import pytest
 from backend.catalog.model import REAL_KINDS, VIRTUAL_KINDS, Portal, Site, Zone
 from backend.effects import rules
 from backend.effects.identity import Named, Unnamed, of_epc, of_scan
-from backend.effects.rules import SCAN_RULES, Held
+from backend.effects.rules import Held
+from backend.effects.scanning import SCANS
 from backend.ledger.model import SELLABLE, Slot
 from gs1.element import parse_scan
 from gs1.epc import encode_sgtin96
@@ -21,12 +22,6 @@ SITE = Site(1, "a", ZONES, {"d": Portal(1, 1, "d", ZONES["dock"])})
 
 def heap(zone: str, lot: str, units: int, expires_on: date | None = None, condition: str = SELLABLE) -> Held:
     return Held(Slot(ZONES[zone].zone_id, 1, len(lot), condition), expires_on, lot, units)
-
-
-@pytest.mark.parametrize("intent", SCAN_RULES)
-def test_every_source_is_a_kind_of_zone(intent: str) -> None:
-    assert set(SCAN_RULES[intent].sources) <= {*REAL_KINDS, *VIRTUAL_KINDS}
-    assert SCAN_RULES[intent].to in ("zone", "in_transit", None)
 
 
 def test_movements() -> None:
@@ -52,10 +47,10 @@ def test_goods_are_taken_by_zone_then_expiry_then_size() -> None:
         heap("scrap", "q", 9, early),
         heap("packing", "p", 9, early),
     ]
-    found = rules.sources(SCAN_RULES["pick"], SITE, held, ZONES["packing"], None)
+    found = rules.sources(SCANS["pick", ""], SITE, held, ZONES["packing"], None)
     assert [one.lot for one in found] == ["abc", "ab", "", "x"]
-    assert [one.lot for one in rules.sources(SCAN_RULES["pick"], SITE, held, ZONES["packing"], "x")] == ["x"]
-    assert [one.lot for one in rules.sources(SCAN_RULES["pick"], SITE, held, ZONES["pick_face"], None)] == ["x"]
+    assert [one.lot for one in rules.sources(SCANS["pick", ""], SITE, held, ZONES["packing"], "x")] == ["x"]
+    assert [one.lot for one in rules.sources(SCANS["pick", ""], SITE, held, ZONES["pick_face"], None)] == ["x"]
 
 
 def test_what_the_heaps_lack_is_owed() -> None:
@@ -96,10 +91,10 @@ def test_what_breaks_is_the_lot_that_lies_there() -> None:
 
 
 def test_the_zone_that_owes_is_the_likeliest() -> None:
-    assert rules.fallback(SCAN_RULES["pick"], SITE, ZONES["packing"]).kind == "pick_face"
-    assert rules.fallback(SCAN_RULES["pick"], SITE, ZONES["pick_face"]).kind == "storage"
+    assert rules.fallback(SCANS["pick", ""], SITE, ZONES["packing"]).kind == "pick_face"
+    assert rules.fallback(SCANS["pick", ""], SITE, ZONES["pick_face"]).kind == "storage"
     bare = Site(1, "a", {kind: ZONES[kind] for kind in VIRTUAL_KINDS}, {})
-    assert rules.fallback(SCAN_RULES["pick"], bare, None).kind == "unknown"
+    assert rules.fallback(SCANS["pick", ""], bare, None).kind == "unknown"
 
 
 @pytest.mark.parametrize("filter_value", [0, 1, 5])

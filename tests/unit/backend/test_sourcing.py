@@ -28,7 +28,7 @@ def stand(
     promised: dict[int, int] | None = None,
 ) -> Stand:
     made = {place: Shelf(lots, dict(promised or {})) for place, lots in shelves.items()}
-    return Stand(TODAY, Rulebook(rules or {}), costs or {}, made)
+    return Stand({site: TODAY for site, _ in made}, Rulebook(rules or {}), costs or {}, made)
 
 
 def asked(*units: int, sku: int = SKU, channel: int = WEB, **more: object) -> Asked:

@@ -22,7 +22,7 @@ def test_three_warehouses_is_what_it_says() -> None:
         plan = scenario.plan_of(site)
         doors = [reader for reader in plan.readers if reader.antennas[0].portal]
         assert [len(reader.antennas) for reader in doors] == [4, 4]
-        assert len(plan.readers) - len(doors) == 2
+        assert len(plan.readers) - len(doors) == 3
         assert {zone.kind for zone in plan.zones} == {"receiving", "storage", "staging", "packing"}
         assert not any(antenna.zone == "packing" for reader in plan.readers for antenna in reader.antennas)
     assert [(outage.site, outage.for_s) for outage in scenario.outages] == [("MDN", 20)]

@@ -1,0 +1,135 @@
+"""More comes than a document expects: an alert until that is accepted or taken back."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.house import GTIN, Gateway, crossed, scan, tag
+from tests.integration.test_documents import Clerk, clerk, send_cases
+
+__all__ = ["clerk"]
+
+
+async def surplus(clerk: Clerk) -> dict[str, list[dict[str, Any]]]:
+    """What more came than expected, by document, as the alerts that stand say."""
+    rows = (await clerk.get("alerts?standing=true"))["rows"]
+    return {row["key"]: row["detail"]["lines"] for row in rows if row["kind"] == "over_receipt"}
+
+
+def line(expected: int, received: int, number: int | None = 1, **more: Any) -> dict[str, Any]:
+    named = {"line": number, "sku": "BOX", "lot": None, "expected": expected, "accepted": 0, "received": received}
+    return named | more
+
+
+async def receive(clerk: Clerk, name: str, units: int, code: str = GTIN, **more: Any) -> None:
+    """Units come at site `a` under a receipt, by scan."""
+    more = {"zone": "dock", "document": "r1", "quantity": units} | more
+    await clerk.here.say(scan("receive", code, 700 + clerk.here.seq, scan_id=name, **more))
+
+
+async def test_what_came_beyond_the_expected_is_told_until_it_is_accepted(clerk: Clerk) -> None:
+    await clerk.make("r1", "receipt", 10)
+    await receive(clerk, "whole", 10)
+    assert await surplus(clerk) == {}
+    await receive(clerk, "more", 3)
+    assert await surplus(clerk) == {"r1": [line(10, 13)]}
+    await clerk.event("r1", "close")
+    assert await surplus(clerk) == {"r1": [line(10, 13)]}, "nobody has said what it is"
+    assert await clerk.post("documents/r1/accept-surplus", reason="a gift") == {"units": 3}
+    assert await surplus(clerk) == {}
+    assert await clerk.post("documents/r1/accept-surplus", reason="a gift") == {"units": 0}
+    (shown,) = (await clerk.get("documents/r1"))["lines"]
+    assert (shown["expected"], shown["come"], shown["accepted"]) == (10, 13, 3)
+    row = await clerk.database.pool.fetchrow("SELECT units, reason, actor FROM document_surplus")
+    assert tuple(row.values()) == (3, "a gift", "local")
+
+
+async def test_more_than_what_was_accepted_is_told_anew(clerk: Clerk) -> None:
+    await clerk.make("r1", "receipt", 1)
+    await receive(clerk, "one", 2)
+    await clerk.post("documents/r1/accept-surplus", reason="fine")
+    await receive(clerk, "two", 2)
+    assert await surplus(clerk) == {"r1": [line(1, 4, accepted=1)]}
+
+
+async def test_what_is_taken_back_was_no_surplus(clerk: Clerk) -> None:
+    await clerk.make("r1", "receipt", 2)
+    await receive(clerk, "right", 2)
+    await receive(clerk, "twice", 2)
+    await receive(clerk, "thing", 1, f"01{GTIN}2155")
+    assert await surplus(clerk) == {"r1": [line(2, 5)]}
+    await clerk.post("scans/gun-1/thing/reverse", reason="never came")
+    assert await surplus(clerk) == {"r1": [line(2, 4)]}
+    await clerk.post("scans/gun-1/twice/reverse", reason="counted twice")
+    assert await surplus(clerk) == {}
+    (shown,) = (await clerk.get("documents/r1"))["lines"]
+    assert shown["come"] == 2
+    assert (await clerk.post("scans/gun-1/twice/reverse", reason="again"))["postings"] == 0
+    (shown,) = (await clerk.get("documents/r1"))["lines"]
+    assert shown["come"] == 2
+
+
+async def test_damage_that_is_taken_back_is_no_damage_of_the_document(clerk: Clerk) -> None:
+    await clerk.make("r1", "receipt", 2)
+    await receive(clerk, "right", 2)
+    await clerk.here.say(scan("damage", GTIN, 760, scan_id="b", zone="dock", quantity=1, document="r1"))
+    await clerk.post("scans/gun-1/b/reverse", reason="it is whole")
+    (shown,) = (await clerk.get("documents/r1"))["lines"]
+    assert (shown["come"], shown["damaged"]) == (2, 0)
+
+
+async def test_things_that_cross_the_door_beyond_the_expected_are_told(clerk: Clerk) -> None:
+    await clerk.make("r1", "receipt", 2)
+    await clerk.door("r1")
+    await clerk.here.say(*(crossed(serial, "in", 610 + serial) for serial in (21, 22)))
+    assert await surplus(clerk) == {}
+    await clerk.here.say(crossed(23, "in", 640))
+    assert await surplus(clerk) == {"r1": [line(2, 3)]}
+
+
+async def test_goods_that_nobody_announced_are_told_with_what_they_are(clerk: Clerk) -> None:
+    lines = [{"sku": "BOX", "quantity": 2, "lot": "A"}]
+    await clerk.post("documents", code="r1", kind="receipt", site="a", lines=lines)
+    await clerk.door("r1")
+    await clerk.here.say(crossed(21, "in", 610))
+    assert await surplus(clerk) == {"r1": [line(0, 1, None)]}
+    assert await clerk.post("documents/r1/accept-surplus", reason="other lot") == {"units": 1}
+    assert await surplus(clerk) == {}
+
+
+async def test_a_document_that_expects_nothing_has_no_surplus(clerk: Clerk) -> None:
+    await clerk.make("r1", "return")
+    await receive(clerk, "blind", 5)
+    assert await surplus(clerk) == {}
+
+
+async def test_a_transfer_that_brings_more_than_was_asked_for_is_told_where_it_comes(clerk: Clerk) -> None:
+    await send_cases(clerk, 6)
+    await clerk.there.say(scan("receive", GTIN, 720, scan_id="c", zone="dock", quantity=8, document="t1"))
+    assert await surplus(clerk) == {"t1": [line(6, 8)]}
+    (alert,) = (await clerk.get("alerts?standing=true"))["rows"]
+    assert alert["site"] == "b"
+
+
+async def test_what_is_announced_afterwards_was_no_surplus(clerk: Clerk) -> None:
+    things = [{"epc": tag(serial), "sku": "BOX"} for serial in (31, 32)]
+    await clerk.post("receipts", site="a", document="r0", things=[{"epc": tag(30), "sku": "BOX"}])
+    await clerk.make("r1", "receipt")
+    await clerk.door("r1")
+    await clerk.here.say(*(crossed(serial, "in", 610 + serial) for serial in (31, 32)))
+    assert await surplus(clerk) == {}
+    await clerk.post("receipts", site="a", document="r1", things=things)
+    assert await surplus(clerk) == {}
+
+
+@pytest.mark.parametrize("turn", range(5))
+async def test_two_gateways_that_count_on_one_document_at_once_see_the_sum(clerk: Clerk, turn: int) -> None:
+    await clerk.make("r1", "receipt", 10)
+    gateways = [Gateway(clerk.here.service, "a", f"g{number}") for number in range(4)]
+    events = [scan("receive", GTIN, 700, scan_id=f"s{turn}{one.name}", zone="dock", quantity=3, document="r1")
+              for one in gateways]  # fmt: skip
+    await asyncio.gather(*(one.say(event) for one, event in zip(gateways, events, strict=True)))
+    assert await surplus(clerk) == {"r1": [line(10, 12)]}
