@@ -197,7 +197,9 @@ def test_departures_that_nothing_explains_are_settled(terminal: Terminal) -> Non
     terminal.say(crossed(1, "out", 610), crossed(2, "out", 611), crossed(3, "out", 612), seq=NEXT)
     waiting = terminal.ask("departures list --site a")["rows"]
     assert [row["epc"] for row in waiting] == [tag(3), tag(2), tag(1)]
-    assert "unexpected_departure" in terminal.type("alerts list").out
+    said = terminal.type("alerts list").out
+    assert "about" in said.splitlines()[0]
+    assert "unexpected_departure  a     door d · 3 things" in said
     assert "exactly one" in terminal.type("departures settle a d", expect=1).err
     assert terminal.ask(f"departures settle a d --zone shelf --first-at {waiting[0]['observed_at']}") == {"settled": 1}
     terminal.type("documents make shipment s1 --site a --line BOX=2")
