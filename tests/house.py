@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from backend.alerts.views import AlertParams, alerts
 from backend.catalog.model import PortalSpec, SiteSpec, SkuSpec, ZoneSpec
 from backend.catalog.service import put_site, put_skus
 from backend.ingest.service import IngestService
@@ -114,6 +115,11 @@ async def stock(database: Database, *, virtual: bool = False) -> dict[str, int]:
     )
     hidden = () if virtual else ("unknown", "supplier")
     return {row["name"]: row["net"] for row in rows if row["kind"] not in hidden}
+
+
+async def warned(database: Database) -> set[tuple[str, str]]:
+    """Kinds of the alerts that stand, and what each is about."""
+    return {(one.kind, one.about) for one in (await alerts(database, AlertParams(standing=True))).rows}
 
 
 async def place(database: Database, serial: int | str) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
+from backend.alerts.wording import Detail
 from backend.store.database import Connection, Queries
 
 SQL = Queries.beside(__file__)
@@ -60,12 +61,13 @@ AlertName = tuple[AlertKind, str]
 
 
 class Alert(NamedTuple):
-    """Something somebody should look at. `key` names what it is about, `detail` what there is to say."""
+    """Something somebody should look at. `key` is what makes it one, `detail` all there is to say of it, in the names
+    that people use."""
 
     kind: AlertKind
     key: str
     site_id: int | None
-    detail: dict[str, Any]
+    detail: Detail
 
 
 async def raise_alerts(connection: Connection, alerts: Sequence[Alert], now: datetime) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field
 
+from backend.alerts.wording import about
 from backend.api import paging
 from backend.api.paging import Page, Paged
 from backend.store.database import Database, Queries
@@ -16,12 +17,14 @@ SQL: Final = Queries(Path(__file__).with_name("views.sql"))
 
 
 class AlertView(BaseModel):
-    """Something a person should know. It stands until `cleared_at`; `key` says what it is about."""
+    """Something a person should know. It stands until `cleared_at`. `about` says in one line what it is about, `detail`
+    says it for programs; `kind` and `key` tell it from every other one that stands."""
 
     alert_id: int
     kind: str
     key: str
     site: str | None
+    about: str
     detail: dict[str, Any]
     raised_at: datetime
     cleared_at: datetime | None
@@ -37,5 +40,5 @@ async def alerts(database: Database, params: AlertParams) -> Page[AlertView]:
     """A page of alerts, newest first."""
     (below,) = paging.decode("alerts", params.cursor, (int,)) if params.cursor else (None,)
     rows = await database.pool.fetch(SQL["list_alerts"], below, params.standing, params.limit + 1)
-    views = [AlertView(**row) for row in rows]
+    views = [AlertView(**row, about=about(row["key"], row["site"], row["detail"])) for row in rows]
     return paging.page("alerts", views, params.limit, [(view.alert_id,) for view in views])

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from backend.alerts.service import Alert, AlertName, clear_alerts, raise_alerts
+from backend.alerts.wording import Detail
 from backend.api.permissions import Principal
 from backend.api.problems import ProblemError
 from backend.catalog.model import Places, Site
@@ -283,7 +284,10 @@ async def _close(connection: Connection, count: Record, now: datetime, actor: st
         )
     await _keep(connection, count, found)
     if not found.difference.within(count["tolerance_units"], count["tolerance_value"]):
-        alert = Alert("count_variance", count["code"], count["site_id"], found.difference._asdict())
+        zones = [places.zone_by_id[zone_id].code for zone_id in count["zone_ids"]]
+        units, value = found.difference
+        detail = Detail(count=count["code"], zones=zones, units=units, value=value)
+        alert = Alert("count_variance", count["code"], count["site_id"], detail)
         await raise_alerts(connection, [alert], now)
 
 
@@ -346,7 +350,7 @@ async def _tell_repeats(connection: Connection, count: Record, now: datetime) ->
     for row in await connection.fetch(SQL["lasting_record"], count["count_id"], LOOK_BACK):
         key = f"{row['zone_id']}/{row['sku_id']}"
         if is_repeat(row["differed"]):
-            detail = {"zone": row["zone"], "sku": row["sku"], "variances": sum(row["differed"])}
+            detail = Detail(zone=row["zone"], sku=row["sku"], variances=sum(row["differed"]))
             raised.append(Alert("count_repeat", key, count["site_id"], detail))
         else:
             cleared.append(("count_repeat", key))

@@ -295,8 +295,7 @@ ORDER BY document_id DESC LIMIT $5
 
 -- name: late_transfers
 -- Transfers in transit whose time is over.
-SELECT document_id, document.code, site.code AS site, site.site_id, promised_at
-FROM document JOIN site ON site.site_id = document.to_site_id
+SELECT code, to_site_id AS site_id, promised_at FROM document
 WHERE kind = 'transfer' AND status = 'in_transit' AND promised_at < $1
 
 -- name: lane_days
@@ -330,10 +329,10 @@ WHERE (departure.gateway, departure.epoch, departure.seq) = (d.gateway, d.epoch,
 
 -- name: open_departures
 -- How many departures of doors wait to be settled.
-SELECT portal_id, portal.code AS portal, site.code AS site, site.site_id, count(*) AS things
-FROM departure JOIN portal USING (portal_id) JOIN site USING (site_id)
+SELECT portal_id, portal.code AS portal, portal.site_id, count(*) AS things
+FROM departure JOIN portal USING (portal_id)
 WHERE settled_at IS NULL AND portal_id = ANY ($1::int[])
-GROUP BY portal_id, portal.code, site.code, site.site_id
+GROUP BY portal_id, portal.code, portal.site_id
 
 -- name: named_documents
 -- Documents that scans name by their codes.

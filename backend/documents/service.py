@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from backend.alerts.service import Alert, AlertName, clear_alerts, raise_alerts
+from backend.alerts.wording import Detail
 from backend.api.problems import ProblemError
 from backend.catalog.service import day_at, read_places
 from backend.documents.model import AT_DOOR, Back, Event, Kept, Left, Promise, after, serve, unserve
@@ -105,7 +106,12 @@ async def _end(connection: Connection, document: Record, now: datetime) -> None:
     units = await connection.fetch(SQL["missing_units"], document["document_id"])
     missing = len(things) + sum(row["missing"] for row in units)
     if missing:
-        alert = Alert("transfer_missing", document["code"], document["to_site_id"], {"missing": missing})
+        alert = Alert(
+            "transfer_missing",
+            document["code"],
+            document["to_site_id"],
+            Detail(document=document["code"], missing=missing),
+        )
         await raise_alerts(connection, [alert], now)
 
 
@@ -216,7 +222,7 @@ async def tell_departures(connection: Connection, portal_ids: Collection[int], n
             "unexpected_departure",
             str(row["portal_id"]),
             row["site_id"],
-            {"site": row["site"], "portal": row["portal"], "things": row["things"]},
+            Detail(portal=row["portal"], things=row["things"]),
         )
         for row in rows
     ]
@@ -270,7 +276,10 @@ async def raise_late(database: Database, clock: Clock) -> int:
         rows = await connection.fetch(SQL["late_transfers"], now)
         alerts = [
             Alert(
-                "transfer_late", row["code"], row["site_id"], {"site": row["site"], "promised_at": row["promised_at"]}
+                "transfer_late",
+                row["code"],
+                row["site_id"],
+                Detail(document=row["code"], promised_at=row["promised_at"]),
             )
             for row in rows
         ]

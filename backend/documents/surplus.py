@@ -6,10 +6,11 @@ A document that expects nothing at all, as a return that nobody announced, has n
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from backend.alerts.service import Alert, AlertName, clear_alerts, raise_alerts
+from backend.alerts.wording import Detail
 from backend.documents.service import SQL, lock_document
 from backend.store.database import Connection, Database, Record
 from wire.clock import Clock
@@ -27,9 +28,9 @@ async def tell_surplus(connection: Connection, document_ids: Collection[int], no
     heads = await connection.fetch(SQL["arrival_sites"], ids)
     cleared: list[AlertName] = [("over_receipt", row["code"]) for row in heads if row["document_id"] not in over]
     raised = [
-        Alert("over_receipt", row["code"], row["site_id"], {"document": row["code"], "lines": lines})
+        Alert("over_receipt", row["code"], row["site_id"], _detail(row["code"], lines))
         for row in heads
-        if (lines := [_told(line) for line in over[row["document_id"]]])
+        if (lines := over[row["document_id"]])
     ]
     await clear_alerts(connection, cleared, now)
     await raise_alerts(connection, raised, now)
@@ -45,7 +46,7 @@ async def accept_surplus(database: Database, clock: Clock, code: str, reason: st
         columns = (
             [row["sku_id"] for row in rows],
             [row["lot_id"] for row in rows],
-            [row["come"] - row["expected"] - row["accepted"] for row in rows],
+            [_units(row) for row in rows],
         )
         await connection.execute(SQL["accept_surplus"], document["document_id"], *columns, reason, actor, now)
         await clear_alerts(connection, [("over_receipt", code)], now)
@@ -57,6 +58,16 @@ async def _surplus(connection: Connection, document_ids: list[int]) -> list[Reco
     rows = await connection.fetch(SQL["document_lines"], document_ids)
     expecting = {row["document_id"] for row in rows if row["expected"]}
     return [row for row in rows if row["document_id"] in expecting and row["come"] > row["expected"] + row["accepted"]]
+
+
+def _units(row: Record) -> int:
+    """Those of a line that came beyond what was expected and accepted."""
+    return int(row["come"] - row["expected"] - row["accepted"])
+
+
+def _detail(code: str, lines: Sequence[Record]) -> Detail:
+    skus = sorted({str(row["sku"]) for row in lines})
+    return Detail(document=code, skus=skus, units=sum(map(_units, lines)), lines=[_told(row) for row in lines])
 
 
 def _told(row: Record) -> dict[str, object]:

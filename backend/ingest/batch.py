@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 from pydantic_core import to_json
 
 from backend.alerts.service import Alert, AlertKind, AlertName, clear_alerts, raise_alerts
+from backend.alerts.wording import Detail
 from backend.catalog.model import Places, Site
 from backend.documents.model import Back
 from backend.documents.service import SQL as DOCUMENTS
@@ -423,7 +424,9 @@ class BatchWork:
             key = f"{self.stream.gateway}/{one.reader}"
             standing.update(((kind, key), None) for kind in cleared)
             if raised is not None:
-                detail = {"detail": one.detail, "observed_at": one.observed_at}
+                detail = Detail(
+                    gateway=self.stream.gateway, reader=one.reader, detail=one.detail, observed_at=one.observed_at
+                )
                 standing[raised, key] = Alert(raised, key, site.site_id, detail)
         await clear_alerts(self.connection, [name for name, alert in standing.items() if alert is None], self.now)
         await raise_alerts(self.connection, [alert for alert in standing.values() if alert is not None], self.now)
@@ -453,7 +456,7 @@ async def item_transfers(
 
 async def note_owed(connection: Connection, places: Places, balances: Iterable[Balance], now: datetime) -> None:
     """Raise an alert for each real zone that gave more than it had; clear it when it is made good."""
-    owed: list[Alert] = []
+    owed: list[Balance] = []
     settled: list[AlertName] = []
     for balance in balances:
         if balance.net >= 0 and balance.net >= balance.delta:
@@ -462,11 +465,21 @@ async def note_owed(connection: Connection, places: Places, balances: Iterable[B
         if not zone.is_real:
             continue
         if balance.net < 0:
-            owed.append(Alert("owed", str(balance.balance_id), zone.site_id, {"zone": zone.code, "net": balance.net}))
+            owed.append(balance)
         else:
             settled.append(("owed", str(balance.balance_id)))
     await clear_alerts(connection, settled, now)
-    await raise_alerts(connection, owed, now)
+    if not owed:
+        return
+    rows = await connection.fetch(SQL["goods_named"], sorted({balance.slot.lot_id for balance in owed}))
+    goods = {row["lot_id"]: Detail(sku=row["sku"], lot=row["lot"]) for row in rows}
+    await raise_alerts(connection, [_owed(places, balance, goods[balance.slot.lot_id]) for balance in owed], now)
+
+
+def _owed(places: Places, balance: Balance, goods: Detail) -> Alert:
+    zone = places.zone_by_id[balance.slot.zone_id]
+    detail = goods | Detail(zone=zone.code, condition=balance.slot.condition, units=-balance.net)
+    return Alert("owed", str(balance.balance_id), zone.site_id, detail)
 
 
 async def set_aside(connection: Connection, stream: Stream, faults: Sequence[Fault], now: datetime) -> None:

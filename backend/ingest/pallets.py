@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from backend.alerts.service import Alert, AlertName, clear_alerts, raise_alerts
+from backend.alerts.wording import Detail
 from backend.catalog.model import Places
 from backend.documents.service import note_arrived
 from backend.effects.containment import Join, Source, Told, tell
@@ -177,7 +178,7 @@ class Telling:
         for row in await self.connection.fetch(SQL["parted"], pallets):
             key = str(row["item_id"])
             if row["things"]:
-                detail = {"pallet": row["identity"], "things": row["things"]}
+                detail = Detail(pallet=row["pallet"], things=row["things"])
                 raised.append(Alert("left_pallet", key, row["site_id"], detail))
             else:
                 cleared.append(("left_pallet", key))

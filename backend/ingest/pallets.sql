@@ -57,11 +57,12 @@ WHERE was IS DISTINCT FROM told.parted_from AND pallet_id IS NOT NULL
 
 -- name: parted
 -- How many things parted from each of these pallets, and where the pallets are.
-SELECT pallet.item_id, pallet.identity, zone.site_id, count(item.item_id) AS things
+SELECT pallet.item_id, coalesce(pallet.identity, upper(encode(pallet.epc, 'hex'))) AS pallet, zone.site_id,
+       count(item.item_id) AS things
 FROM item AS pallet JOIN zone USING (zone_id)
 LEFT JOIN item ON item.parted_from = pallet.item_id
 WHERE pallet.item_id = ANY ($1::bigint[])
-GROUP BY pallet.item_id, pallet.identity, zone.site_id
+GROUP BY pallet.item_id, zone.site_id
 
 -- name: count_carried
 -- Things that crossed doors on a pallet, by parallel arrays of thing, pallet and the pallet's observation: they left or

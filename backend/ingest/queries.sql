@@ -205,6 +205,10 @@ VALUES ($1, (SELECT site_id FROM site WHERE code = $2), $3, $4, $5, $6)
 ON CONFLICT (gateway) DO UPDATE SET site_id = excluded.site_id, online = excluded.online,
     config_hash = excluded.config_hash, status = excluded.status, status_at = excluded.status_at
 
+-- name: goods_named
+-- What lots are, in the codes that people use.
+SELECT lot_id, sku.code AS sku, lot.code AS lot FROM lot JOIN sku USING (sku_id) WHERE lot_id = ANY ($1::int[])
+
 -- name: standing_unknowns
 -- Alerts that stand for names of a gateway that the catalog lacked.
 SELECT key FROM alert WHERE kind = 'unknown_place' AND cleared_at IS NULL AND starts_with(key, $1)

@@ -27,6 +27,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from backend.alerts.service import Alert, AlertName, clear_alerts, raise_alerts
+from backend.alerts.wording import Detail
 from backend.catalog.model import Places
 from backend.catalog.service import PlacesCopy
 from backend.ingest.batch import AnyEvent, BatchWork, Fault, Stream, printable, set_aside
@@ -188,7 +189,9 @@ class IngestService:
             reason = printable(lost.reason)
             await connection.execute(SQL["add_lost"], lost.gateway, lost.epoch, first, through, reason, now)
             await connection.execute(SQL["move_cursor"], lost.gateway, lost.epoch, through, now)
-            detail = {"from_seq": first, "through_seq": through, "reason": reason}
+            detail = Detail(
+                gateway=lost.gateway, from_seq=first, through_seq=through, events=through - first + 1, reason=reason
+            )
             key = f"{lost.gateway}/{lost.epoch}/{first}"
             await raise_alerts(connection, [Alert("lost_range", key, site.site_id if site else None, detail)], now)
             self.stats.lost += through - first + 1
@@ -230,12 +233,15 @@ class IngestService:
                 status.model_dump(mode="json"),
                 status.at,
             )
-            unknown = [f"zone/{code}" for code in status.zones if site is None or site.real_zone(code) is None]
-            unknown += [f"portal/{code}" for code in status.portals if site is None or code not in site.portals]
+            zones = [code for code in status.zones if site is None or site.real_zone(code) is None]
+            portals = [code for code in status.portals if site is None or code not in site.portals]
+            unknown = {f"zone/{code}": Detail(zone=code) for code in zones}
+            unknown |= {f"portal/{code}": Detail(portal=code) for code in portals}
             prefix = f"{status.gateway}/{status.site}/"
-            raised = [Alert("unknown_place", prefix + name, site_id, {"site": status.site}) for name in unknown]
+            itself = Detail(gateway=status.gateway, site=status.site)
+            raised = [Alert("unknown_place", prefix + name, site_id, itself | place) for name, place in unknown.items()]
             if not status.online:
-                raised.append(Alert("gateway_offline", status.gateway, site_id, {"site": status.site}))
+                raised.append(Alert("gateway_offline", status.gateway, site_id, itself))
             names = {(alert.kind, alert.key) for alert in raised}
             standing = await connection.fetch(SQL["standing_unknowns"], f"{status.gateway}/")
             before: list[AlertName] = [("gateway_offline", status.gateway)]

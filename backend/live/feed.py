@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple, Protocol, cast
 
 import asyncpg
 
+from backend.alerts.wording import about
 from backend.catalog.model import VIRTUAL_KINDS
 from backend.errors import FellBehindError
 from backend.ingest import views as ingest_views
@@ -23,7 +24,7 @@ from backend.live.picture import MOVEMENTS_KEPT
 from backend.live.protocol import LiveAlert, LiveGateway, LiveSite, LiveStock, Surroundings
 from backend.stock import views as stock_views
 from backend.stock.views import MovementView
-from backend.store.database import Connection, Database, Queries
+from backend.store.database import Connection, Database, Queries, Record
 
 SQL: Final = Queries.beside(__file__)
 
@@ -169,8 +170,19 @@ class Feed:
         return Surroundings(
             sites=tuple(LiveSite.model_validate(dict(row)) for row in sites),
             gateways=tuple(_live_gateway(view) for view in gateways),
-            alerts=tuple(LiveAlert(**row) for row in alerts),
+            alerts=tuple(_live_alert(row) for row in alerts),
         )
+
+
+def _live_alert(row: Record) -> LiveAlert:
+    return LiveAlert(
+        alert_id=row["alert_id"],
+        kind=row["kind"],
+        key=row["key"],
+        site=row["site"],
+        about=about(row["key"], row["site"], row["detail"]),
+        raised_at=row["raised_at"],
+    )
 
 
 def _live_gateway(view: ingest_views.GatewayView) -> LiveGateway:

@@ -62,12 +62,13 @@ class LiveGateway(Told):
 
 
 class LiveAlert(Told):
-    """An alert that stands."""
+    """An alert that stands; `about` says in one line what it is about."""
 
     alert_id: int
     kind: str
     key: str
     site: str | None
+    about: str
     raised_at: datetime
 
 

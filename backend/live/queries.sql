@@ -68,7 +68,7 @@ ORDER BY site.site_id
 
 -- name: standing_alerts
 -- What a person should know now, newest first.
-SELECT alert_id, alert.kind, key, site.code AS site, raised_at
+SELECT alert_id, alert.kind, key, site.code AS site, detail, raised_at
 FROM alert
 LEFT JOIN site USING (site_id)
 WHERE cleared_at IS NULL

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from backend.alerts.service import Alert, AlertName, clear_alerts, raise_alerts
+from backend.alerts.wording import Detail
 from backend.api.problems import ProblemError
 from backend.api.rows import RowFault, refused_alone, refused_rows
 from backend.catalog.model import VIRTUAL_KINDS, Places, Site, Zone
@@ -248,7 +249,7 @@ async def watch_overdue(database: Database, clock: Clock) -> int:
         cleared: list[AlertName] = [("inspection_overdue", row["key"]) for row in standing if row["key"] not in late]
         await clear_alerts(connection, cleared, now)
         alerts = [
-            Alert("inspection_overdue", row["site"], row["site_id"], {"units": row["units"], "since": row["since"]})
+            Alert("inspection_overdue", row["site"], row["site_id"], Detail(units=row["units"], since=row["since"]))
             for row in rows
         ]
         await raise_alerts(connection, alerts, now)

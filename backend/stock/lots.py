@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from backend.alerts.service import Alert, AlertName, clear_alerts, raise_alerts
+from backend.alerts.wording import Detail
 from backend.api.problems import ProblemError
 from backend.store.database import Connection, Database, Queries, Record
 from wire.clock import Clock
@@ -53,7 +54,7 @@ async def tell_promised(connection: Connection, clock: Clock) -> None:
             "lot_promised",
             f"{row['lot_id']}/{row['site_id']}",
             row["site_id"],
-            {name: row[name] for name in ("site", "sku", "lot", "status", "units")},
+            Detail(sku=row["sku"], lot=row["lot"], status=row["status"], units=row["units"]),
         )
         for row in await connection.fetch(SQL["promised"])
     ]

@@ -22,12 +22,11 @@ WHERE lot_id = $1 ORDER BY site_id, condition
 
 -- name: promised
 -- What sites have promised of lots that are not released, in the order of their keys.
-SELECT lot.lot_id, site.site_id, site.code AS site, sku.code AS sku, lot.code AS lot, lot.status,
-       sum(reserved)::bigint AS units
-FROM availability JOIN lot USING (lot_id, sku_id) JOIN sku USING (sku_id) JOIN site USING (site_id)
+SELECT lot.lot_id, site_id, sku.code AS sku, lot.code AS lot, lot.status, sum(reserved)::bigint AS units
+FROM availability JOIN lot USING (lot_id, sku_id) JOIN sku USING (sku_id)
 WHERE lot.status <> 'released' AND reserved > 0
-GROUP BY lot.lot_id, site.site_id, site.code, sku.code, lot.code, lot.status
-ORDER BY lot.lot_id, site.site_id
+GROUP BY lot.lot_id, site_id, sku.code, lot.code, lot.status
+ORDER BY lot.lot_id, site_id
 
 -- name: standing
 -- The alerts that stand for promised lots.

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from backend.alerts.service import Alert, clear_alerts, raise_alerts
+from backend.alerts.wording import Detail
 from backend.catalog.model import VIRTUAL_KINDS, Places
 from backend.ledger import service as ledger
 from backend.ledger.model import Balance, Transfer
@@ -123,12 +124,9 @@ async def _cut(connection: Connection, lacking: dict[int, int], now: datetime) -
                 "short",
                 str(row["allocation_id"]),
                 row["site_id"],
-                {
-                    "sku": row["sku"],
-                    "units": row["quantity"],
-                    "holder": row["holder_kind"],
-                    "holder_id": row["holder_id"],
-                },
+                Detail(
+                    order=row["order"], document=row["document"], sku=row["sku"], lot=row["lot"], units=row["short"]
+                ),
             )
             for row in rows
         ],

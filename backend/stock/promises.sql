@@ -83,8 +83,13 @@ WITH cut AS (
         'held', held, 'short', short)
     FROM cut JOIN availability USING (availability_id) JOIN site USING (site_id) JOIN sku USING (sku_id)
 )
-SELECT allocation_id, holder_kind, holder_id, quantity, site_id, sku.code AS sku
-FROM cut JOIN availability USING (availability_id) JOIN sku USING (sku_id)
+SELECT allocation_id, availability.site_id, sku.code AS sku, lot.code AS lot, short, sales_order.code AS "order",
+       document.code AS document
+FROM cut JOIN availability USING (availability_id) JOIN sku USING (sku_id) JOIN lot USING (lot_id, sku_id)
+LEFT JOIN order_line ON holder_kind = 'order' AND order_line.line_id = holder_id
+LEFT JOIN sales_order USING (order_id)
+LEFT JOIN document_line ON holder_kind = 'transfer' AND document_line.line_id = holder_id
+LEFT JOIN document USING (document_id)
 
 -- name: hold
 -- Promise units, by parallel arrays of availability, units, holder. The caller has locked the availabilities and seen

@@ -18,5 +18,5 @@ def list_alerts(
     past: Annotated[bool, typer.Option("--past", help="Those that are over, too.")] = False,
 ) -> Ask:
     """Alerts that stand, newest first."""
-    columns = "raised_at kind site key detail" + (" cleared_at" if past else "")
+    columns = "raised_at kind site about" + (" cleared_at" if past else "")
     return Ask("list_alerts", {"standing": None if past else True, "limit": limit}, columns=columns)

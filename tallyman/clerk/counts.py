@@ -1,4 +1,5 @@
-"""Counts at a terminal: the day's plan, what was found, what differs, and its approval. (`tallyman due` says why.)"""
+"""Counts at a terminal: the day's plan, what was found, what differs, its approval, and how well the ledger agrees with
+counts. (`tallyman due` says what a plan is made of.)"""
 
 from __future__ import annotations
 
@@ -120,6 +121,23 @@ def close(
 ) -> Ask:
     """End the counting and show what differs."""
     return Ask("change_count", {"code": code}, {"event": "close", "partial": partial}, OUTCOME)
+
+
+@reads(app, "accuracy")
+def accuracy(
+    by: Annotated[str, typer.Option(help="Told apart by what: site, zone, sku or class.")] = "site",
+    site: SiteOption = None,
+    since: Annotated[str | None, typer.Option(help="Counts approved since, as 2026-03-01T18:00+07:00.")] = None,
+    limit: LimitOption = DEFAULT_LIMIT,
+) -> Ask:
+    """How well the ledger agreed with what was counted, in lines, units and value."""
+    return Ask("count_accuracy", {"by": by, "site": site, "since": since, "limit": limit})
+
+
+@reads(app, "offenders")
+def offenders(site: SiteOption = None, limit: LimitOption = DEFAULT_LIMIT) -> Ask:
+    """SKUs in zones that keep differing."""
+    return Ask("count_offenders", {"site": site, "limit": limit})
 
 
 def _add_event(event: str, meaning: str) -> None:

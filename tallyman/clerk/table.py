@@ -9,6 +9,9 @@ from typing import Final
 GAP: Final = "  "
 """Between two columns."""
 
+PLACES: Final = 4
+"""Of a share or a chance: a hundredth of a percent."""
+
 NOTHING: Final = "(none)"
 
 
@@ -68,6 +71,8 @@ def text(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float):
+        return str(round(value, PLACES))
     if isinstance(value, list):
         return ", ".join(text(one) for one in value) or NOTHING
     if isinstance(value, dict):

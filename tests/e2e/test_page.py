@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from backend.alerts.service import Alert, AlertKind, raise_alerts
+from backend.alerts.wording import Detail
 from backend.api.guard import Guard
 from backend.store.database import Database
 from tests.browser import IN_TIME_MS, opened
@@ -25,6 +27,13 @@ async def page(browser: Browser, served: Serving) -> AsyncIterator[Page]:
         yield page
 
 
+async def warn(house: House, site: str, kind: AlertKind, detail: Detail) -> None:
+    """Raise an alert at a site, whose key is a number that means nothing to anybody."""
+    async with house.database.transaction() as connection:
+        site_id = await connection.fetchval("SELECT site_id FROM site WHERE code = $1", site)
+        await raise_alerts(connection, [Alert(kind, "4711", site_id, detail)], at(0))
+
+
 async def furnished(house: House) -> None:
     await house.put("jakarta", "dock", "CASE", 12)
     await house.put("jakarta", "rack", "CASE", 1240)
@@ -38,11 +47,12 @@ async def furnished(house: House) -> None:
         {"zones": ["attic", "dock", "rack"], "portals": ["d1"], "readers": ["r1", "r2"]},
         at(0),
     )
-    await house.database.pool.execute(
-        "INSERT INTO alert (kind, key, site_id, raised_at) SELECT 'gateway_offline', 'surabaya-edge', site_id, $1"
-        " FROM site WHERE code = 'surabaya'",
-        at(0),
-    )
+    await warn(house, "surabaya", "gateway_offline", Detail(gateway="surabaya-edge", site="surabaya"))
+    await warn(house, "jakarta", "owed", Detail(zone="rack", sku="CASE", condition="sellable", units=1240))
+    await warn(house, "jakarta", "left_pallet", Detail(pallet="(00)095060001343520005", things=3))
+    await warn(house, "jakarta", "short", Detail(order="W-1001", sku="CASE", lot="L7", units=1))
+    antenna = "antenna 2 of the far door is not connected; the reader says it has been so since it was started"
+    await warn(house, "jakarta", "antenna_lost", Detail(gateway="jakarta-edge", reader="r1", detail=antenna))
     for serial in range(6):
         await house.add_item(serial, "jakarta", "rack")
         await house.cross(serial, "jakarta", "in" if serial % 2 else "out", serial)
@@ -61,7 +71,17 @@ async def test_stock_movements_and_gateways_are_shown_and_follow(page: Page, ser
     await expect(page.locator(".movements li").first).to_contain_text("crossed in")
     await expect(page.locator("[data-gateway=jakarta-edge]")).to_contain_text("not in the catalog: attic")
     await expect(page.locator("[data-gateway=surabaya-edge]")).to_have_attribute("data-online", "false")
-    await expect(page.locator(".alerts")).to_contain_text("Gateway offline")
+    told = page.locator(".alerts li")
+    await expect(told).to_have_count(5)
+    for kind, about in (
+        ("Antenna lost", "jakarta · gateway jakarta-edge · reader r1 · antenna 2 of the far door"),
+        ("Short", "jakarta · order W-1001 · CASE · lot L7 · 1 unit"),
+        ("Left pallet", "jakarta · pallet (00)095060001343520005 · 3 things"),
+        ("Owed", "jakarta · zone rack · CASE · sellable · 1,240 units"),
+        ("Gateway offline", "surabaya · gateway surabaya-edge"),
+    ):
+        await expect(told.filter(has_text=kind)).to_contain_text(about)
+    await expect(page.locator(".alerts")).not_to_contain_text("4711")
     if picture := os.environ.get("TALLYMAN_SCREENSHOTS"):
         await asyncio.sleep(0.5)
         await page.screenshot(path=Path(picture) / "light.png", full_page=True)

@@ -183,7 +183,8 @@ async def test_a_held_lot_is_promised_no_more_and_what_was_promised_is_told(cler
     held = await clerk.post("lots/BOX/L1/status", status="held", reason="a smell")
     assert held["status"] == "held"
     (alert,) = (one for one in (await clerk.get("alerts?standing=true"))["rows"] if one["kind"] == "lot_promised")
-    assert alert["detail"] == {"site": "a", "sku": "BOX", "lot": "L1", "status": "held", "units": 3}
+    assert alert["detail"] == {"sku": "BOX", "lot": "L1", "status": "held", "units": 3}
+    assert (alert["site"], alert["about"]) == ("a", "BOX · lot L1 · held · 3 units")
     refused = await clerk.post(
         "orders", 409, code="o2", channel="web", hold_s=None, lines=[{"sku": "BOX", "quantity": 1}]
     )

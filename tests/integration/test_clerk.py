@@ -197,7 +197,9 @@ def test_departures_that_nothing_explains_are_settled(terminal: Terminal) -> Non
     terminal.say(crossed(1, "out", 610), crossed(2, "out", 611), crossed(3, "out", 612), seq=NEXT)
     waiting = terminal.ask("departures list --site a")["rows"]
     assert [row["epc"] for row in waiting] == [tag(3), tag(2), tag(1)]
-    assert "unexpected_departure" in terminal.type("alerts list").out
+    said = terminal.type("alerts list").out
+    assert "about" in said.splitlines()[0]
+    assert "unexpected_departure  a     door d · 3 things" in said
     assert "exactly one" in terminal.type("departures settle a d", expect=1).err
     assert terminal.ask(f"departures settle a d --zone shelf --first-at {waiting[0]['observed_at']}") == {"settled": 1}
     terminal.type("documents make shipment s1 --site a --line BOX=2")
@@ -253,6 +255,29 @@ def test_a_count_is_planned_recorded_and_approved(terminal: Terminal, tmp_path: 
         "a/count_difference/BOX//sellable": 2,
     }
     assert [row["status"] for row in terminal.ask("counts list --site a --status approved")["rows"]] == ["approved"]
+
+
+def test_how_well_the_ledger_agrees_with_counts(terminal: Terminal) -> None:
+    assert terminal.type("counts accuracy").out == "(none)\n"
+    for number in (1, 2):
+        terminal.type(f"counts start c{number} --site a --zone shelf --subject units")
+        terminal.type(f"counts record c{number} --zone shelf --units BOX={5 - number}")
+        terminal.type(f"counts close c{number}")
+        terminal.type(f"counts approve c{number} --actor wayan")
+    (row,) = terminal.ask("counts accuracy --by zone --site a")["rows"]
+    assert (row["name"], row["lines"], row["agreed"], row["expected_units"]) == ("a/shelf", 2, 0, 9)
+    assert (row["different_units"], row["unit_accuracy"]) == (2, 1 - 2 / 9)
+    said = terminal.type("counts accuracy --by sku").out.splitlines()
+    assert said[0].split()[0] == "name"
+    assert {"BOX", "0.7778"} <= set(said[1].split())
+    assert terminal.ask("counts accuracy --site b")["rows"] == []
+    assert terminal.ask("counts accuracy --since 2999-01-01T00:00Z")["rows"] == []
+    assert terminal.type("counts accuracy --by mood", expect=2).err
+    assert terminal.type("counts accuracy --since yesterday", expect=2).err
+    (offender,) = terminal.ask("counts offenders --site a")["rows"]
+    assert (offender["zone"], offender["sku"], offender["variances"], offender["units"]) == ("shelf", "BOX", 2, 2)
+    assert "shelf" in terminal.type("counts offenders").out
+    assert terminal.ask("counts offenders --site b")["rows"] == []
 
 
 def test_what_was_counted_is_told_with_its_instant(terminal: Terminal, tmp_path: Path) -> None:

@@ -13,7 +13,21 @@ import pytest
 from backend.ingest.service import IngestService
 from backend.ingest.verify import verify
 from backend.store.database import Database
-from tests.house import CASE_GTIN, GTIN, Gateway, SetClock, arrived, at, crossed, furnish, place, scan, stock, tag
+from tests.house import (
+    CASE_GTIN,
+    GTIN,
+    Gateway,
+    SetClock,
+    arrived,
+    at,
+    crossed,
+    furnish,
+    place,
+    scan,
+    stock,
+    tag,
+    warned,
+)
 from tests.integration.test_documents import Clerk
 from tests.serving import serving
 
@@ -82,7 +96,7 @@ async def test_a_sweep_finds_what_is_missing_and_what_stands_elsewhere(clerk: Cl
     (line,) = closed["lines"]
     assert (line["expected_least"], line["expected_most"], line["counted"], line["difference"]) == (10, 10, 8, -2)
     assert await place(clerk.database, 8) == "a/rack"
-    assert await clerk.alerts() == {"count_variance"}
+    assert await warned(clerk.database) == {("count_variance", "count c1 · zone rack · 4 units")}
     approved = await event(clerk, "approve")
     assert (approved["status"], approved["approved_by"]) == ("approved", "local")
     assert await stock(clerk.database) == {"a/rack/BOX//sellable": 8, "a/count_difference/BOX//sellable": 3}
@@ -363,7 +377,7 @@ async def test_accuracy_and_who_keeps_differing(clerk: Clerk) -> None:
         assert (row["expected_units"], row["unit_accuracy"], row["value_accuracy"]) == (19, 1 - 2 / 19, 1 - 2 / 19)
     (offender,) = (await clerk.get("count-offenders?site=a"))["rows"]
     assert (offender["zone"], offender["sku"], offender["variances"], offender["units"]) == ("rack", "BOX", 2, 2)
-    assert await clerk.alerts() == {"count_repeat"}
+    assert await warned(clerk.database) == {("count_repeat", "zone rack · BOX · 2 differences")}
     for number in (3, 4):
         code = f"c{number}"
         await make(clerk, code, subject="things")

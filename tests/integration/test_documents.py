@@ -16,7 +16,7 @@ from backend.documents.service import raise_late
 from backend.ingest.service import IngestService
 from backend.ingest.verify import verify
 from backend.store.database import Database
-from tests.house import GTIN, Gateway, arrived, at, crossed, furnish, place, scan, stock, tag
+from tests.house import GTIN, Gateway, arrived, at, crossed, furnish, place, scan, stock, tag, warned
 from tests.serving import serving
 from wire.clock import Clock, ScaledClock
 
@@ -115,7 +115,10 @@ async def test_a_case_without_a_serial_number_ships_by_scan(clerk: Clerk) -> Non
 async def test_what_leaves_without_a_document_waits_for_a_word(clerk: Clerk) -> None:
     await order(clerk, 10)
     await clerk.here.say(crossed(1, "out", 610), crossed(2, "out", 611))
-    assert await clerk.alerts() == {"unexpected_departure", "short"}
+    assert await warned(clerk.database) == {
+        ("unexpected_departure", "door d · 2 things"),
+        ("short", "order o1 · BOX · 2 units"),
+    }
     waiting = (await clerk.get("departures"))["rows"]
     assert [row["epc"] for row in waiting] == [tag(2), tag(1)]
     assert await place(clerk.database, 1) == "a/in_transit"
@@ -158,7 +161,7 @@ async def test_a_transfer_from_request_to_the_end_and_what_it_lost(clerk: Clerk)
     assert (await stock(clerk.database))["a/in_transit/BOX//sellable"] == 3
     await clerk.event("t1", "send")
     assert await raise_late(clerk.database, ScaledClock(at(3 * 86400))) == 1
-    assert await clerk.alerts() == {"transfer_late"}
+    assert await warned(clerk.database) == {("transfer_late", "document t1")}
     await clerk.door("t1", "b")
     await clerk.there.say(crossed(1, "in", 650))
     await clerk.there.say(arrived(2, "shelf", 660))
@@ -166,7 +169,7 @@ async def test_a_transfer_from_request_to_the_end_and_what_it_lost(clerk: Clerk)
     assert [(line["gone"], line["come"]) for line in shown["lines"]] == [(3, 2)]
     assert [thing["epc"] for thing in shown["things"] if thing["come_at"] is None] == [tag(3)]
     assert (await clerk.event("t1", "receive", "close"))["status"] == "closed"
-    assert await clerk.alerts() == {"transfer_missing"}
+    assert await warned(clerk.database) == {("transfer_missing", "document t1 · 1 missing")}
     assert await stock(clerk.database) == {
         "a/rack/BOX//sellable": 7,
         "a/in_transit/BOX//sellable": 1,

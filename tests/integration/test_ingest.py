@@ -12,7 +12,7 @@ from backend.catalog.service import put_site, put_skus
 from backend.ingest.service import IngestService
 from backend.ingest.verify import verify
 from backend.store.database import Database, renew_store
-from tests.house import EPOCH, Gateway, arrived, at, crossed, furnish, place, stock, tag
+from tests.house import EPOCH, Gateway, arrived, at, crossed, furnish, place, stock, tag, warned
 from tests.postgres import START
 from wire.ack import GatewayStatus
 from wire.clock import ScaledClock
@@ -256,7 +256,7 @@ async def test_a_lost_range_moves_the_cursor_and_is_said(database: Database, gat
         assert (await gateway.service.apply(lost)).through == 10
     row = await database.pool.fetchrow("SELECT from_seq, through_seq, reason FROM lost_range")
     assert tuple(row.values()) == (2, 10, "journal was full")
-    assert await alerts(database) == {("lost_range", f"ga/{EPOCH}/2")}
+    assert await warned(database) == {("lost_range", "gateway ga · 9 events · journal was full")}
     gateway.seq = 10
     assert (await gateway.say(arrived(2, "dock", 2))).through == 11
 
@@ -273,8 +273,12 @@ async def test_readers_raise_and_clear_alerts(database: Database, gateway: Gatew
     def health(state: str, seconds: float) -> ReaderHealth:
         return ReaderHealth(reader="r1", state=state, observed_at=at(seconds))
 
-    await gateway.say(health("lost", 1), health("antenna_lost", 2))
-    assert await alerts(database) == {("reader_lost", "ga/r1"), ("antenna_lost", "ga/r1")}
+    unplugged = health("antenna_lost", 2).model_copy(update={"detail": "antenna 2 is not connected"})
+    await gateway.say(health("lost", 1), unplugged)
+    assert await warned(database) == {
+        ("reader_lost", "gateway ga · reader r1"),
+        ("antenna_lost", "gateway ga · reader r1 · antenna 2 is not connected"),
+    }
     await gateway.say(health("connected", 3))
     assert await alerts(database) == {("antenna_lost", "ga/r1")}
     await gateway.say(health("antenna_back", 4), health("lost", 5), health("connected", 6))
@@ -288,11 +292,16 @@ async def test_a_birth_message_shows_what_the_catalog_lacks(database: Database, 
         zones=("dock", "attic"), portals=("d", "d9"), readers=("r1",), at=START,
     )  # fmt: skip
     await service.note_status(status)
-    assert await alerts(database) == {("unknown_place", "ga/a/zone/attic"), ("unknown_place", "ga/a/portal/d9")}
+    assert await warned(database) == {
+        ("unknown_place", "gateway ga · zone attic"),
+        ("unknown_place", "gateway ga · door d9"),
+    }
     await service.note_status(status.model_copy(update={"zones": ("dock",), "portals": ("d",), "online": False}))
     assert await alerts(database) == {("gateway_offline", "ga")}
     await service.note_status(status.model_copy(update={"zones": (), "portals": ()}))
     assert await alerts(database) == set()
+    await service.note_status(status.model_copy(update={"site": "moon", "zones": ("dock",), "portals": ()}))
+    assert await warned(database) == {("unknown_place", "moon · gateway ga · zone dock")}
 
 
 async def test_a_batch_tells_the_outbox_once(database: Database, gateway: Gateway) -> None:

@@ -10,7 +10,7 @@ import pytest
 from backend.ingest.service import IngestService
 from backend.ingest.verify import verify
 from backend.store.database import Database
-from tests.house import CASE_GTIN, GTIN, Gateway, arrived, at, crossed, furnish, place, scan, stock, tag
+from tests.house import CASE_GTIN, GTIN, Gateway, arrived, at, crossed, furnish, place, scan, stock, tag, warned
 from wire.ack import Ack
 from wire.clock import ScaledClock
 
@@ -157,7 +157,7 @@ async def test_stock_without_a_lot_beside_lots_is_named_by_an_empty_one(database
 async def test_what_nobody_received_yet_is_owed(database: Database, gateway: Gateway) -> None:
     await gateway.say(scan("pick", GTIN, 20, zone="dock", quantity=3))
     assert await stock(database) == {"a/dock/BOX//sellable": 3, "a/shelf/BOX//sellable": -3}
-    assert await database.pool.fetchval("SELECT kind FROM alert WHERE cleared_at IS NULL") == "owed"
+    assert await warned(database) == {("owed", "zone shelf · BOX · sellable · 3 units")}
     await gateway.say(scan("receive", GTIN, 5, zone="shelf", quantity=3, scan_id="late"))
     assert await stock(database) == {"a/dock/BOX//sellable": 3}
     assert await database.pool.fetchval("SELECT count(*) FROM alert WHERE cleared_at IS NULL") == 0

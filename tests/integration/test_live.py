@@ -10,10 +10,12 @@ from typing import Any
 import aiohttp
 import pytest
 
+from backend.alerts.service import Alert, raise_alerts
+from backend.alerts.wording import Detail
 from backend.api.guard import LIVE_PROTOCOL, Guard
 from backend.live import stage
 from backend.store.database import Database
-from tests.serving import House, Serving, serving
+from tests.serving import House, Serving, at, serving
 
 IN_TIME_S = 20.0
 
@@ -141,6 +143,21 @@ async def test_gateways_and_alerts_are_told_without_any_stock_moving(
         delta = await next_message(socket)
         assert [(one["gateway"], one["online"]) for one in delta["gateways"]] == [("g7", True)]
         assert "alerts" not in delta
+
+
+async def test_alerts_are_told_in_the_names_that_people_use(session: aiohttp.ClientSession, served: Serving) -> None:
+    async def warn(things: int) -> None:
+        detail = Detail(portal="d1", things=things)
+        async with served.house.database.transaction() as connection:
+            site_id = await connection.fetchval("SELECT site_id FROM site WHERE code = 'jakarta'")
+            await raise_alerts(connection, [Alert("unexpected_departure", "7", site_id, detail)], at(0))
+
+    async with session.ws_connect("/api/v1/live") as socket:
+        assert (await next_message(socket))["alerts"] == []
+        for things, said in ((1, "door d1 · 1 thing"), (3, "door d1 · 3 things")):
+            await warn(things)
+            (alert,) = (await next_message(socket))["alerts"]
+            assert (alert["kind"], alert["site"], alert["about"]) == ("unexpected_departure", "jakarta", said)
 
 
 async def test_a_client_that_takes_nothing_is_dropped_and_holds_nobody_up(

@@ -111,7 +111,7 @@ async def test_a_transfer_that_brings_more_than_was_asked_for_is_told_where_it_c
     await clerk.there.say(scan("receive", GTIN, 720, scan_id="c", zone="dock", quantity=8, document="t1"))
     assert await surplus(clerk) == {"t1": [line(6, 8)]}
     (alert,) = (await clerk.get("alerts?standing=true"))["rows"]
-    assert alert["site"] == "b"
+    assert (alert["site"], alert["about"]) == ("b", "document t1 · BOX · 2 units")
 
 
 async def test_what_is_announced_afterwards_was_no_surplus(clerk: Clerk) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gs1.epc import encode_sscc96
-from tests.house import GTIN, arrived, at, crossed, place, scan, stock, tag
+from tests.house import GTIN, arrived, at, crossed, place, scan, stock, tag, warned
 from tests.integration.test_documents import Clerk, clerk, order
 
 __all__ = ["clerk"]
@@ -151,8 +151,7 @@ async def test_a_thing_read_elsewhere_parts_from_its_pallet_until_the_pallet_fol
     await clerk.here.say(arrived(1, "dock", 800, kind="moved"))
     view = await clerk.get(f"pallets/{SSCC}")
     assert (view["things"], view["parted"]) == (1, 1)
-    (alert,) = (one for one in (await clerk.get("alerts?standing=true"))["rows"] if one["kind"] == "left_pallet")
-    assert alert["detail"] == {"pallet": f"(00){SSCC}", "things": 1}
+    assert ("left_pallet", f"pallet (00){SSCC} · 1 thing") in await warned(clerk.database)
     # news of the pallet that came late: it had been at the dock then
     await clerk.here.say(arrived(PALLET, "dock", 790, kind="moved"))
     assert (await clerk.get(f"pallets/{SSCC}"))["parted"] == 0

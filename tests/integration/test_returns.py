@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from backend.returns.service import watch_overdue
-from tests.house import GTIN, arrived, at, crossed, place, scan, stock, tag
+from tests.house import GTIN, arrived, at, crossed, place, scan, stock, tag, warned
 from tests.integration.test_documents import Clerk, clerk
 from wire.clock import ScaledClock
 
@@ -136,7 +136,7 @@ async def test_goods_that_nobody_looks_at_raise_an_alert_until_somebody_does(cle
     await come_back(clerk)
     assert await watch_overdue(clerk.database, ScaledClock(at(47 * 3600))) == 0
     assert await watch_overdue(clerk.database, ScaledClock(at(49 * 3600))) == 1
-    assert "inspection_overdue" in await clerk.alerts()
+    assert ("inspection_overdue", "1 unit") in await warned(clerk.database)
     await clerk.post("inspections", site="a", epc=tag(1), disposition="resell", reason="fine")
     assert await watch_overdue(clerk.database, ScaledClock(at(49 * 3600))) == 0
     assert "inspection_overdue" not in await clerk.alerts()

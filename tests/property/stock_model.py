@@ -24,8 +24,9 @@ class Promise:
 
 @dataclass
 class Paper:
-    """A shipment or a transfer. `things`: those that left under it and have not come; `loose`: such units without a
-    serial number; `lost`: units of those that were given up."""
+    """A shipment, a transfer or a receipt. `things`: those that left under it and have not come; `loose`: such units
+    without a serial number; `lost`: units of those that were given up; `accepted`: of what came beyond the expected;
+    `scans`: units by the scan that received them."""
 
     code: str
     kind: str
@@ -37,7 +38,15 @@ class Paper:
     come: int = 0
     loose: int = 0
     lost: int = 0
+    expected: int = 0
+    accepted: int = 0
     things: set[int] = field(default_factory=set)
+    scans: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def surplus(self) -> int:
+        """Units that came beyond what was expected and accepted."""
+        return max(0, self.come - self.expected - self.accepted)
 
 
 @dataclass
@@ -53,6 +62,12 @@ class Model:
     doors: dict[str, str | None] = field(default_factory=lambda: dict.fromkeys(SITES))
     rules: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     """By channel and site: units left alone by the channel, and by every other one."""
+    damaged: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By site and zone: units that wait for somebody to look at them."""
+    scraps: dict[str, bool] = field(default_factory=lambda: dict.fromkeys(SITES, False))
+    """Whether a site throws away what is damaged."""
+    refuses: dict[str, bool] = field(default_factory=lambda: dict.fromkeys(SITES, False))
+    """Whether a site receives nothing that did not come by a transfer."""
     left: dict[int, str] = field(default_factory=dict)
     """The paper under which a thing left and was not seen since."""
 
@@ -116,6 +131,10 @@ class Model:
     def at_door(self, site: str) -> Paper | None:
         code = self.doors[site]
         return None if code is None else self.papers[code]
+
+    def surplus(self) -> dict[str, int]:
+        """Units that came beyond what was expected and accepted, by paper, where there are any."""
+        return {code: one.surplus for code, one in self.papers.items() if one.surplus}
 
     def end(self, paper: Paper, status: str) -> None:
         paper.status = status

@@ -2,8 +2,9 @@
 
 The model knows what each site has, what is promised to whom, what is under way, and where each thing is. After each
 step the store must say the same: never more promised than there is, what a transfer sent is what came, what is under
-way and what was given up, an order granted exactly when it fits what its channel may still promise. `tallyman verify`
-agrees after each run of steps.
+way and what was given up, an order granted exactly when it fits what its channel may still promise, an alert for each
+document of which more came than was expected and accepted. Batches count whole or not at all, and a site's own rules
+say what its scans do. `tallyman verify` agrees after each run of steps.
 
 `STOCK_MACHINE_STEPS` says how many steps that change something there are at least (`make soak`: 50,000), in
 `STOCK_MACHINE_SEED` stands the number that a run printed, to have the same again.
@@ -16,16 +17,14 @@ import contextlib
 import itertools
 import os
 import random
-from collections.abc import Coroutine
-from dataclasses import dataclass
-from typing import Any, ClassVar, Final, TypeVar
+from collections import Counter
+from typing import Any, Final
 
 import aiohttp
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
     invariant,
     precondition,
@@ -37,14 +36,23 @@ from backend.channels.service import ChannelSpec, put_channel
 from backend.ingest.service import IngestService
 from backend.ingest.verify import verify
 from backend.store.database import Database
-from tests.house import GTIN, Gateway, SetClock, arrived, at, crossed, furnish, scan, tag
+from tests.house import Gateway, SetClock, arrived, at, crossed, furnish, tag
 from tests.property.stock_model import CHANNELS, SITES, Model, Paper, Promise
+from tests.property.stock_terminal import Stage, Terminal
 from tests.serving import serving
-from wire.events import Movement, Scan
 
 STEPS: Final = int(os.environ.get("STOCK_MACHINE_STEPS", "200"))
 SEED: Final = int(os.environ.get("STOCK_MACHINE_SEED") or random.SystemRandom().randrange(1 << 32))
 STEPS_OF_RUN: Final = 50
+
+RECEIVING: Final = {"intent": "receive", "place": "scanned", "sources": ["supplier"]}
+SCAN_RULES: Final[tuple[dict[str, Any], ...]] = (
+    RECEIVING,
+    RECEIVING,
+    RECEIVING | {"refusal": "by transfer alone"},
+    {"intent": "damage", "place": "stays", "condition": "damaged"},
+    {"intent": "damage", "place": "scrap"},
+)
 
 ZONES: Final = ("dock", "rack", "shelf")
 SERIALS: Final = range(1, 7)
@@ -78,32 +86,14 @@ zone_names = st.sampled_from(ZONES)
 channel_names = st.sampled_from(CHANNELS)
 few = st.integers(1, 6)
 
-T = TypeVar("T")
 
-
-@dataclass
-class Stage:
-    """The program under test: its database, its API, and the loop they run on."""
-
-    runner: asyncio.Runner
-    database: Database
-    session: aiohttp.ClientSession
-    clock: SetClock
-    steps: int = 0
-
-
-class Warehouse(RuleBasedStateMachine):
-    """The rules. Each takes 20 seconds: longer than a tag lingers at a door."""
-
-    stage: ClassVar[Stage]
-    numbers: ClassVar[Any] = itertools.count(1)
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self.stage.runner.run(work)
+class Warehouse(Terminal):
+    """The rules."""
 
     @initialize()
     def clear(self) -> None:
         self.model = Model()
+        self.refused: list[str] = []
         self.run(self._clear())
         service = IngestService(self.stage.database, self.stage.clock)
         self.gateways = {site: Gateway(service, site, f"g{site}") for site in SITES}
@@ -118,44 +108,14 @@ class Warehouse(RuleBasedStateMachine):
         names = sorted({row["relname"] for row in rows} - KEPT)
         await self.stage.database.pool.execute(f"TRUNCATE {', '.join(names)}")
 
-    def tick(self) -> float:
-        self.stage.steps += 1
-        self.stage.clock.seconds += 20
-        return self.stage.clock.seconds
-
-    def post(self, path: str, expect: int = 200, **body: Any) -> dict[str, Any]:
-        async def call() -> dict[str, Any]:
-            headers = {"Idempotency-Key": f"m{next(self.numbers)}"}
-            async with self.stage.session.post(f"/api/v1/{path}", json=body, headers=headers) as response:
-                answer: dict[str, Any] = await response.json()
-                assert response.status == expect, answer
-                return answer
-
-        return self.run(call())
-
-    def get(self, path: str) -> dict[str, Any]:
-        async def call() -> dict[str, Any]:
-            async with self.stage.session.get(f"/api/v1/{path}") as response:
-                assert response.status == 200
-                answer: dict[str, Any] = await response.json()
-                return answer
-
-        return self.run(call())
-
-    def say(self, site: str, *events: Movement | Scan) -> None:
-        ack = self.run(self.gateways[site].say(*events))
-        assert all(one.state == "applied" for one in ack.scans), ack.scans
-
-    def scan(self, site: str, intent: str, units: int, **more: Any) -> None:
-        number = f"s{next(self.numbers)}"
-        self.say(site, scan(intent, f"01{GTIN}", self.tick(), scan_id=number, quantity=units, **more))
-
     # Goods --------------------------------------------------------------------------------------------------------
 
     @rule(site=site_names, zone=zone_names, units=few)
     def receive(self, site: str, zone: str, units: int) -> None:
-        self.scan(site, "receive", units, zone=zone)
-        self.model.change(site, units)
+        refused = self.model.refuses[site]
+        self.scan(site, "receive", units, zone=zone, refused=refused)
+        if not refused:
+            self.model.change(site, units)
 
     @rule(site=site_names, zone=zone_names, units=few)
     def pick_without_an_order(self, site: str, zone: str, units: int) -> None:
@@ -165,6 +125,50 @@ class Warehouse(RuleBasedStateMachine):
     def damage(self, site: str, zone: str, units: int) -> None:
         self.scan(site, "damage", units, zone=zone)
         self.model.change(site, -units)
+        if not self.model.scraps[site]:
+            self.model.damaged[site, zone] += units
+
+    @precondition(lambda self: any(self.model.damaged.values()))
+    @rule(
+        data=st.data(),
+        said=st.lists(
+            st.tuples(st.sampled_from(["resell", "refurbish", "scrap", "vendor"]), st.integers(1, 2)),
+            min_size=1,
+            max_size=3,
+        ),
+    )
+    def inspect_many(self, data: st.DataObject, said: list[tuple[str, int]]) -> None:
+        self.tick()
+        heaps = st.sampled_from(sorted(heap for heap, units in self.model.damaged.items() if units))
+        rows = [(data.draw(heaps), *one) for one in said]
+        wanted: Counter[tuple[str, str]] = Counter()
+        for heap, _, units in rows:
+            wanted[heap] += units
+        lacking = {heap for heap, units in wanted.items() if units > self.model.damaged[heap]}
+        asked = {"sku": "BOX", "condition": "damaged", "reason": "looked at"}
+        inspections = [
+            {"site": heap[0], "zone": heap[1], "disposition": fate, "quantity": units} | asked
+            for heap, fate, units in rows
+        ]
+        answer = self.post("inspection-batches", 422 if lacking else 200, inspections=inspections)
+        if lacking:
+            wrong = {number for number, (heap, _, _) in enumerate(rows, 1) if heap in lacking}
+            assert {one["row"] for one in answer["errors"]} == wrong
+            return
+        assert len(set(answer["inspection_ids"])) == len(rows)
+        for heap, fate, units in rows:
+            self.model.damaged[heap] -= units
+            if fate == "resell":
+                self.model.change(heap[0], units)
+
+    @rule(site=site_names, rule=st.sampled_from(SCAN_RULES))
+    def set_scan_rule(self, site: str, rule: dict[str, Any]) -> None:
+        self.tick()
+        self.post(f"sites/{site}/scan-rules", **rule)
+        if rule["intent"] == "damage":
+            self.model.scraps[site] = rule["place"] == "scrap"
+        else:
+            self.model.refuses[site] = "refusal" in rule
 
     @rule(serial=st.sampled_from(SERIALS), site=site_names, zone=zone_names)
     def see(self, serial: int, site: str, zone: str) -> None:
@@ -324,7 +328,7 @@ class Warehouse(RuleBasedStateMachine):
         """One in two is sent at once: step by step hardly any would be under way before the run ends."""
         self.tick()
         to_site = "b" if site == "a" else "a"
-        paper = Paper(f"p{next(self.numbers)}", "transfer", site, to_site)
+        paper = Paper(f"p{next(self.numbers)}", "transfer", site, to_site, expected=units)
         lines = [{"sku": "BOX", "quantity": units}]
         self.post("documents", code=paper.code, kind="transfer", site=site, to_site=to_site, lines=lines)
         self.post(f"documents/{paper.code}/events", event="approve")
@@ -346,7 +350,9 @@ class Warehouse(RuleBasedStateMachine):
         paper.loose += units
 
     def _open_papers(self, *statuses: str) -> list[str]:
-        return sorted(code for code, one in self.model.papers.items() if one.status in statuses)
+        """Shipments and transfers in one of these."""
+        papers = self.model.papers.items()
+        return sorted(code for code, one in papers if one.kind != "receipt" and one.status in statuses)
 
     @precondition(lambda self: self._open_papers("open", "allocated"))
     @rule(data=st.data(), units=few)
@@ -395,6 +401,72 @@ class Warehouse(RuleBasedStateMachine):
             self.model.orders[paper.order] = "shipped"
             self.model.release(paper.order)
 
+    @rule(
+        site=site_names,
+        zone=zone_names,
+        expected=st.lists(few, min_size=1, max_size=3),
+        come=st.integers(0, 8),
+        wrong=st.sampled_from(["", "", "", "sku", "code"]),
+    )
+    def make_receipts(self, site: str, zone: str, expected: list[int], come: int, wrong: str) -> None:
+        """Something comes for the first at once: step by step hardly any would be complete before the run ends."""
+        self.tick()
+        papers = [Paper(f"p{next(self.numbers)}", "receipt", site, expected=units) for units in expected]
+        documents = [
+            {"code": one.code, "kind": "receipt", "site": site, "lines": [{"sku": "BOX", "quantity": one.expected}]}
+            for one in papers
+        ]
+        if wrong == "code":
+            documents.append(documents[0])
+        elif wrong == "sku":
+            lines = [{"sku": "GHOST", "quantity": 1}]
+            documents.append(documents[0] | {"code": f"p{next(self.numbers)}", "lines": lines})
+        answer = self.post("document-batches", 422 if wrong else 200, documents=documents)
+        if wrong:
+            assert [one["row"] for one in answer["errors"]] == [len(documents)]
+            self.refused += [one["code"] for one in documents]
+            return
+        assert [one["code"] for one in answer["documents"]] == [one.code for one in papers]
+        self.model.papers |= {one.code: one for one in papers}
+        if come:
+            self._receive(papers[0], zone, come)
+
+    def _receive(self, paper: Paper, zone: str, units: int) -> None:
+        refused = self.model.refuses[paper.site]
+        number = self.scan(paper.site, "receive", units, zone=zone, document=paper.code, refused=refused)
+        if not refused:
+            paper.scans[number] = units
+            paper.come += units
+            self.model.change(paper.site, units)
+
+    def _receipts(self) -> list[str]:
+        return sorted(code for code, one in self.model.papers.items() if one.kind == "receipt")
+
+    @precondition(lambda self: self._receipts())
+    @rule(data=st.data(), zone=zone_names, units=few)
+    def receive_for_a_receipt(self, data: st.DataObject, zone: str, units: int) -> None:
+        self._receive(self.model.papers[data.draw(st.sampled_from(self._receipts()))], zone, units)
+
+    @precondition(lambda self: any(one.scans for one in self.model.papers.values()))
+    @rule(data=st.data())
+    def reverse_a_receipt(self, data: st.DataObject) -> None:
+        scans = sorted((number, code) for code, one in self.model.papers.items() for number in one.scans)
+        number, code = data.draw(st.sampled_from(scans))
+        paper = self.model.papers[code]
+        self.tick()
+        self.post(f"scans/gun-1/{number}/reverse", reason="counted twice")
+        units = paper.scans.pop(number)
+        paper.come -= units
+        self.model.change(paper.site, -units)
+
+    @precondition(lambda self: self.model.surplus())
+    @rule(data=st.data())
+    def accept_surplus(self, data: st.DataObject) -> None:
+        paper = self.model.papers[data.draw(st.sampled_from(sorted(self.model.surplus())))]
+        self.tick()
+        assert self.post(f"documents/{paper.code}/accept-surplus", reason="a gift") == {"units": paper.surplus}
+        paper.accepted += paper.surplus
+
     def _sent(self) -> list[str]:
         """Transfers of which something is under way, and nothing more will follow."""
         sent = self._open_papers("in_transit", "closed")
@@ -421,7 +493,8 @@ class Warehouse(RuleBasedStateMachine):
 
     @invariant()
     def the_store_says_the_same(self) -> None:
-        said = self.run(self._said())
+        said, surplus = self.run(self._said())
+        assert surplus == self.model.surplus()
         for site in SITES:
             on_hand, reserved, under_way = said[site]
             assert 0 <= reserved <= max(on_hand, 0)
@@ -431,7 +504,8 @@ class Warehouse(RuleBasedStateMachine):
                 self.model.under_way[site],
             )
 
-    async def _said(self) -> dict[str, tuple[int, int, int]]:
+    async def _said(self) -> tuple[dict[str, tuple[int, int, int]], dict[str, int]]:
+        """By site what is on hand, reserved and under way; by document what the alerts say of a surplus."""
         rows = await self.stage.database.pool.fetch(
             "SELECT site.code,"
             " coalesce((SELECT sum(on_hand) FROM availability AS a WHERE a.site_id = site.site_id"
@@ -439,12 +513,17 @@ class Warehouse(RuleBasedStateMachine):
             " coalesce((SELECT sum(reserved) FROM availability AS a WHERE a.site_id = site.site_id), 0)::int"
             " AS reserved,"
             " coalesce((SELECT sum(net) FROM balance JOIN zone USING (zone_id) WHERE zone.site_id = site.site_id"
-            "  AND kind = 'in_transit'), 0)::int AS under_way FROM site"
+            "  AND kind = 'in_transit'), 0)::int AS under_way,"
+            " (SELECT jsonb_object_agg(key, detail['units']) FROM alert WHERE kind = 'over_receipt'"
+            "  AND cleared_at IS NULL) AS surplus FROM site"
         )
-        return {row["code"]: (row["on_hand"], row["reserved"], row["under_way"]) for row in rows}
+        stocks = {row["code"]: (row["on_hand"], row["reserved"], row["under_way"]) for row in rows}
+        return stocks, rows[0]["surplus"] or {}
 
     def teardown(self) -> None:
         assert self.run(verify(self.stage.database)) == []
+        made = self.stage.database.pool.fetchval("SELECT count(*) FROM document WHERE code = ANY ($1)", self.refused)
+        assert self.run(made) == 0
         for holder, status in self.model.orders.items():
             shown = self.get(f"orders/{holder}")
             held = sum(one["held"] for line in shown["lines"] for one in line["promises"])
@@ -457,6 +536,7 @@ class Warehouse(RuleBasedStateMachine):
             assert shown["status"] == paper.status
             assert sum(line["gone"] for line in shown["lines"]) == paper.gone
             assert sum(line["come"] for line in shown["lines"]) == paper.come
+            assert sum(line["accepted"] for line in shown["lines"]) == paper.accepted
             if paper.kind == "transfer":
                 assert paper.gone == paper.come + paper.loose + paper.lost + len(paper.things)
 

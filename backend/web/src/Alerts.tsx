@@ -20,7 +20,7 @@ export function Alerts() {
             <span class="name">{spoken(alert.kind)}</span>
             <span class="place">
               {alert.site ? `${alert.site} · ` : ""}
-              {alert.key}
+              {alert.about}
             </span>
             <time dateTime={alert.raised_at}>{formatClock(alert.raised_at)}</time>
           </li>

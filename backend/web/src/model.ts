@@ -61,6 +61,8 @@ export interface Alert {
   kind: string;
   key: string;
   site: string | null;
+  /** What it is about, in one line. */
+  about: string;
   raised_at: string;
 }
 

@@ -11,6 +11,7 @@ def test_a_list_is_a_table_with_numbers_to_the_right() -> None:
     assert list(shown({"rows": rows}, ["units"])) == ["units", "    3", " 1200"]
     assert list(shown({"rows": []}, ["units"])) == ["(none)"]
     assert list(shown({"rows": rows, "causes": []}, ["causes"])) == ["causes  (none)"]
+    assert list(shown({"rows": [{"agreed": 7 / 9}, {"agreed": 1.0}]})) == ["agreed", "0.7778", "   1.0"]
 
 
 def test_one_thing_is_names_and_values_with_its_lists_below() -> None:
