@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
-from backend.documents.service import DocumentLine, DocumentSpec, make_document
+from backend.documents.making import DocumentLine, DocumentSpec, make_document
 from backend.ingest.service import IngestService
 from backend.ingest.verify import verify
 from backend.store.database import Database
