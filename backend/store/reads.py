@@ -5,7 +5,8 @@
                                                                     └─ no, or it does not answer ─────▶ the primary
     GET without ──────────────────────────────────────────────────────────────────────────────────────▶ the replica
 
-A replica that answers not, or breaks off, has the primary answer in its place: reading twice changes nothing.
+A replica that answers not, or breaks off, has the primary answer in its place: reading twice changes nothing. One that
+is slow is asked meanwhile whether it is still there: a long answer is waited for, a hanging replica is not.
 
 The place is taken after the commit, so it lies behind the commit's own record (PostgreSQL 18 documentation, 9.28.3
 and 9.28.4).
@@ -44,6 +45,9 @@ AWAY_S: Final = 5.0
 BROKEN_OFF: Final = (*UNAVAILABLE, asyncpg.SerializationError)
 """What a replica's reads end in when it is away, and when what it replays needs what they look at (SQLSTATE 40001,
 PostgreSQL 18 documentation, 26.4.2)."""
+
+ANYTHING: Final = "0/0"
+"""A place of the log that every replica has reached."""
 
 _FROM_PRIMARY: ContextVar[bool] = ContextVar("from_primary", default=False)
 
@@ -91,7 +95,7 @@ class Reads:
         self.database: Final = Database(_EitherPool(primary.pool, replica.pool))
         self._primary = primary
         self._replica = replica
-        self._looking: set[asyncio.Task[bool]] = set()
+        self._abandoned: set[asyncio.Future[Any]] = set()
         self._away_until = -math.inf
 
     async def written(self) -> str:
@@ -102,7 +106,7 @@ class Reads:
         """What `read` answers, of a store that holds what was written up to `lsn`; None: whatever the replica holds."""
         if not self._is_away() and (lsn is None or await self._holds(lsn)):
             try:
-                return await read()
+                return await self._watched(read)
             except BROKEN_OFF as error:
                 self._leave_alone(error)
         with _from_primary():
@@ -112,21 +116,33 @@ class Reads:
         return asyncio.get_running_loop().time() < self._away_until
 
     def _leave_alone(self, why: object) -> None:
-        logger.warning("the replica does not answer, the primary does: %s", why)
+        if not self._is_away():
+            logger.warning("the replica does not answer, the primary does: %s", why)
         self._away_until = asyncio.get_running_loop().time() + AWAY_S
+
+    async def _watched(self, read: Callable[[], Awaitable[T]]) -> T:
+        """What `read` answers of the replica. Raises TimeoutError once the replica says nothing else either."""
+        reading = asyncio.ensure_future(read())
+        try:
+            while not (await asyncio.wait({reading}, timeout=ANSWER_S))[0]:
+                if not await self._holds(ANYTHING):
+                    raise TimeoutError("neither the read nor another question was answered")
+            return reading.result()
+        finally:
+            self._abandon(reading)
 
     async def _holds(self, lsn: str) -> bool:
         """Whether the replica has what was written up to `lsn`, after REPLAY_WAIT_S at most."""
-        # asyncpg hears of a cancellation only once the server has: one that hangs is left to itself
         looking = asyncio.create_task(self._replays(lsn))
-        self._looking.add(looking)
-        looking.add_done_callback(self._looked)
-        await asyncio.wait({looking}, timeout=ANSWER_S)
-        if not looking.done():
-            looking.cancel()
-            self._leave_alone(f"nothing within {ANSWER_S:g} s")
-            return False
-        return looking.exception() is None and looking.result()
+        try:
+            await asyncio.wait({looking}, timeout=ANSWER_S)
+            error = looking.exception() if looking.done() else TimeoutError(f"nothing within {ANSWER_S:g} s")
+            if error is not None:
+                self._leave_alone(error)
+                return False
+            return looking.result()
+        finally:
+            self._abandon(looking)
 
     async def _replays(self, lsn: str) -> bool:
         loop = asyncio.get_running_loop()
@@ -137,11 +153,17 @@ class Reads:
             await asyncio.sleep(REPLAY_POLL_S)
         return True
 
-    def _looked(self, looking: asyncio.Task[bool]) -> None:
-        self._looking.discard(looking)
-        error = None if looking.cancelled() else looking.exception()
-        if error is not None:
-            self._leave_alone(error)
+    def _abandon(self, task: asyncio.Future[Any]) -> None:
+        """Wait no more for what is asked of the replica: asyncpg hears of a cancellation only once the server has, so
+        what hangs ends by itself."""
+        task.cancel()
+        self._abandoned.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Future[Any]) -> None:
+        self._abandoned.discard(task)
+        if not task.cancelled():
+            task.exception()  # else asyncio tells the log that nobody looked at it
 
 
 @contextlib.contextmanager

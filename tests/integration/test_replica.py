@@ -27,7 +27,7 @@ from backend.ingest.service import IngestService
 from backend.metrics import BackendMetrics
 from backend.orders.granter import Granter
 from backend.store.database import Database
-from backend.store.reads import Reads
+from backend.store.reads import ANSWER_S, AWAY_S, Reads
 from tests.postgres import START, _answer, _binaries
 from wire.clock import ScaledClock
 
@@ -184,3 +184,27 @@ async def test_a_replica_that_hangs_keeps_nobody_who_has_written_waiting(pair: P
         async with asyncio.timeout(0.5):
             assert await pair.sites(written) == {"DRUM"}, "found away, it is asked nothing"
             assert await pair.sites() == {"DRUM"}
+
+
+async def test_a_replica_that_hangs_keeps_nobody_who_only_reads_waiting(pair: Pair) -> None:
+    written = await pair.add("DRUM")
+    assert await pair.sites(written) == {"DRUM"}
+    with pair.hanging():
+        async with asyncio.timeout(5):
+            assert await asyncio.gather(*(pair.sites() for _ in range(3))) == [{"DRUM"}] * 3
+    await asyncio.sleep(AWAY_S)
+    await pair.standby.execute("SELECT pg_wal_replay_pause()")
+    await pair.add("LATER")
+    assert await pair.sites() == {"DRUM"}, "it answers again, and is asked again"
+
+
+async def test_a_replica_that_takes_long_is_waited_for(database_url: str, standby: Standby) -> None:
+    async with Database.open(database_url) as primary, Database.open(standby.dsn) as replica:
+        reads = Reads(primary, replica)
+
+        async def slow() -> bool:
+            return bool(
+                await reads.database.pool.fetchval("SELECT pg_is_in_recovery() FROM pg_sleep($1)", 2.5 * ANSWER_S)
+            )
+
+        assert await reads.answer(None, slow), "the replica answered, not the primary"
