@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from backend.channels.service import Offer
-from backend.live.protocol import Delta, LiveOffer, LiveStock, OfferDelta, OfferSnapshot, Snapshot, Surroundings
+from backend.live.protocol import Delta, LiveStock, OfferDelta, OfferSnapshot, Snapshot, Surroundings
 from backend.stock.views import MovementView
 
 MOVEMENTS_KEPT: Final = 50
@@ -155,17 +155,13 @@ class OfferPicture(Numbered):
         for key in changed:
             if key in now:
                 self._offers[key] = now[key]
-                told.append(_told(now[key]))
+                told.append(now[key])
             else:
-                told.append(_told(self._offers.pop(key)._replace(available=0)))
-        self._keep(OfferDelta(seq=self.seq, offers=tuple(told)).model_dump_json())
+                told.append(self._offers.pop(key)._replace(available=0))
+        self._keep(OfferDelta.model_construct(None, seq=self.seq, offers=tuple(told)).model_dump_json())
         return True
 
     def _whole(self) -> str:
-        offers = tuple(_told(self._offers[key]) for key in sorted(self._offers))
+        # not validated: a hundred thousand offers, and their types are known
+        offers = tuple(self._offers[key] for key in sorted(self._offers))
         return OfferSnapshot.model_construct(None, seq=self.seq, channel=self._channel, offers=offers).model_dump_json()
-
-
-def _told(offer: Offer) -> LiveOffer:
-    # a hundred thousand of them make a snapshot, and their types are known
-    return LiveOffer.model_construct(None, **offer._asdict())

@@ -11,10 +11,11 @@ is harmless, and of two on the same key the later message counts.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PlainSerializer
 
+from backend.channels.service import Offer
 from backend.stock.views import MovementView
 
 
@@ -104,13 +105,9 @@ class Delta(Told):
     alerts: tuple[LiveAlert, ...] | None = None
 
 
-class LiveOffer(Told):
-    """What a channel may still promise of a SKU at a site; 0 when nothing any more."""
-
-    sku: str
-    site: str
-    region: str
-    available: int
+OfferRows = Annotated[tuple[Offer, ...], PlainSerializer(lambda offers: [offer._asdict() for offer in offers])]
+"""What a channel may still promise of a SKU at a site, each; 0 when nothing any more. A snapshot has a hundred thousand
+of them, and others wait while it is written: as models they took four times as long."""
 
 
 class OfferSnapshot(Told):
@@ -119,7 +116,7 @@ class OfferSnapshot(Told):
     type: Literal["snapshot"] = "snapshot"
     seq: str
     channel: str
-    offers: tuple[LiveOffer, ...]
+    offers: OfferRows
 
 
 class OfferDelta(Told):
@@ -127,7 +124,7 @@ class OfferDelta(Told):
 
     type: Literal["delta"] = "delta"
     seq: str
-    offers: tuple[LiveOffer, ...]
+    offers: OfferRows
 
 
 class Beat(Told):
