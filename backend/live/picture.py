@@ -22,6 +22,10 @@ MOVEMENTS_KEPT: Final = 50
 DELTAS_KEPT: Final = 300
 """Half a minute at ten a second: a page that lost its line for a moment is told what it missed."""
 
+CHARS_KEPT: Final = 16_000_000
+"""Of these deltas together: two snapshots of a hundred thousand offers. A new rule can make a delta as large as one:
+three hundred of them would fill the memory; whoever missed so much is better served by a snapshot."""
+
 
 class Numbered(ABC):
     """A picture's deltas as messages, by their numbers, and its snapshot."""
@@ -29,7 +33,8 @@ class Numbered(ABC):
     def __init__(self, generation: str) -> None:
         self._generation = generation
         self._number = 0
-        self._deltas: deque[str] = deque(maxlen=DELTAS_KEPT)
+        self._deltas: deque[str] = deque()
+        self._chars = 0
         self._snapshot: str | None = None
 
     @property
@@ -69,6 +74,9 @@ class Numbered(ABC):
     def _keep(self, delta: str) -> None:
         """The delta of the number that was counted up for it."""
         self._deltas.append(delta)
+        self._chars += len(delta)
+        while len(self._deltas) > DELTAS_KEPT or self._chars > CHARS_KEPT:
+            self._chars -= len(self._deltas.popleft())
         self._snapshot = None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,6 +48,20 @@ def test_a_site_that_moves_to_another_region_is_told() -> None:
     assert picture.change([offer("A", "x", 1, "west")])
     told: dict[str, Any] = json.loads((picture.behind(0) or [""])[0])
     assert told["offers"] == [{"sku": "A", "site": "x", "region": "west", "available": 1}]
+
+
+def test_large_deltas_are_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = OfferPicture("g", "web", [])
+    picture.change([offer("A", "x", 1)])
+    size = len((picture.behind(0) or [""])[0])
+    monkeypatch.setattr("backend.live.picture.CHARS_KEPT", 3 * size)
+    for units_left in range(2, 6):
+        picture.change([offer("A", "x", units_left)])
+    assert len(picture.behind(2) or ()) == 3
+    assert picture.behind(1) is None, "who missed more gets a snapshot"
+    picture.change([offer(sku, "x", 1) for sku in "BCDEFG"])
+    assert picture.behind(5) is None, "a delta that is too large itself is not kept"
+    assert picture.behind(6) == []
 
 
 STATES = st.dictionaries(st.tuples(st.sampled_from("ABC"), st.sampled_from("xy")), st.integers(1, 3))
