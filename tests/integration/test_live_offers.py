@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
@@ -14,9 +14,10 @@ import pytest
 from backend.api.guard import LIVE_PROTOCOL, Guard
 from backend.catalog.model import SiteSpec, ZoneSpec
 from backend.catalog.service import put_site
-from backend.channels.service import ChannelSpec, RuleSpec, put_channel, put_rules
+from backend.channels import service
+from backend.channels.service import SQL, ChannelSpec, RuleSpec, put_channel, put_rules
 from backend.live import offers
-from backend.store.database import Database
+from backend.store.database import Database, Executor, Record
 from tests.house import SetClock
 from tests.serving import House, Serving, serving
 
@@ -293,3 +294,31 @@ async def test_strangers_and_channels_that_are_none_are_refused(database: Databa
                 assert (answer.status, answer.content_type) == (404, "application/problem+json")
         async with session.get("/api/v1/channels/web/live", headers=headers) as answer:
             assert answer.status == 400
+
+
+async def test_others_have_their_turn_between_two_channels(house: House, clock: SetClock) -> None:
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    class Read:
+        """A store that has been read already: nothing of it is waited for."""
+
+        def __init__(self, rows: dict[str, list[Record]]) -> None:
+            self._rows = rows
+
+        async def fetch(self, query: str, *_args: object) -> list[Record]:
+            return self._rows[query]
+
+    names = ("free_everywhere", "all_channels", "all_rules")
+    pool = house.database.pool
+    rows = {SQL[name]: await pool.fetch(SQL[name], *([clock.now()] if name == names[0] else [])) for name in names}
+    counting = asyncio.create_task(count_turns())
+    found = await service.offers(cast("Executor", Read(rows)), ["web", "market"], clock.now())
+    counting.cancel()
+    assert found["web"] == found["market"] != []
+    assert turns >= 1
