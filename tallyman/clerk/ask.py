@@ -41,12 +41,14 @@ class Ask(NamedTuple):
     """A route's operation and what it takes. What is None in `params` is not asked for; in `body` it is a null.
 
     `columns`: those of a list's rows that a person is shown, or the members of a single answer; all of them without.
+    `says_now`: the body holds the instant at which it was typed.
     """
 
     operation: str
     params: Mapping[str, object] = {}
     body: Mapping[str, object] | None = None
     columns: str = ""
+    says_now: bool = False
 
 
 class Who(NamedTuple):
@@ -87,6 +89,8 @@ def _change(
     as_json: JsonOption = False,
     database_url: DatabaseOption = None,
 ) -> None:
+    if key is not None and ask.says_now:
+        raise AskError("--key: said again it would be of another instant: give --at as well")
     counter = room("tallyman.clerk.counter")
     who = Who(actor or _login(), role, key or str(uuid4()))
     run(lambda _stop: counter.serve(required(database_url), ask, who, as_json=as_json))

@@ -80,11 +80,15 @@ def record(
     """Say what was found in a zone: all of it before the count is closed, in as many parts as you like."""
     words = {name: value for name, value in (("zone", zone), ("operator", operator)) if value is not None}
     if file is not None and is_json(file):
+        if units or epc or empty or at:
+            raise AskError(f"{file}: says all that was found: leave --units, --epc, --empty and --at out")
         return Ask("record_pass", {"code": code}, read_json(file) | words)
     finds: list[dict[str, Any]] = [] if file is None else read_csv(file, (), FIND_COLUMNS)
     finds += [{"sku": sku, "quantity": quantity} for sku, quantity in (units_of(one, "--units") for one in units or ())]
     finds += [{"epc": one.upper()} for one in epc or ()]
-    return Ask("record_pass", {"code": code}, _pass(finds, empty or (), at or datetime.now(UTC).isoformat()) | words)
+    body = _pass(finds, empty or (), at or datetime.now(UTC).isoformat()) | words
+    says_now = at is None and not (finds and all("at" in one for one in finds))
+    return Ask("record_pass", {"code": code}, body, says_now=says_now)
 
 
 def _pass(finds: Sequence[dict[str, Any]], empty: Sequence[str], at: str) -> dict[str, Any]:

@@ -257,6 +257,23 @@ def test_a_count_is_planned_recorded_and_approved(terminal: Terminal, tmp_path: 
     assert [row["status"] for row in terminal.ask("counts list --site a --status approved")["rows"]] == ["approved"]
 
 
+def test_what_was_counted_is_recorded_once_and_all_of_it(terminal: Terminal, tmp_path: Path) -> None:
+    terminal.type("counts start c1 --site a --zone shelf --subject units")
+    record = "counts record c1 --zone shelf --units BOX=4 --key k1"
+    assert "give --at" in terminal.type(record, expect=2).err, (
+        "typed later, it would be another word under the same key"
+    )
+    dated = f"{record} --at {datetime.now(UTC).isoformat()}"
+    assert terminal.ask(dated) == terminal.ask(dated)
+    (tmp_path / "found.json").write_text("{}")
+    both = f"counts record c1 --file {tmp_path}/found.json --units BOX=1"
+    assert "--units" in terminal.type(both, expect=2).err
+    assert terminal.ask("counts close c1")["lines"][0]["counted"] == 4
+    terminal.type("counts start c2 --site a --zone shelf --subject units")
+    (tmp_path / "dated.csv").write_text(f"sku,quantity,at\nBOX,4,{datetime.now(UTC).isoformat()}\n")
+    assert terminal.type(f"counts record c2 --zone shelf --file {tmp_path}/dated.csv --key k2")
+
+
 def test_how_well_the_ledger_agrees_with_counts(terminal: Terminal) -> None:
     assert terminal.type("counts accuracy").out == "(none)\n"
     for number in (1, 2):
