@@ -61,7 +61,7 @@ MEANING: dict[Permission, str] = {
     Permission.ORDERS_RESERVE: "Reserve stock for an order",
     Permission.ORDERS_CHANGE: "Confirm, ship and cancel orders",
     Permission.DOCUMENTS_READ: "See receipts, shipments, transfers, returns, and what left without one",
-    Permission.DOCUMENTS_CHANGE: "Make documents, open doors for them, settle what left without one",
+    Permission.DOCUMENTS_CHANGE: "Make documents, open doors, settle departures, say what crossings and scans do",
     Permission.COUNTS_READ: "See counts, what is due, and how well the ledger agreed with them",
     Permission.COUNTS_PLAN: "Make counts, and say how a site counts",
     Permission.COUNTS_COUNT: "Send what was found",
