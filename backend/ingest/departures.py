@@ -99,6 +99,8 @@ async def _document(connection: Connection, site: Site, word: Settlement) -> Rec
         raise ProblemError("not-found", f"no document {word.document!r}")
     if document["kind"] not in ("shipment", "transfer") or document["site_id"] != site.site_id:
         raise ProblemError("refused", f"{document['kind']} {word.document!r} takes nothing out of site {site.code!r}")
+    if document["status"] == "cancelled":
+        raise ProblemError("refused", f"{document['kind']} {word.document!r} is cancelled: nothing leaves under it")
     return document
 
 

@@ -141,6 +141,17 @@ async def test_a_departure_may_be_lost_or_no_departure_at_all(clerk: Clerk, word
     assert await place(clerk.database, 1) == where
 
 
+async def test_a_departure_is_never_settled_by_a_document_that_was_cancelled(clerk: Clerk) -> None:
+    await clerk.here.say(crossed(1, "out", 610))
+    await clerk.make("s1", "shipment", 1)
+    await clerk.event("s1", "cancel")
+    span = {"site": "a", "portal": "d", "first_at": at(600).isoformat(), "last_at": at(700).isoformat()}
+    refused = await clerk.post("departures/settle", 422, **span, document="s1")
+    assert "is cancelled" in refused["detail"]
+    assert await place(clerk.database, 1) == "a/in_transit"
+    assert (await clerk.get("documents/s1"))["things"] == []
+
+
 async def test_what_was_seen_since_then_still_counts_after_a_departure_is_settled(clerk: Clerk) -> None:
     await clerk.here.say(crossed(1, "out", 610), arrived(1, "shelf", 640))
     span = {"site": "a", "portal": "d", "first_at": at(600).isoformat(), "last_at": at(700).isoformat()}
