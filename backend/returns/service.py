@@ -12,6 +12,7 @@ from backend.alerts.wording import Detail
 from backend.api.problems import ProblemError
 from backend.api.rows import RowFault, refused_alone, refused_rows
 from backend.catalog.model import VIRTUAL_KINDS, Places, Site, Zone
+from backend.catalog.service import SQL as CATALOG
 from backend.catalog.service import read_places
 from backend.effects.observation import Goods
 from backend.ingest.items import Item, lock
@@ -234,6 +235,7 @@ class _Inspecting:
 async def put_time_limit(database: Database, site: str, within_h: int) -> None:
     """How many hours a site may leave returned goods, from now on. Raises ProblemError for an unknown site."""
     async with database.transaction() as connection:
+        await connection.execute(CATALOG["count_revision"])  # before the site, whose table would count it after
         if await connection.fetchval(SQL["put_time_limit"], site, within_h) is None:
             raise ProblemError("not-found", f"no site {site!r}")
 

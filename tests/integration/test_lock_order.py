@@ -162,3 +162,10 @@ async def test_taking_a_scan_back_takes_its_order_before_balances(clerk: Clerk, 
     await holds(other, "sales_order")
     answer = await behind(clerk, other, clerk.post("scans/gun-1/p/reverse", reason="x"), "balance")
     assert answer == {"postings": 1}
+
+
+async def test_a_time_limit_takes_the_revision_before_its_site(clerk: Clerk, other: asyncpg.Connection) -> None:
+    """As whoever changes a site otherwise."""
+    await holds(other, "store")
+    await behind(clerk, other, clerk.post("sites/a/inspection-limit", within_h=4), "site")
+    assert await clerk.get("sites/a/inspection-limit") == {"within_h": 4}
