@@ -10,6 +10,7 @@
     pack       -         in the zone scanned                                    packing, pick face, storage, staging
     ship       -         in transit                                             dock, staging, packing …
     ship       shipment  with the customer                                      likewise
+    ship       transfer  in transit, whatever a site does without a document    likewise
     damage     -         where they were                             damaged
     count, aggregate, disaggregate                                              nothing is moved
 
@@ -85,6 +86,7 @@ SCANS: Final[Mapping[RuleName, ScanRule]] = {
     ("pack", NO_DOCUMENT): ScanRule(SCANNED, ("packing", "pick_face", "storage", "staging")),
     ("ship", NO_DOCUMENT): ScanRule("in_transit", _SHIP_FROM),
     ("ship", "shipment"): ScanRule("customer", _SHIP_FROM),
+    ("ship", "transfer"): ScanRule("in_transit", _SHIP_FROM),
     ("damage", NO_DOCUMENT): ScanRule(STAYS, condition=DAMAGED),
     ("count", NO_DOCUMENT): ScanRule(STAYS),
     ("aggregate", NO_DOCUMENT): ScanRule(STAYS),

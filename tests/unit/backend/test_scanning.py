@@ -24,8 +24,15 @@ def test_the_kind_of_document_counts_before_the_site_and_the_site_before_all() -
     assert book.rule("receive", "return") == SCANS["receive", "return"], "more specific, though it is everybody's"
     assert book.rule("ship", "return").place == "vendor"
     assert book.rule("ship", "shipment") == SCANS["ship", "shipment"]
-    assert book.rule("ship", "transfer") == SCANS["ship", ""]
     assert len(book.all()) == len(SCANS) + 1
+
+
+def test_what_is_shipped_under_a_transfer_is_in_transit_whatever_a_site_does_without_a_document() -> None:
+    sold = ScanRule("customer", ("dock",))
+    book = ScanBook({("ship", ""): sold})
+    assert book.rule("ship") == book.rule("ship", "receipt") == sold
+    assert fault("ship", "transfer", book.rule("ship", "transfer")) is None
+    assert fault("ship", "transfer", sold) is not None
 
 
 @pytest.mark.parametrize(
