@@ -192,7 +192,7 @@ def _serve(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
             given["params"] = params
         if route.method == "GET":
             call = Call(principal, desk.database if route.primary else desk.replica, desk.clock)
-            model = await _read(request, partial(route.handler, call, **given))
+            model = await _read(route, request, partial(route.handler, call, **given))
             if isinstance(model, str):
                 return etag.respond(request, model.encode(), CSV)
             return _shown(route, request, model)
@@ -236,12 +236,15 @@ def _shown(route: Route, request: web.Request, model: BaseModel) -> web.Response
     return response
 
 
-async def _read(request: web.Request, read: Callable[[], Awaitable[BaseModel | Answer | str]]) -> BaseModel | str:
+async def _read(
+    route: Route, request: web.Request, read: Callable[[], Awaitable[BaseModel | Answer | str]]
+) -> BaseModel | str:
     """What a GET answers: from a replica that has what the caller has written, or else from the primary (reads.py)."""
     lsn = request.headers.get(LSN_HEADER)
     if lsn is not None and not _LSN.match(lsn):
         raise ProblemError("invalid-request", f"{LSN_HEADER}: {lsn!r} is not what an answer carried")
-    model = await (request.app[READS].answer(lsn, read) if READS in request.app else read())
+    from_replica = READS in request.app and not route.primary
+    model = await (request.app[READS].answer(lsn, read) if from_replica else read())
     assert isinstance(model, BaseModel | str)
     return model
 

@@ -198,6 +198,16 @@ async def test_a_replica_that_hangs_keeps_nobody_who_only_reads_waiting(pair: Pa
     assert await pair.sites() == {"DRUM"}, "it answers again, and is asked again"
 
 
+async def test_what_the_primary_answers_asks_the_replica_nothing(pair: Pair) -> None:
+    assert await pair.sites(await pair.add("DRUM")) == {"DRUM"}
+    await pair.standby.execute("SELECT pg_wal_replay_pause()")
+    later = await pair.add("LATER")
+    with pair.hanging():
+        async with pair.session.get("/api/v1/channels", headers={"Tallyman-LSN": later}) as response:
+            assert response.status == 200
+    assert await pair.sites() == {"DRUM"}, "nobody has found out that the replica hung"
+
+
 async def test_a_replica_that_takes_long_is_waited_for(database_url: str, standby: Standby) -> None:
     async with Database.open(database_url) as primary, Database.open(standby.dsn) as replica:
         reads = Reads(primary, replica)
