@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from backend.alerts.service import Alert, AlertName, clear_alerts, raise_alerts
 from backend.alerts.wording import Detail
@@ -16,15 +17,22 @@ from backend.store.database import Connection, Database, Record
 from wire.clock import Clock
 
 
+class Over(NamedTuple):
+    """A line of a document, and units that came on it beyond what was expected and accepted."""
+
+    line: Record
+    units: int
+
+
 async def tell_surplus(connection: Connection, document_ids: Collection[int], now: datetime) -> None:
     """Raise an alert for each of these documents of which more has come than expected, clear those of the others. The
     caller has locked them, or sees that nothing came of them in this transaction that others could not see."""
     if not document_ids:
         return
     ids = sorted(document_ids)
-    over: defaultdict[int, list[Record]] = defaultdict(list)
-    for row in await _surplus(connection, ids):
-        over[row["document_id"]].append(row)
+    over: defaultdict[int, list[Over]] = defaultdict(list)
+    for one in await _surplus(connection, ids):
+        over[one.line["document_id"]].append(one)
     heads = await connection.fetch(SQL["arrival_sites"], ids)
     cleared: list[AlertName] = [("over_receipt", row["code"]) for row in heads if row["document_id"] not in over]
     raised = [
@@ -42,34 +50,46 @@ async def accept_surplus(database: Database, clock: Clock, code: str, reason: st
     async with database.transaction() as connection:
         document = await lock_document(connection, code)
         now = clock.now()
-        rows = await _surplus(connection, [document["document_id"]])
+        over = await _surplus(connection, [document["document_id"]])
         columns = (
-            [row["sku_id"] for row in rows],
-            [row["lot_id"] for row in rows],
-            [_units(row) for row in rows],
+            [one.line["sku_id"] for one in over],
+            [one.line["lot_id"] for one in over],
+            [one.units for one in over],
         )
         await connection.execute(SQL["accept_surplus"], document["document_id"], *columns, reason, actor, now)
         await clear_alerts(connection, [("over_receipt", code)], now)
     return sum(columns[2])
 
 
-async def _surplus(connection: Connection, document_ids: list[int]) -> list[Record]:
-    """The lines on which more came than was expected and accepted, of documents that expect anything."""
+async def _surplus(connection: Connection, document_ids: list[int]) -> list[Over]:
+    """What more came than was expected and accepted, of documents that expect anything. What came of a lot beyond its
+    own line is of the line of any lot, as far as that waits for more."""
     rows = await connection.fetch(SQL["document_lines"], document_ids)
     expecting = {row["document_id"] for row in rows if row["expected"]}
-    return [row for row in rows if row["document_id"] in expecting and row["come"] > row["expected"] + row["accepted"]]
+    open_units = {(row["document_id"], row["sku_id"]): -_beyond(row) for row in rows if row["lot_id"] is None}
+    over: list[Over] = []
+    for row in rows:
+        units, goods = _beyond(row), (row["document_id"], row["sku_id"])
+        if row["lot_id"] is not None and units > 0:
+            taken = min(units, max(0, open_units.get(goods, 0)))
+            open_units[goods] = open_units.get(goods, 0) - taken
+            units -= taken
+        if units > 0 and row["document_id"] in expecting:
+            over.append(Over(row, units))
+    return over
 
 
-def _units(row: Record) -> int:
-    """Those of a line that came beyond what was expected and accepted."""
-    return int(row["come"] - row["expected"] - row["accepted"])
+def _beyond(line: Record) -> int:
+    """Units of a line that came beyond what was expected and accepted; below 0, so many still to come."""
+    return int(line["come"] - line["expected"] - line["accepted"])
 
 
-def _detail(code: str, lines: Sequence[Record]) -> Detail:
-    skus = sorted({str(row["sku"]) for row in lines})
-    return Detail(document=code, skus=skus, units=sum(map(_units, lines)), lines=[_told(row) for row in lines])
+def _detail(code: str, over: Sequence[Over]) -> Detail:
+    skus = sorted({str(one.line["sku"]) for one in over})
+    units = sum(one.units for one in over)
+    return Detail(document=code, skus=skus, units=units, lines=[_told(one.line) for one in over])
 
 
-def _told(row: Record) -> dict[str, object]:
-    named = {name: row[name] for name in ("sku", "lot", "expected", "accepted")}
-    return {"line": row["line_no"], **named, "received": row["come"]}
+def _told(line: Record) -> dict[str, object]:
+    named = {name: line[name] for name in ("sku", "lot", "expected", "accepted")}
+    return {"line": line["line_no"], **named, "received": line["come"]}

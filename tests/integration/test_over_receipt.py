@@ -100,6 +100,22 @@ async def test_goods_that_nobody_announced_are_told_with_what_they_are(clerk: Cl
     assert await surplus(clerk) == {}
 
 
+async def test_what_came_of_a_lot_beyond_its_line_is_of_the_line_of_any_lot(clerk: Clerk) -> None:
+    lines = [{"sku": "BOX", "quantity": 2, "lot": "A"}, {"sku": "BOX", "quantity": 3}]
+    await clerk.post("documents", code="r1", kind="receipt", site="a", lines=lines)
+    await receive(clerk, "all", 5, f"01{GTIN}10A")
+    assert await surplus(clerk) == {}
+    await receive(clerk, "more", 1, f"01{GTIN}10A")
+    assert await surplus(clerk) == {"r1": [line(2, 6, lot="A")]}
+    (alert,) = (await clerk.get("alerts?standing=true"))["rows"]
+    assert alert["detail"]["units"] == 1
+    assert await clerk.post("documents/r1/accept-surplus", reason="a gift") == {"units": 1}
+    await receive(clerk, "any", 1)
+    assert await surplus(clerk) == {"r1": [line(2, 6, lot="A", accepted=1)]}
+    assert await clerk.post("documents/r1/accept-surplus", reason="a gift") == {"units": 1}
+    assert await surplus(clerk) == {}
+
+
 async def test_a_document_that_expects_nothing_has_no_surplus(clerk: Clerk) -> None:
     await clerk.make("r1", "return")
     await receive(clerk, "blind", 5)
