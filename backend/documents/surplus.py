@@ -8,13 +8,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from backend.alerts.service import Alert, AlertName, clear_alerts, raise_alerts
 from backend.alerts.wording import Detail
 from backend.documents.service import SQL, lock_document
 from backend.store.database import Connection, Database, Record
 from wire.clock import Clock
+
+LINES_TOLD: Final = 100
+"""Lines that the alert tells of: standing alerts are read every second, and a document may have thousands. All of them
+stand in the document."""
 
 
 class Over(NamedTuple):
@@ -87,7 +91,7 @@ def _beyond(line: Record) -> int:
 def _detail(code: str, over: Sequence[Over]) -> Detail:
     skus = sorted({str(one.line["sku"]) for one in over})
     units = sum(one.units for one in over)
-    return Detail(document=code, skus=skus, units=units, lines=[_told(one.line) for one in over])
+    return Detail(document=code, skus=skus, units=units, lines=[_told(one.line) for one in over[:LINES_TOLD]])
 
 
 def _told(line: Record) -> dict[str, object]:

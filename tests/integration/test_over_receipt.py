@@ -116,6 +116,17 @@ async def test_what_came_of_a_lot_beyond_its_line_is_of_the_line_of_any_lot(cler
     assert await surplus(clerk) == {}
 
 
+async def test_an_alert_tells_of_so_many_lines_and_of_all_units(clerk: Clerk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.documents.surplus.LINES_TOLD", 1)
+    lines = [{"sku": "BOX", "quantity": 1, "lot": lot} for lot in "AB"]
+    await clerk.post("documents", code="r1", kind="receipt", site="a", lines=lines)
+    for lot in "AB":
+        await receive(clerk, lot, 3, f"01{GTIN}10{lot}")
+    assert await surplus(clerk) == {"r1": [line(1, 3, lot="A")]}
+    (alert,) = (await clerk.get("alerts?standing=true"))["rows"]
+    assert alert["detail"]["units"] == 4
+
+
 async def test_a_document_that_expects_nothing_has_no_surplus(clerk: Clerk) -> None:
     await clerk.make("r1", "return")
     await receive(clerk, "blind", 5)
