@@ -1,6 +1,7 @@
 """What a command is told in a file or in many words, as the body of a request.
 
-A JSON file holds the body as the API takes it; a CSV file holds its lines. Words on the command line win over the file.
+A JSON file holds the body as the API takes it; a CSV file holds its lines. Words on the command line win over the file,
+but lines stand in one place.
 """
 
 from __future__ import annotations
@@ -29,12 +30,14 @@ def body_of(
     words: Mapping[str, object], lines: Sequence[str] | None, file: Path | None, columns: Sequence[str]
 ) -> dict[str, Any]:
     """A request with `lines`, each a SKU and a quantity; in a CSV file they may have more `columns`. A word that is
-    None was not said. Raises AskError for a file or a line that cannot be read."""
+    None was not said. Raises AskError for a file or a line that cannot be read, and for lines in both places."""
     told: dict[str, Any] = {}
     if file is not None and is_json(file):
         told = read_json(file)
     elif file is not None:
         told["lines"] = read_csv(file, ("sku", "quantity"), columns)
+    if lines and told.get("lines"):
+        raise AskError(f"--line: {file} holds lines already: write it there, or leave one of the two out")
     if lines:
         told["lines"] = [_line(one) for one in lines]
     return told | {name: value for name, value in words.items() if value is not None}

@@ -133,6 +133,9 @@ def test_lines_come_from_a_csv_file_and_whole_orders_from_json(terminal: Termina
     granted = terminal.ask(f"orders reserve o1 --channel web --file {tmp_path}/lines.csv --confirmed")
     assert (granted["status"], [line["quantity"] for line in granted["lines"]]) == ("confirmed", [2, 4])
     assert terminal.ask(f"orders reserve --file {tmp_path}/whole.json")["order"] == "o2"
+    for file in ("lines.csv", "whole.json"):
+        both = f"orders reserve o3 --channel web --line BOX=1 --file {tmp_path}/{file}"
+        assert "holds lines already" in terminal.type(both, expect=2).err, "none of them is dropped"
 
 
 def test_what_is_refused_says_what_where_and_what_to_do(terminal: Terminal, tmp_path: Path) -> None:
