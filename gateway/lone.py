@@ -47,7 +47,9 @@ class LoneLeavers:
         """What is to be told now, given what doors have decided now."""
         told = []
         for decision in crossed:
-            self._waiting.pop(decision.tag, None)
+            waiting = self._waiting.get(decision.tag)
+            if waiting is not None and decision.observed_us >= waiting.crossing.observed_us:
+                del self._waiting[decision.tag]
             if decision.finding is Finding.CROSSED_OUT and not decision.belated:
                 self._waiting[decision.tag] = _Waiting(decision, now_us)
                 self._lately.append((decision.where, now_us))

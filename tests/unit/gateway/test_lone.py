@@ -55,3 +55,12 @@ def test_a_tag_that_comes_back_in_has_not_gone() -> None:
     back = decision(1, Finding.CROSSED_IN)
     assert leavers.sweep([back], AT_US + SWEEP_US) == [back]
     assert leavers.sweep([], AT_US + 2 * QUIET_US) == []
+
+
+def test_what_a_door_tells_late_of_the_time_before_takes_nothing_back() -> None:
+    leavers = LoneLeavers(lambda _: AT_US)
+    went = decision(1)
+    assert leavers.sweep([went], AT_US) == []
+    came = Decision(1, Finding.CROSSED_IN, 1, AT_US - 60_000_000, 0.9, 3, 1, AT_US - 62_000_000, "m/1", belated=True)
+    assert leavers.sweep([came], AT_US + SWEEP_US) == [came]
+    assert leavers.sweep([], AT_US + QUIET_US) == [went]
