@@ -135,7 +135,7 @@ class PortalJudge:
         needed = self._model.needed(crowd, sight.features[:, :, FEATURES.index("age")])
         sure = (odds > needed) & _seen_through(sight, own, passing[sight.rows]) & gone_over
         decisions = self._decide(sight, odds, sure, now_bin)
-        self._keep_bystanders(sight, odds[:, OUTWARDS], passing[sight.rows], now_bin)
+        self._keep_bystanders(sight, odds[:, OUTWARDS], passing, now_bin)
         self.log.turn(now_bin)
         return decisions
 
@@ -149,11 +149,14 @@ class PortalJudge:
         if self._since_bin is None:
             self._since_bin = now_bin
         log.remember(now_bin - MEMORY_BINS, self._fade)
-        watched = max(0, now_bin - self._since_bin - MEMORY_BINS)
         self._crowd.grow(len(log.tag_of))
         self._crowd.begin(log.begun())
         rows = log.active(now_bin, ACTIVE_BINS)
-        rows = rows[rivals_mw[rows] <= log.power_mw(rows, now_bin, BINS)]
+        return self._sight_of(rows[rivals_mw[rows] <= log.power_mw(rows, now_bin, BINS)], now_bin)
+
+    def _sight_of(self, rows: Ints, now_bin: int) -> Sight:
+        log = self.log
+        watched = 0 if self._since_bin is None else max(0, now_bin - self._since_bin - MEMORY_BINS)
         past = still(
             log.past_reads[rows],
             log.past_levels[rows] - log.past_reads[rows] * np.float32(self._peak_dbm),
@@ -186,16 +189,20 @@ class PortalJudge:
             self._peak_dbm += PEAK_WEIGHT * (peak + ABOVE_MEAN_DB - self._peak_dbm)
 
     def _keep_bystanders(self, sight: Sight, odds: Floats, passing: Flags, now_bin: int) -> None:
-        """While a load goes out, those near that were not seen to."""
+        """While a load goes out, those near that were not seen to. A tag that the next door heard louder is none of the
+        crowd here; but goods that stood there a moment ago may leave here, so it is kept by what its own path says."""
         log, now_us = self.log, now_bin * self._bin_us
         gone = now_bin - log.decided_bin[:, OUTWARDS] <= LOAD_US // self._bin_us
         self._bystanders.crossed(log.tag_of[gone].tolist())
         self._bystanders.forget(now_us)
         if np.count_nonzero(gone) >= LEAST_LOAD:
-            beside = np.flatnonzero(~gone[sight.rows] & ~passing & (odds > LEAST_BESIDE))
-            changes = now_bin - BINS + sight.change[beside, OUTWARDS]
-            near = zip(sight.rows[beside].tolist(), changes.tolist(), odds[beside].tolist(), strict=True)
-            self._bystanders.note([self._crossing(row, OUTWARDS, at, now_bin, sure) for row, at, sure in near], now_us)
+            overheard = self._sight_of(np.setdiff1d(log.active(now_bin, ACTIVE_BINS), sight.rows), now_bin)
+            for seen, likely in ((sight, odds), (overheard, self._model.own(overheard.features)[:, OUTWARDS])):
+                beside = np.flatnonzero(~(gone | passing)[seen.rows] & (likely > LEAST_BESIDE))
+                changes = now_bin - BINS + seen.change[beside, OUTWARDS]
+                near = zip(seen.rows[beside].tolist(), changes.tolist(), likely[beside].tolist(), strict=True)
+                crossings = [self._crossing(row, OUTWARDS, at, now_bin, sure) for row, at, sure in near]
+                self._bystanders.note(crossings, now_us)
 
     def _cross(self, row: int, direction: int, change_bin: int, now_bin: int, odds: float) -> Decision:
         self.heed(row, now_bin)
