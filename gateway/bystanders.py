@@ -52,12 +52,13 @@ class Bystanders:
         for tag in tags:
             self._kept.pop(tag, None)
 
-    def gone_along(self, silent: Decision) -> Decision | None:
-        """The crossing of a tag found silent, if it was last read about when a load went out, and None if not."""
+    def gone_along(self, silent: Decision, read_us: int) -> Decision | None:
+        """The crossing of a tag found silent, if its zone and the door, which did at `read_us`, last read it about when
+        a load went out, and None if not."""
         kept = self._kept.pop(silent.tag, None)
         if kept is None or silent.finding is not Finding.SILENT:
             return None
-        last_us = max(silent.observed_us, kept.crossing.observed_us)
+        last_us = max(silent.observed_us, kept.crossing.observed_us, read_us)
         if last_us > kept.load_us + AFTERWARDS_US:
             return None
         return replace(kept.crossing, observed_us=last_us, confidence=silent.confidence, method=METHOD)

@@ -86,6 +86,11 @@ class PathLog:
         power[known] = self.power_mw(rows[known].astype(np.int64), now_bin, bins)
         return power
 
+    def last_read_us(self, tag: int) -> int:
+        """When a tag was last read here; NEVER_US when that is forgotten."""
+        row = int(self._row_of[tag])
+        return int(self.last_us[row]) if row >= 0 else NEVER_US
+
     def evidence(self, row: int, first_bin: int, now_bin: int) -> tuple[int, int]:
         """Reads of a row from `first_bin` on, and the time of the first; at least the last read."""
         columns = np.arange(max(first_bin, now_bin - BINS), now_bin) % BINS

@@ -141,7 +141,7 @@ class PortalJudge:
 
     def gone_along(self, silent: Decision) -> Decision | None:
         """The crossing outwards of a tag that was found silent, if it went with a load (see bystanders)."""
-        return self._bystanders.gone_along(silent)
+        return self._bystanders.gone_along(silent, self.log.last_read_us(silent.tag))
 
     def sight(self, now_bin: int, rivals_mw: Floats) -> Sight:
         """The tags near the door at the start of bin `now_bin`; to be taken once for each bin."""
@@ -319,8 +319,11 @@ class Doors:
         return [self._gone_along(each) or each for each in silent]
 
     def _gone_along(self, silent: Decision) -> Decision | None:
-        found = [judge.gone_along(silent) for judge in self._judges]
-        return max((each for each in found if each is not None), key=lambda each: each.observed_us, default=None)
+        """Where loads went out through several doors, a tag went through the one that read it last."""
+        tag = silent.tag
+        found = [(judge.log.last_read_us(tag), judge.gone_along(silent)) for judge in self._judges]
+        went = [(read_us, crossing) for read_us, crossing in found if crossing is not None]
+        return max(went, key=lambda each: each[0])[1] if went else None
 
     def _standing(self, due: list[int], end_us: int) -> list[bool]:
         """Which doors have to wait (see door_time)."""

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from gateway.bystanders import AFTERWARDS_US, KEPT_US, METHOD, Bystanders
-from gateway.config import GatewayConfig
+from gateway.config import GatewayConfig, PortalRules
+from gateway.coverage import Coverage
+from gateway.grid import GridReads
 from gateway.movement import Decision, Finding
 from gateway.pipeline import Pipeline
+from gateway.portal import Doors
 from readers.read import EpcTable, ReadBatch, ReaderState, empty_reads
 from wire.events import Movement
 
 AT_US = 1_700_000_000_000_000
 LOAD = range(12)
-UNSEEN, PARKED, OVERHEARD = 12, 13, 14
+UNSEEN, PARKED, OVERHEARD, ELSEWHERE = 12, 13, 14, 15
 
 CONFIG = GatewayConfig.model_validate(
     {
         "site": "s",
         "gateway": "g",
-        "zones": [{"code": "staging"}],
+        "zones": [{"code": "staging"}, {"code": "aisle"}],
         "portals": [{"code": code, "inside_zone": "staging"} for code in ("door", "next")],
         "readers": [
             *(
@@ -34,13 +39,17 @@ CONFIG = GatewayConfig.model_validate(
                 }
                 for code in ("door", "next")
             ),
-            {"name": "ceiling", "address": "ceiling", "antennas": [{"port": 1, "zone": "staging"}]},
+            {
+                "name": "ceiling",
+                "address": "ceiling",
+                "antennas": [{"port": 1, "zone": "staging"}, {"port": 2, "zone": "aisle"}],
+            },
         ],
     }
 )
 
 
-READERS = {"door": frozenset({1, 2}), "next": frozenset({1, 2}), "ceiling": frozenset({1})}
+READERS = {"door": frozenset({1, 2}), "next": frozenset({1, 2}), "ceiling": frozenset({1, 2})}
 
 
 def crossing(at_us: int) -> Decision:
@@ -54,53 +63,60 @@ def silent(at_us: int) -> Decision:
 def test_a_tag_read_no_more_after_its_load_has_gone_along() -> None:
     beside = Bystanders()
     beside.note([crossing(AT_US)], AT_US + 500_000)
-    gone = beside.gone_along(silent(AT_US + 2_000_000))
+    gone = beside.gone_along(silent(AT_US + 2_000_000), AT_US)
     assert gone is not None
     assert (gone.finding, gone.where, gone.method) == (Finding.CROSSED_OUT, 0, METHOD)
     assert gone.observed_us == AT_US + 2_000_000
     assert gone.confidence == 0.95
-    assert beside.gone_along(silent(AT_US + 2_000_000)) is None
+    assert beside.gone_along(silent(AT_US + 2_000_000), AT_US) is None
 
 
 @pytest.mark.parametrize("read_us", [AFTERWARDS_US + 1, 60_000_000])
 def test_a_tag_that_is_read_on_has_stayed(read_us: int) -> None:
     beside = Bystanders()
     beside.note([crossing(AT_US)], AT_US)
-    assert beside.gone_along(silent(AT_US + read_us)) is None
+    assert beside.gone_along(silent(AT_US + read_us), AT_US) is None
+    beside.note([crossing(AT_US)], AT_US)
+    assert beside.gone_along(silent(AT_US), AT_US + read_us) is None
 
 
 def test_what_was_seen_to_cross_or_was_long_ago_needs_no_other_word() -> None:
     beside = Bystanders()
     beside.note([crossing(AT_US)], AT_US)
     beside.crossed([5])
-    assert beside.gone_along(silent(AT_US)) is None
+    assert beside.gone_along(silent(AT_US), AT_US) is None
     beside.note([crossing(AT_US)], AT_US)
     beside.forget(AT_US + KEPT_US)
-    assert beside.gone_along(silent(AT_US)) is None
+    assert beside.gone_along(silent(AT_US), AT_US) is None
 
 
 def reads_until(end_s: float) -> list[tuple[float, str, int, int, float]]:
     """A load goes out through the door at 20 s: time, reader, port, tag, level. One of its tags is read from inside
     alone, and so is the parked one, by the door and by the ceiling; that one ever after. Another that only the inner
-    side reads stood before the next door, which heard it louder on its way."""
+    side reads stood before the next door, which heard it louder on its way. One stands in an aisle whose antenna then
+    hears it no more; the door does."""
     chance = np.random.default_rng(3)
     reads = []
-    for tag in (*LOAD, UNSEEN, PARKED, OVERHEARD):
-        inside_s = {PARKED: end_s, UNSEEN: 21.0, OVERHEARD: 21.0}.get(tag, 17.5)
-        reads += [(at_s, "ceiling", 1, tag, -58.0) for at_s in np.arange(0.5, inside_s, 0.8) + chance.uniform(0.0, 0.4)]
+    for tag in (*LOAD, UNSEEN, PARKED, OVERHEARD, ELSEWHERE):
+        inside_s = 17.5 if tag in LOAD else end_s if tag == PARKED else 21.0
+        port = 2 if tag == ELSEWHERE else 1
+        reads += [
+            (at_s, "ceiling", port, tag, -58.0) for at_s in np.arange(0.5, inside_s, 0.8) + chance.uniform(0.0, 0.4)
+        ]
         if tag in LOAD:
             before, after = np.arange(17.6, 20.0, 0.6), np.arange(20.1, 22.0, 0.6)
             reads += [(at_s, "door", 1, tag, -58.0 - 4.0 * (20.0 - at_s)) for at_s in before]
             reads += [(at_s, "door", 2, tag, -58.0 - 4.0 * (at_s - 20.0)) for at_s in after]
         else:
-            reads += [(at_s, "door", 1, tag, -64.0) for at_s in np.arange(0.7, inside_s, 0.9)]
+            beside_s = end_s if tag == ELSEWHERE else inside_s
+            reads += [(at_s, "door", 1, tag, -64.0) for at_s in np.arange(0.7, beside_s, 0.9)]
     reads.append((15.0, "next", 1, OVERHEARD, -45.0))
     return sorted((float(at_s), reader, port, tag, float(level)) for at_s, reader, port, tag, level in reads)
 
 
 def play(end_s: float) -> list[Movement]:
     epcs = EpcTable()
-    numbers = epcs.numbers(tag.to_bytes(12, "big") for tag in range(1, OVERHEARD + 2))
+    numbers = epcs.numbers(tag.to_bytes(12, "big") for tag in range(1, ELSEWHERE + 2))
     pipeline = Pipeline(CONFIG, epcs)
     told = list(pipeline.step([ReaderState(name, ports, AT_US) for name, ports in READERS.items()], AT_US).movements)
     reads = reads_until(end_s)
@@ -120,9 +136,33 @@ def play(end_s: float) -> list[Movement]:
 
 
 def test_a_tag_of_a_load_that_only_the_inner_side_read_goes_out_with_it_and_parked_goods_do_not() -> None:
-    out = {movement.epc: movement for movement in play(60.0) if movement.direction == "out"}
-    hexes = [tag.to_bytes(12, "big").hex().upper() for tag in range(1, OVERHEARD + 2)]
+    told = play(60.0)
+    out = {movement.epc: movement for movement in told if movement.direction == "out"}
+    hexes = [tag.to_bytes(12, "big").hex().upper() for tag in range(1, ELSEWHERE + 2)]
     assert set(hexes[: len(LOAD)]) <= set(out)
     for tag in (UNSEEN, OVERHEARD):
         assert (out[hexes[tag]].method, out[hexes[tag]].portal) == (METHOD, "door")
-    assert hexes[PARKED] not in out
+    assert not out.keys() & {hexes[PARKED], hexes[ELSEWHERE]}
+    assert [each.zone for each in told if each.epc == hexes[ELSEWHERE] and each.kind == "departed"] == ["aisle"]
+
+
+@pytest.mark.parametrize("last", [0, 1])
+def test_where_loads_left_through_two_doors_a_tag_went_through_the_one_that_read_it_last(last: int) -> None:
+    coverage = Coverage(CONFIG)
+    doors = Doors(coverage, 250_000, PortalRules())
+    doors.grow(16)
+    for door, judge in enumerate(doors._judges):
+        at_us = AT_US + 100_000 * (door == last)
+        one = np.ones(1, np.int64)
+        judge.observe(
+            GridReads(
+                5 * one,
+                coverage.antennas([CONFIG.readers[door].name], [1], one.astype(np.uint16)),
+                np.array([-60.0], np.float32),
+                at_us * one,
+                one,
+            )
+        )
+        judge._bystanders.note([replace(crossing(at_us), where=door)], AT_US)
+    assert [each.where for each in doors.gone_along([silent(AT_US + 200_000)])] == [last]
+    assert [each.finding for each in doors.gone_along([silent(AT_US + 200_000)])] == [Finding.SILENT]
