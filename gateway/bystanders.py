@@ -4,6 +4,9 @@ Of a load that crosses, some tags are read by the first side alone: they show th
 between. Goods beside the door look the same at that moment, so none of them is judged to cross; but it is kept that
 they were read while a load went out. What stands there is read again. A tag that is not, until its window in its zone
 has ended (presence), went along: it has crossed, where else it would be told to have departed and stay in the books.
+
+A restart forgets that it was beside a load, and a door that waits for its reader for longer than the tag's window knows
+it too late (door_time): then it has departed.
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ LOAD_US: Final = 3_000_000
 """Tags of one load are decided within so long."""
 
 AFTERWARDS_US: Final = 10_000_000
-"""A load that waits outside the open door is still read, by either side; what is read later than this has stayed."""
+"""A load that waits outside the open door is still read, by either side; what is read later than this has stayed. It
+counts from when the load is seen to go no more: LOAD_US after its last tag was decided."""
 
 KEPT_US: Final = 180_000_000
 """Longer than the longest window of a tag (`window_max_ms` is 120 s unless told otherwise) and the time before it."""
@@ -31,7 +35,7 @@ KEPT_US: Final = 180_000_000
 
 @dataclass(frozen=True, slots=True)
 class Bystander:
-    """A tag that was read beside a load: the crossing it would be, and when the last of the load was decided."""
+    """A tag that was read beside a load: the crossing it would be, and when the load was last seen to go."""
 
     crossing: Decision
     load_us: int
@@ -44,7 +48,7 @@ class Bystanders:
         self._kept: dict[int, Bystander] = {}
 
     def note(self, crossings: Iterable[Decision], load_us: int) -> None:
-        """These tags were read while a load went out, whose last decision fell at `load_us`."""
+        """These tags were read beside a load that goes out at `load_us`."""
         self._kept |= {crossing.tag: Bystander(crossing, load_us) for crossing in crossings}
 
     def crossed(self, tags: Iterable[int]) -> None:

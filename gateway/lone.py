@@ -3,8 +3,9 @@
 A load is known by its many tags. Of a single one at the edge of what a door hears, a fade of the inner side and a stray
 read of the outer look like a way out, now and then, though it stands where it stood. Where antennas of zones read it
 too, they know better, so its crossing waits for them. It is told as of its own reads, as ever. Tags that go out within
-LOAD_US of enough others wait for nothing, nor does anything that comes in. A restart forgets what waits, as it forgets
-a crossing in progress.
+LOAD_US of enough others wait for nothing, nor does anything that comes in, nor what a door tells late (door_time). A
+zone whose reader is away knows nothing better, so the door's word stands. A restart forgets what waits, as it forgets a
+crossing in progress.
 """
 
 from __future__ import annotations
