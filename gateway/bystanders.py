@@ -1,10 +1,9 @@
 """Who left with a load although no door saw it leave.
 
 Of a load that crosses, some tags are read by the first side alone: they show the second their end, or the load stands
-between. Goods beside the door look the same at that moment, so none of them is judged to cross, or none before its zone
-has had its say (lone); but it is kept that they were read while a load went out. What stands there is read again. A tag
-that is not, until its window in its zone has ended (presence), went along: it has crossed, where else it would be told
-to have departed and stay in the books.
+between. Goods beside the door look the same at that moment, so none of them is judged to cross; but it is kept that
+they were read while a load went out. What stands there is read again. A tag that is not, until its window in its zone
+has ended (presence), went along: it has crossed, where else it would be told to have departed and stay in the books.
 
 A restart forgets that it was beside a load, and a door that waits for its reader for longer than the tag's window knows
 it too late (door_time): then it has departed.

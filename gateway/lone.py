@@ -1,13 +1,11 @@
-"""A tag that goes out alone, or by its company's word, has gone when the zones inside read it no more.
+"""A tag that goes out alone has gone when the zones inside read it no more.
 
 A load is known by its many tags. Of a single one at the edge of what a door hears, a fade of the inner side and a stray
 read of the outer look like a way out, now and then, though it stands where it stood. Where antennas of zones read it
-too, they know better, so its crossing waits for them. It is told as of its own reads, as ever. So does the crossing of
-a tag that a load is believed to carry along, though no door saw it on both sides: goods beside the load look the same.
-
-Other tags that go out within LOAD_US of enough others wait for nothing, nor does anything that comes in, nor what a
-door tells late (door_time). A zone whose reader is away knows nothing better, so the door's word stands. A restart
-forgets what waits, as it forgets a crossing in progress.
+too, they know better, so its crossing waits for them. It is told as of its own reads, as ever. Tags that go out within
+LOAD_US of enough others wait for nothing, nor does anything that comes in, nor what a door tells late (door_time). A
+zone whose reader is away knows nothing better, so the door's word stands. A restart forgets what waits, as it forgets a
+crossing in progress.
 """
 
 from __future__ import annotations
@@ -68,4 +66,4 @@ class LoneLeavers:
 
     def _is_gone(self, crossing: Decision, now_us: int) -> bool:
         together = sum(door == crossing.where for door, _ in self._lately)
-        return (together > LEAST_LOAD and not crossing.carried) or now_us - self._sighted_us(crossing.tag) >= QUIET_US
+        return together > LEAST_LOAD or now_us - self._sighted_us(crossing.tag) >= QUIET_US

@@ -86,8 +86,6 @@ class Decision:
     method: str
     belated: bool = False
     """A door had to wait for it (door_time); other things may have been decided of the tag meanwhile."""
-    carried: bool = False
-    """No door saw it on both sides: it goes by its company."""
 
 
 class Book:

@@ -133,13 +133,8 @@ class PortalJudge:
         odds = self._model.group(np.concatenate((crowd, sight.features), axis=2))
         gone_over = self._crowd.lean(sight) > LEAST_LEAN
         needed = self._model.needed(crowd, sight.features[:, :, FEATURES.index("age")])
-        through = _seen_through(sight)
-        carried = _carried(through, own, passing[sight.rows])
-        sure = (odds > needed) & (through | carried) & gone_over
-        decisions = self._decide(sight, odds, (sure, through), now_bin)
-        self._bystanders.crossed(each.tag for each in decisions if not each.carried)
-        carried_out = [each for each in decisions if each.carried and each.finding is Finding.CROSSED_OUT]
-        self._bystanders.note(carried_out, now_bin * self._bin_us)
+        sure = (odds > needed) & _seen_through(sight, own, passing[sight.rows]) & gone_over
+        decisions = self._decide(sight, odds, sure, now_bin)
         self._keep_bystanders(sight, odds[:, OUTWARDS], passing, now_bin)
         self.log.turn(now_bin)
         return decisions
@@ -172,9 +167,8 @@ class PortalJudge:
         levels_db = log.levels(rows, now_bin) - np.float32(self._peak_dbm)
         return sight_of(rows, levels_db, past, log.quiet_changes[rows], self._passage)
 
-    def _decide(self, sight: Sight, odds: Floats, found: tuple[Flags, Flags], now_bin: int) -> list[Decision]:
+    def _decide(self, sight: Sight, odds: Floats, sure: Flags, now_bin: int) -> list[Decision]:
         decisions = []
-        sure, through = found
         decided = self.log.decided_bin
         for at in np.flatnonzero(sure.any(axis=1)):
             row = int(sight.rows[at])
@@ -185,8 +179,7 @@ class PortalJudge:
             begun = self._since_bin is None or change_bin < self._since_bin + BEFORE_BINS
             dark = self._eye_bin is None or self._eye_bin < change_bin - EYE_BINS
             if not (held or turned or begun or dark):
-                crossing = self._cross(row, direction, change_bin, now_bin, float(odds[at, direction]))
-                decisions.append(replace(crossing, carried=not through[at, direction]))
+                decisions.append(self._cross(row, direction, change_bin, now_bin, float(odds[at, direction])))
         return decisions
 
     def heed(self, row: int, now_bin: int) -> None:
@@ -200,6 +193,7 @@ class PortalJudge:
         crowd here; but goods that stood there a moment ago may leave here, so it is kept by what its own path says."""
         log, now_us = self.log, now_bin * self._bin_us
         gone = now_bin - log.decided_bin[:, OUTWARDS] <= LOAD_US // self._bin_us
+        self._bystanders.crossed(log.tag_of[gone].tolist())
         self._bystanders.forget(now_us)
         if np.count_nonzero(gone) >= LEAST_LOAD:
             overheard = self._sight_of(np.setdiff1d(log.active(now_bin, ACTIVE_BINS), sight.rows), now_bin)
@@ -232,23 +226,19 @@ class PortalJudge:
         )
 
 
-def _seen_through(sight: Sight) -> Flags:
-    """Tags (…, 2 directions) that the first side read before the change, the second after it and the first no more:
-    what one side goes on to see has come near and not crossed."""
+def _seen_through(sight: Sight, own: Floats, passing: Flags) -> Flags:
+    """Tags (…, 2 directions) that the first side read before the change, the second after it and the first no more, or
+    in whose company that is so: what one side goes on to see has come near and not crossed. Company carries nothing
+    along that is only passing."""
     before, after, still = (
         sight.features[:, :, FEATURES.index(name)] for name in ("first_before", "second_after", "first_after")
     )
     through: Flags = (before > 0) & (after > 0) & (still == 0)
-    return through
-
-
-def _carried(through: Flags, own: Floats, passing: Flags) -> Flags:
-    """Tags (…, 2 directions) in whose company enough were seen through. It carries nothing along that only passes."""
     weight = 1.0 / (1.0 + np.exp(-own))
     company = weight.sum(axis=0) - weight
     clear = (weight * through).sum(axis=0) - weight * through
     carried: Flags = (clear >= LEAST_COMPANY) & (clear >= CLEAR_SHARE * company) & ~passing[:, None]
-    return carried
+    return np.logical_or(through, carried)
 
 
 class Doors:

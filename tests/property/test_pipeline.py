@@ -31,7 +31,7 @@ CONFIG = GatewayConfig.model_validate(
         "rules": {"window_max_ms": 15_000},
     }
 )
-TAGS = [bytes([0xAA, number] * 6) for number in range(35)]
+TAGS = [bytes([0xAA, number] * 6) for number in range(33)]
 Read = tuple[int, str, int, int, float]
 """Time (µs), reader, port, tag, level."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from gateway.bystanders import LEAST_LOAD
 from gateway.lone import PATIENCE_US, QUIET_US, LoneLeavers
 from gateway.movement import Decision, Finding
@@ -44,13 +42,6 @@ def test_a_load_does_not_wait_but_as_many_lone_tags_at_several_doors_do() -> Non
     tags = range(LEAST_LOAD + 1)
     assert told_at_us([decision(tag) for tag in tags], AT_US + PATIENCE_US) == dict.fromkeys(tags, 0)
     assert told_at_us([decision(tag, door=tag % 2) for tag in tags], AT_US + PATIENCE_US) == {}
-
-
-def test_what_a_load_is_believed_to_carry_waits() -> None:
-    load = [decision(tag) for tag in range(1, LEAST_LOAD + 2)]
-    carried = replace(decision(9), carried=True)
-    assert told_at_us([*load, carried], AT_US + PATIENCE_US) == {each.tag: 0 for each in load}
-    assert told_at_us([*load, carried], AT_US + 1_000_000)[9] == 1_000_000 + QUIET_US
 
 
 def test_what_comes_in_or_is_told_late_does_not_wait() -> None:
