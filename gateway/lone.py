@@ -21,7 +21,14 @@ QUIET_US: Final = 3_000_000
 """What stands inside is read by its zone more often than this, but for one in hundreds of gaps."""
 
 PATIENCE_US: Final = 8_000_000
-"""What zones still read so long after it was told to have crossed has not: a thing on its way is out of their sight."""
+"""What zones still read so long after it was told to have crossed has not: a thing on its way is out of their sight.
+And what none has read so long after it seemed to come back has not: zones read what they hold every few seconds."""
+
+COMEBACK_US: Final = 15_000_000
+"""A tag that comes in so soon after it went out has turned at the door, or was heard through it."""
+
+KNOWN_US: Final = 60_000_000
+"""Zones that read a tag within this before it went out will read it again when it is back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +38,15 @@ class _Waiting:
 
 
 class LoneLeavers:
-    """Crossings outwards that wait. `sighted_us` tells when antennas of a zone last read a tag."""
+    """Crossings that wait for what zones read. `sighted_us` tells when antennas of a zone last read a tag."""
 
     def __init__(self, sighted_us: Callable[[int], int]) -> None:
         self._sighted_us = sighted_us
         self._waiting: dict[int, _Waiting] = {}
-        self._lately: list[tuple[int, int]] = []
-        """Door and time of each crossing outwards of the last LOAD_US."""
+        self._lately: list[tuple[int, Finding, int]] = []
+        """Door, way and time of each crossing of the last LOAD_US."""
+        self._gone_us: dict[int, int] = {}
+        """When tags went out that were told to have gone lately."""
 
     @property
     def awake(self) -> bool:
@@ -51,19 +60,30 @@ class LoneLeavers:
             waiting = self._waiting.get(decision.tag)
             if waiting is not None and decision.observed_us >= waiting.crossing.observed_us:
                 del self._waiting[decision.tag]
-            if decision.finding is Finding.CROSSED_OUT and not decision.belated:
-                self._waiting[decision.tag] = _Waiting(decision, now_us)
-                self._lately.append((decision.where, now_us))
-            else:
+            if decision.belated or not (decision.finding is Finding.CROSSED_OUT or self._turns_back(decision)):
                 told.append(decision)
-        self._lately = [each for each in self._lately if each[1] >= now_us - LOAD_US]
+            else:
+                self._waiting[decision.tag] = _Waiting(decision, now_us)
+                self._lately.append((decision.where, decision.finding, now_us))
+        self._lately = [each for each in self._lately if each[2] >= now_us - LOAD_US]
         for tag, waiting in list(self._waiting.items()):
-            if self._is_gone(waiting.crossing, now_us):
+            if self._is_sure(waiting.crossing, now_us):
                 told.append(self._waiting.pop(tag).crossing)
             elif now_us - waiting.since_us >= PATIENCE_US:
                 del self._waiting[tag]
+        self._gone_us = {tag: at_us for tag, at_us in self._gone_us.items() if at_us >= now_us - 2 * COMEBACK_US}
+        self._gone_us |= {each.tag: each.observed_us for each in told if each.finding is Finding.CROSSED_OUT}
         return told
 
-    def _is_gone(self, crossing: Decision, now_us: int) -> bool:
-        together = sum(door == crossing.where for door, _ in self._lately)
-        return together > LEAST_LOAD or now_us - self._sighted_us(crossing.tag) >= QUIET_US
+    def _turns_back(self, crossing: Decision) -> bool:
+        gone_us = self._gone_us.get(crossing.tag)
+        if gone_us is None or crossing.observed_us - gone_us > COMEBACK_US:
+            return False
+        return self._sighted_us(crossing.tag) >= gone_us - KNOWN_US
+
+    def _is_sure(self, crossing: Decision, now_us: int) -> bool:
+        together = sum((door, way) == (crossing.where, crossing.finding) for door, way, _ in self._lately)
+        sighted_us = self._sighted_us(crossing.tag)
+        if crossing.finding is Finding.CROSSED_OUT:
+            return together > LEAST_LOAD or now_us - sighted_us >= QUIET_US
+        return together > LEAST_LOAD or sighted_us > crossing.observed_us

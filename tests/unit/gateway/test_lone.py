@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gateway.bystanders import LEAST_LOAD
-from gateway.lone import PATIENCE_US, QUIET_US, LoneLeavers
+from gateway.lone import LOAD_US, PATIENCE_US, QUIET_US, LoneLeavers
 from gateway.movement import Decision, Finding
 from gateway.tags import NEVER_US
 
@@ -64,3 +66,40 @@ def test_what_a_door_tells_late_of_the_time_before_takes_nothing_back() -> None:
     came = Decision(1, Finding.CROSSED_IN, 1, AT_US - 60_000_000, 0.9, 3, 1, AT_US - 62_000_000, "m/1", belated=True)
     assert leavers.sweep([came], AT_US + SWEEP_US) == [came]
     assert leavers.sweep([], AT_US + QUIET_US) == [went]
+
+
+def after_it_went(back: list[Decision], sighted_us: int, going: int = 1) -> dict[int, int]:
+    """Which tags were told to come back, and how long after it seemed so; a load went out 2 s before."""
+    now_us, last_us = AT_US, AT_US - 1_000_000
+    leavers = LoneLeavers(lambda _: last_us)
+    gone = [decision(tag) for tag in range(max(going, LEAST_LOAD + 1))]
+    assert {each.tag for each in leavers.sweep(gone, now_us)} >= set(range(going))
+    seemed_us = now_us = AT_US + 2_000_000
+    back = [replace(each, observed_us=seemed_us - 500_000) for each in back]
+    told = {each.tag: 0 for each in leavers.sweep(back, now_us)}
+    while leavers.awake:
+        now_us += SWEEP_US
+        last_us = sighted_us if now_us >= sighted_us else last_us
+        told |= {each.tag: now_us - seemed_us for each in leavers.sweep([], now_us)}
+    return told
+
+
+def test_a_lone_tag_seems_to_come_back_and_no_zone_reads_it() -> None:
+    assert after_it_went([decision(1, Finding.CROSSED_IN)], AT_US + 20_000_000) == {}
+
+
+def test_a_lone_tag_is_back_when_a_zone_reads_it() -> None:
+    assert after_it_went([decision(1, Finding.CROSSED_IN)], AT_US + 4_000_000) == {1: 2_000_000}
+
+
+def test_a_load_that_turns_back_waits_for_nothing() -> None:
+    tags = range(LEAST_LOAD + 1)
+    back = [decision(tag, Finding.CROSSED_IN) for tag in tags]
+    assert after_it_went(back, AT_US + 20_000_000, len(tags)) == dict.fromkeys(tags, 0)
+
+
+def test_where_no_zone_knew_a_tag_its_coming_back_does_not_wait() -> None:
+    leavers = LoneLeavers(lambda _: NEVER_US)
+    leavers.sweep([decision(1)], AT_US)
+    back = replace(decision(1, Finding.CROSSED_IN), observed_us=AT_US + LOAD_US)
+    assert leavers.sweep([back], AT_US + LOAD_US) == [back]
