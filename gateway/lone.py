@@ -1,11 +1,19 @@
-"""A tag that goes out alone has gone when the zones inside read it no more.
+"""A tag that crosses alone has crossed when the zones inside agree.
 
 A load is known by its many tags. Of a single one at the edge of what a door hears, a fade of the inner side and a stray
-read of the outer look like a way out, now and then, though it stands where it stood. Where antennas of zones read it
-too, they know better, so its crossing waits for them. It is told as of its own reads, as ever. Tags that go out within
-LOAD_US of enough others wait for nothing, nor does anything that comes in, nor what a door tells late (door_time). A
-zone whose reader is away knows nothing better, so the door's word stands. A restart forgets what waits, as it forgets a
-crossing in progress.
+read of the outer look like a way out, now and then, though it stands where it stood; and what lies in sight of the door
+outside is heard by the inner side, too, so that it seems to turn back. Where antennas of zones read such a tag, they
+know better, so its crossing waits for them. It is told as of its own reads, as ever:
+
+    a crossing                       is told when                       and never when
+    out                              no zone read the tag for QUIET_US  zones still read it after PATIENCE_US
+    in, within COMEBACK_US of it     a zone has read the tag since      none has after PATIENCE_US
+    in, else                         at once
+    with enough others (LOAD_US)     at once
+    told late by its door            at once (door_time)
+
+A zone whose reader is away knows nothing better, so the door's word stands on what goes out; what seems to come back is
+then told by the zone that reads it next. A restart forgets what waits, as it forgets a crossing in progress.
 """
 
 from __future__ import annotations
@@ -21,8 +29,7 @@ QUIET_US: Final = 3_000_000
 """What stands inside is read by its zone more often than this, but for one in hundreds of gaps."""
 
 PATIENCE_US: Final = 8_000_000
-"""What zones still read so long after it was told to have crossed has not: a thing on its way is out of their sight.
-And what none has read so long after it seemed to come back has not: zones read what they hold every few seconds."""
+"""A thing on its way out is out of the zones' sight by then, and one that is back has been read by one of them."""
 
 COMEBACK_US: Final = 15_000_000
 """A tag that comes in so soon after it went out has turned at the door, or was heard through it."""
@@ -37,7 +44,7 @@ class _Waiting:
     since_us: int
 
 
-class LoneLeavers:
+class LoneCrossings:
     """Crossings that wait for what zones read. `sighted_us` tells when antennas of a zone last read a tag."""
 
     def __init__(self, sighted_us: Callable[[int], int]) -> None:
@@ -46,7 +53,7 @@ class LoneLeavers:
         self._lately: list[tuple[int, Finding, int]] = []
         """Door, way and time of each crossing of the last LOAD_US."""
         self._gone_us: dict[int, int] = {}
-        """When tags went out that were told to have gone lately."""
+        """When tags went out, of those that may still seem to turn back."""
 
     @property
     def awake(self) -> bool:
@@ -71,9 +78,13 @@ class LoneLeavers:
                 told.append(self._waiting.pop(tag).crossing)
             elif now_us - waiting.since_us >= PATIENCE_US:
                 del self._waiting[tag]
-        self._gone_us = {tag: at_us for tag, at_us in self._gone_us.items() if at_us >= now_us - 2 * COMEBACK_US}
-        self._gone_us |= {each.tag: each.observed_us for each in told if each.finding is Finding.CROSSED_OUT}
+        self._note_gone(told, now_us)
         return told
+
+    def _note_gone(self, told: list[Decision], now_us: int) -> None:
+        self._gone_us |= {each.tag: each.observed_us for each in told if each.finding is Finding.CROSSED_OUT}
+        oldest_us = now_us - COMEBACK_US - PATIENCE_US  # what a door tells in time it tells within PATIENCE_US
+        self._gone_us = {tag: at_us for tag, at_us in self._gone_us.items() if at_us >= oldest_us}
 
     def _turns_back(self, crossing: Decision) -> bool:
         gone_us = self._gone_us.get(crossing.tag)

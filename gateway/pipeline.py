@@ -27,7 +27,7 @@ import numpy as np
 from gateway.config import GatewayConfig
 from gateway.coverage import NOWHERE, Coverage
 from gateway.grid import GridReads, ReorderBuffer
-from gateway.lone import LoneLeavers
+from gateway.lone import LoneCrossings
 from gateway.movement import Book, Decision, Finding, State, pack_state, unpack_state
 from gateway.placing import Placing, View
 from gateway.portal import Doors
@@ -98,7 +98,7 @@ class Pipeline:
         self._tags = Tags(epcs, config.own_prefixes, config.foreign_prefixes)
         self._placing = Placing(config.rules, self._tags, self._coverage)
         self._doors = Doors(self._coverage, self._cells_per_sweep * self._tick_us, config.rules.portals)
-        self._lone = LoneLeavers(self._placing.sighted_us)
+        self._lone = LoneCrossings(self._placing.sighted_us)
         self._book = Book(self._tags, self._coverage, epcs)
         self._buffer = ReorderBuffer(self._tick_us, len(self._coverage.zone_of))
         self._states: list[ReaderState] = []

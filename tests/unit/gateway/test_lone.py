@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gateway.bystanders import LEAST_LOAD
-from gateway.lone import LOAD_US, PATIENCE_US, QUIET_US, LoneLeavers
+from gateway.lone import LOAD_US, PATIENCE_US, QUIET_US, LoneCrossings
 from gateway.movement import Decision, Finding
 from gateway.tags import NEVER_US
 
@@ -20,7 +20,7 @@ def decision(tag: int, finding: Finding = Finding.CROSSED_OUT, *, door: int = 0,
 def told_at_us(crossed: list[Decision], sighted_until_us: int) -> dict[int, int]:
     """Which tags were told to have crossed, and how long after AT_US; zones read all of them until then."""
     now_us = AT_US
-    leavers = LoneLeavers(lambda _: min(now_us, sighted_until_us))
+    leavers = LoneCrossings(lambda _: min(now_us, sighted_until_us))
     told = {each.tag: 0 for each in leavers.sweep(crossed, now_us)}
     while leavers.awake:
         now_us += SWEEP_US
@@ -52,7 +52,7 @@ def test_what_comes_in_or_is_told_late_does_not_wait() -> None:
 
 
 def test_a_tag_that_comes_back_in_has_not_gone() -> None:
-    leavers = LoneLeavers(lambda _: AT_US)
+    leavers = LoneCrossings(lambda _: AT_US)
     assert leavers.sweep([decision(1)], AT_US) == []
     back = decision(1, Finding.CROSSED_IN)
     assert leavers.sweep([back], AT_US + SWEEP_US) == [back]
@@ -60,7 +60,7 @@ def test_a_tag_that_comes_back_in_has_not_gone() -> None:
 
 
 def test_what_a_door_tells_late_of_the_time_before_takes_nothing_back() -> None:
-    leavers = LoneLeavers(lambda _: AT_US)
+    leavers = LoneCrossings(lambda _: AT_US)
     went = decision(1)
     assert leavers.sweep([went], AT_US) == []
     came = Decision(1, Finding.CROSSED_IN, 1, AT_US - 60_000_000, 0.9, 3, 1, AT_US - 62_000_000, "m/1", belated=True)
@@ -71,7 +71,7 @@ def test_what_a_door_tells_late_of_the_time_before_takes_nothing_back() -> None:
 def after_it_went(back: list[Decision], sighted_us: int, going: int = 1) -> dict[int, int]:
     """Which tags were told to come back, and how long after it seemed so; a load went out 2 s before."""
     now_us, last_us = AT_US, AT_US - 1_000_000
-    leavers = LoneLeavers(lambda _: last_us)
+    leavers = LoneCrossings(lambda _: last_us)
     gone = [decision(tag) for tag in range(max(going, LEAST_LOAD + 1))]
     assert {each.tag for each in leavers.sweep(gone, now_us)} >= set(range(going))
     seemed_us = now_us = AT_US + 2_000_000
@@ -99,7 +99,7 @@ def test_a_load_that_turns_back_waits_for_nothing() -> None:
 
 
 def test_where_no_zone_knew_a_tag_its_coming_back_does_not_wait() -> None:
-    leavers = LoneLeavers(lambda _: NEVER_US)
+    leavers = LoneCrossings(lambda _: NEVER_US)
     leavers.sweep([decision(1)], AT_US)
     back = replace(decision(1, Finding.CROSSED_IN), observed_us=AT_US + LOAD_US)
     assert leavers.sweep([back], AT_US + LOAD_US) == [back]
