@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from backend.channels.service import offers
-from backend.live.picture import OfferPicture, Place
+from backend.live.offer_picture import OfferPicture, Place
 from backend.live.stage import Stage
 from backend.metrics import LiveMetrics
 from backend.store.database import Database, Queries

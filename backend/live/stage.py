@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, Generic, TypeVar
 
-from backend.live.picture import Numbered
+from backend.live.numbered import Numbered
 from backend.live.protocol import Beat
 from backend.metrics import LiveMetrics
 

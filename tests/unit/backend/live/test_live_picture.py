@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from backend.live.picture import DELTAS_KEPT, MOVEMENTS_KEPT, Picture
+from backend.live.numbered import DELTAS_KEPT
+from backend.live.picture import MOVEMENTS_KEPT, Picture
 from backend.live.protocol import LiveSite, LiveStock, Surroundings
 from backend.stock.views import MovementView
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.channels.service import Offer
-from backend.live.picture import OfferPicture
+from backend.live.offer_picture import OfferPicture
 from backend.live.protocol import OfferDelta, OfferSnapshot
 
 
@@ -54,7 +54,7 @@ def test_large_deltas_are_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> 
     picture = OfferPicture("g", "web", [])
     picture.change([offer("A", "x", 1)])
     size = len((picture.behind(0) or [""])[0])
-    monkeypatch.setattr("backend.live.picture.CHARS_KEPT", 3 * size)
+    monkeypatch.setattr("backend.live.numbered.CHARS_KEPT", 3 * size)
     for units_left in range(2, 6):
         picture.change([offer("A", "x", units_left)])
     assert len(picture.behind(2) or ()) == 3
