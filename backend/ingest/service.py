@@ -82,6 +82,18 @@ class _Cursor:
     store_made_at: datetime
     places: Places
 
+    def ack(self, gateway: str, epoch: str, through: int, at: datetime, scans: tuple[ScanOutcome, ...] = ()) -> Ack:
+        """The word that everything up to `through` is committed here."""
+        return Ack(
+            gateway=gateway,
+            epoch=epoch,
+            store=self.store_id,
+            store_made_at=self.store_made_at,
+            through=through,
+            at=at,
+            scans=scans,
+        )
+
 
 class IngestService:
     """Applies what gateways say. One service may be given messages of any number of gateways at the same time; those
@@ -147,15 +159,8 @@ class IngestService:
             await connection.execute(SQL["close_batch"], *told, batch.gateway, batch.epoch, through)
             self.stats.applied += len(numbered) - len(faults)
             self.stats.quarantined += len(faults)
-        return Ack(
-            gateway=batch.gateway,
-            epoch=batch.epoch,
-            store=cursor.store_id,
-            store_made_at=cursor.store_made_at,
-            through=through,
-            at=self._clock.now(),
-            scans=await _outcomes(connection, batch.events),
-        )
+        scans = await _outcomes(connection, batch.events)
+        return cursor.ack(batch.gateway, batch.epoch, through, self._clock.now(), scans)
 
     async def _carry_out(
         self, work: BatchWork, numbered: Sequence[tuple[int, AnyEvent]], *, one_by_one: bool
@@ -196,14 +201,7 @@ class IngestService:
             await raise_alerts(connection, [Alert("lost_range", key, site.site_id if site else None, detail)], now)
             self.stats.lost += through - first + 1
             logger.error("events lost gateway=%s from=%s through=%s: %s", lost.gateway, first, through, reason)
-        return Ack(
-            gateway=lost.gateway,
-            epoch=lost.epoch,
-            store=cursor.store_id,
-            store_made_at=cursor.store_made_at,
-            through=through,
-            at=now,
-        )
+        return cursor.ack(lost.gateway, lost.epoch, through, now)
 
     async def _lock(self, connection: Connection, gateway: str, epoch: str) -> _Cursor:
         row = await connection.fetchrow(SQL["lock_cursor"], gateway, epoch)

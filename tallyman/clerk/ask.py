@@ -75,6 +75,21 @@ def changes(app: typer.Typer, name: str) -> Callable[[Command], Command]:
     return lambda command: _add(app, name, command, _change)
 
 
+def happens(app: typer.Typer, operation: str, events: Mapping[str, str], argument: Any, columns: str) -> None:
+    """A command for each of these events, with what it means, that lets it happen to what the one `argument` names."""
+    for event, meaning in events.items():
+        _add_event(app, operation, event, meaning, argument, columns)
+
+
+def _add_event(app: typer.Typer, operation: str, event: str, meaning: str, argument: Any, columns: str) -> None:
+    def change(code: str) -> Ask:
+        return Ask(operation, {"code": code}, {"event": event}, columns)
+
+    change.__annotations__["code"] = argument
+    change.__doc__ = meaning
+    changes(app, event)(change)
+
+
 def _show(ask: Ask, *, as_json: JsonOption = False, database_url: DatabaseOption = None) -> None:
     counter = room("tallyman.clerk.counter")
     run(lambda _stop: counter.serve(required(database_url), ask, READER, as_json=as_json))

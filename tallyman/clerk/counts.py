@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from tallyman.clerk.ask import DEFAULT_LIMIT, Ask, LimitOption, SiteOption, changes, reads
+from tallyman.clerk.ask import DEFAULT_LIMIT, Ask, LimitOption, SiteOption, changes, happens, reads
 from tallyman.clerk.files import is_json, read_csv, read_json, units_of
 from tallyman.errors import AskError
 
@@ -144,13 +144,4 @@ def offenders(site: SiteOption = None, limit: LimitOption = DEFAULT_LIMIT) -> As
     return Ask("count_offenders", {"site": site, "limit": limit})
 
 
-def _add_event(event: str, meaning: str) -> None:
-    def change(code: CodeArgument) -> Ask:
-        return Ask("change_count", {"code": code}, {"event": event}, HEAD)
-
-    change.__doc__ = meaning
-    changes(app, event)(change)
-
-
-for _event, _meaning in EVENTS.items():
-    _add_event(_event, _meaning)
+happens(app, "change_count", EVENTS, CodeArgument, HEAD)

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from tallyman.clerk.ask import DEFAULT_LIMIT, Ask, LimitOption, SiteOption, changes, reads
+from tallyman.clerk.ask import DEFAULT_LIMIT, Ask, LimitOption, SiteOption, changes, happens, reads
 from tallyman.clerk.files import FileOption, LineOption, body_of
 
 app = typer.Typer(help="Receipts, shipments, transfers and returns.", no_args_is_help=True)
@@ -79,13 +79,4 @@ def accept_surplus(code: CodeArgument, reason: Annotated[str, typer.Option(help=
     return Ask("accept_surplus", {"code": code}, {"reason": reason})
 
 
-def _add_event(event: str, meaning: str) -> None:
-    def change(code: CodeArgument) -> Ask:
-        return Ask("change_document", {"code": code}, {"event": event}, f"{HEAD} lines")
-
-    change.__doc__ = meaning
-    changes(app, event)(change)
-
-
-for _event, _meaning in EVENTS.items():
-    _add_event(_event, _meaning)
+happens(app, "change_document", EVENTS, CodeArgument, f"{HEAD} lines")

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from tallyman.clerk.ask import DEFAULT_LIMIT, Ask, LimitOption, changes, reads
+from tallyman.clerk.ask import DEFAULT_LIMIT, Ask, LimitOption, changes, happens, reads
 from tallyman.clerk.files import FileOption, LineOption, body_of
 
 app = typer.Typer(help="Orders: what is promised to whom.", no_args_is_help=True)
@@ -70,13 +70,4 @@ def reserve(
     return Ask("reserve_order", body=body | ({"hold_s": None} if confirmed else {}))
 
 
-def _add_event(event: str, meaning: str) -> None:
-    def change(code: CodeArgument) -> Ask:
-        return Ask("change_order", {"code": code}, {"event": event}, "code status changed_at")
-
-    change.__doc__ = meaning
-    changes(app, event)(change)
-
-
-for _event, _meaning in EVENTS.items():
-    _add_event(_event, _meaning)
+happens(app, "change_order", EVENTS, CodeArgument, "code status changed_at")
