@@ -2,8 +2,9 @@
 
 The peer of the same run is what a textbook does: 32 clients, each with a connection of its own, `SELECT … FOR UPDATE`
 on the SKU's row, a look, an update and one allocation row. Ours makes more of each reservation (an order, its line, the
-allocation, the outbox) and answers with what was promised; its clients are 128 tasks that ask again when answered.
-Rounds of both take turns; the median of each counts. Both speak to the same PostgreSQL, with fsync on.
+allocation, the outbox) and answers with what was promised; its clients are 128 tasks that ask again when answered. The
+collector of cycles is set for both as the backend sets it. Rounds of both take turns; the median of each counts. Both
+speak to the same PostgreSQL, with fsync on.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Final
 import aiohttp
 import asyncpg
 
-from backend.app import run_backend
+from backend.app import calm_collector, run_backend
 from backend.catalog.model import SiteSpec, SkuSpec, ZoneSpec
 from backend.catalog.service import put_site, put_skus, read_places
 from backend.channels.service import ChannelSpec, put_channel
@@ -169,6 +170,7 @@ async def played(folder: Path) -> list[Case]:
 
 def main() -> None:
     logging.disable(logging.CRITICAL)
+    calm_collector()
     with tempfile.TemporaryDirectory(prefix="tm-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         # Run by root, PostgreSQL runs under an account of its own, which must get in.
