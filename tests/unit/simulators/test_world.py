@@ -105,7 +105,7 @@ def test_a_reader_that_was_away_sees_nothing_of_the_time_between() -> None:
 
 def test_an_unknown_reader_is_named() -> None:
     world = World(load("one-door"), 1, START_US)
-    with pytest.raises(UnknownReaderError, match="jkt-ceiling"):
+    with pytest.raises(UnknownReaderError, match="jkt-zones"):
         world.inventory("nobody", frozenset({1}), START_US, START_US + 1)
 
 
