@@ -26,8 +26,10 @@ $(WEB)/dist/.built: $(VENV)/.installed $(WEB)/package-lock.json $(shell find $(W
 demo: setup
 	$(BIN)/tallyman demo $(ARGS)
 
+# Two at a time, each with a database server of its own: most tests wait, for a server or a clock, half of their time.
+test: WORKERS ?= 2
 test: setup
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 # Fifty thousand steps of anything a warehouse does, against a model; SEED=… repeats the run that printed it.
 soak: STEPS ?= 50000

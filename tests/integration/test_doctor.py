@@ -242,6 +242,7 @@ def hello_of_version(version: int) -> bytes:
         (hello_of_version(3), False, "LLRP version", "2.0"),
         (hello_of_version(5), False, "LLRP version", "version number 5"),
     ],
+    ids=["another protocol", "silence", "an end", "a clock that stands", "LLRP 2.0", "LLRP of a later time"],
 )
 async def test_things_that_are_no_good_reader(
     strange_reader: Any, broker: Any, tmp_path: Path, hello: bytes, closes: bool, subject: str, says: str
