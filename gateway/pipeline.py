@@ -176,13 +176,13 @@ class Pipeline:
         if watermark is not None:
             passed = reads.at_us < watermark
             if passed.any():
-                self._take_late(self._hold(reads.take(passed)), watermark, step)
+                self._take_late(self._hold(reads.take(passed), watermark), watermark, step)
                 reads, received_us = reads.take(~passed), received_us[~passed]
         step.late += self._buffer.add(reads, received_us)
 
-    def _hold(self, passed: GridReads) -> GridReads:
+    def _hold(self, passed: GridReads, watermark: int) -> GridReads:
         """Those whose doors do not wait for them."""
-        held = self._doors.hold(passed)
+        held = self._doors.hold(passed, watermark)
         if not held.any():
             return passed
         self._refresh(passed.take(held))
@@ -260,7 +260,7 @@ class Pipeline:
         self._beams = [beam for beam in self._beams if beam.at_us >= end_us]
         crossed = self._lone.sweep(self._doors.sweep(end_us), end_us)
         self._enter(crossed, end_us, step)
-        silent = self._doors.gone_along(self._placing.sweep())
+        silent = self._doors.gone_along(self._placing.sweep(), end_us)
         self._enter(silent, end_us, step)
         begin = self._checkpoint_from if self._checkpoint_from < self._tags.rows else 0
         stored = self._checkpoint(slice(begin, begin + self._tags.rows // CHECKPOINT_PARTS), end_us, step)

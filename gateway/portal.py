@@ -23,6 +23,7 @@ for BEFORE_BINS before it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -241,6 +242,13 @@ def _seen_through(sight: Sight, own: Floats, passing: Flags) -> Flags:
     return np.logical_or(through, carried)
 
 
+def _gone_along(silent: Decision, judges: Iterable[PortalJudge]) -> Decision | None:
+    """Where loads went out through several doors, a tag went through the one that read it last."""
+    found = [(judge.log.last_read_us(silent.tag), judge.gone_along(silent)) for judge in judges]
+    went = [(read_us, crossing) for read_us, crossing in found if crossing is not None]
+    return max(went, key=lambda each: each[0])[1] if went else None
+
+
 class Doors:
     """All doors of a gateway: a tag read more strongly at another door belongs there."""
 
@@ -275,11 +283,14 @@ class Doors:
             else:
                 self._judges[portal].observe(mine)
 
-    def hold(self, late: GridReads) -> Flags:
-        """Keep those of late reads whose doors stand and have not judged their time; which they are."""
+    def hold(self, late: GridReads, watermark_us: int) -> Flags:
+        """Keep those of late reads whose doors wait and have not judged their time; which they are."""
         portals = self._coverage.portal_of[late.antenna]
         kept = np.zeros(len(late), np.bool_)
+        away, _ = self._coverage.doors_wait(watermark_us)
         for portal, time in enumerate(self._times):
+            if away[portal] and not time.stands:
+                time.stand(watermark_us // self._bin_us + 1)
             if time.stands:
                 mine = (portals == portal) & time.unjudged(late.at_us)
                 time.keep(late.take(mine))
@@ -314,16 +325,13 @@ class Doors:
         self._crossed = {tag: last for tag, last in self._crossed.items() if last[1] > oldest_bin}
         return decisions
 
-    def gone_along(self, silent: list[Decision]) -> list[Decision]:
-        """Tags found silent, of which those that went out with a load have crossed."""
-        return [self._gone_along(each) or each for each in silent]
-
-    def _gone_along(self, silent: Decision) -> Decision | None:
-        """Where loads went out through several doors, a tag went through the one that read it last."""
-        tag = silent.tag
-        found = [(judge.log.last_read_us(tag), judge.gone_along(silent)) for judge in self._judges]
-        went = [(read_us, crossing) for read_us, crossing in found if crossing is not None]
-        return max(went, key=lambda each: each[0])[1] if went else None
+    def gone_along(self, silent: list[Decision], end_us: int) -> list[Decision]:
+        """Tags found silent at `end_us`, of which those that went out with a load have crossed. A door that waits for
+        its reader may know more of them than that, and tells it when it does."""
+        away, _ = self._coverage.doors_wait(end_us)
+        doors = zip(self._judges, self._times, away, strict=True)
+        judges = [judge for judge, time, waits in doors if not (waits and time.stands)]
+        return [_gone_along(each, judges) or each for each in silent]
 
     def _standing(self, due: list[int], end_us: int) -> list[bool]:
         """Which doors have to wait (see door_time)."""

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.config import GatewayConfig
@@ -201,6 +201,8 @@ def test_a_cut_link_takes_no_tag_away(seed: int, cut_s: int, gap_s: int) -> None
     st.lists(st.integers(1, 12_000), min_size=8, max_size=60),
     st.integers(0, 1000),
 )
+@example(1, 40.0, 0.5, [10_000] * 4 + [300] + [400] * 3, 243).via("back before a sweep has seen that it was away")
+@example(0, 40.7, 13.5, [500] * 8, 183).via("zones tell that a tag is silent while its door waits to tell how it went")
 def test_reads_held_while_the_door_was_away_are_judged_as_if_it_had_not_been(
     seed: int, cut_s: float, away_s: float, lengths_ms: list[int], shuffle: int
 ) -> None:

@@ -164,5 +164,5 @@ def test_where_loads_left_through_two_doors_a_tag_went_through_the_one_that_read
             )
         )
         judge._bystanders.note([replace(crossing(at_us), where=door)], AT_US)
-    assert [each.where for each in doors.gone_along([silent(AT_US + 200_000)])] == [last]
-    assert [each.finding for each in doors.gone_along([silent(AT_US + 200_000)])] == [Finding.SILENT]
+    assert [each.where for each in doors.gone_along([silent(AT_US + 200_000)], AT_US)] == [last]
+    assert [each.finding for each in doors.gone_along([silent(AT_US + 200_000)], AT_US)] == [Finding.SILENT]
