@@ -6,7 +6,7 @@ ARGS   ?=
 WEB    := backend/web
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup demo test soak check bench fuzz crash web lock clean
+.PHONY: setup demo test soak check bench fuzz web lock clean
 
 setup: $(VENV)/.installed $(WEB)/dist/.built
 

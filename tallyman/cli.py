@@ -150,7 +150,7 @@ def verify(database_url: DatabaseOption = None) -> None:
 @app.command("import")
 def import_csv(
     kind: Annotated[str, typer.Argument(help="sites, zones, portals, skus, lots, receipts or opening-stock.")],
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A CSV file.")],
     database_url: DatabaseOption = None,
 ) -> None:
     """Import a CSV file: all of it, or none of it and a list of what is wrong in which line."""
@@ -195,7 +195,7 @@ def due(site: Annotated[str, typer.Argument(help="Its code.")], database_url: Da
 def labels(
     gtin: Annotated[str, typer.Argument(help="Of the things to be labelled.")],
     site: Annotated[str, typer.Option(help="Where they are.")],
-    count: Annotated[int, typer.Option(min=1)],
+    count: Annotated[int, typer.Option(min=1, help="How many labels.")],
     company_prefix_digits: Annotated[int, typer.Option(min=6, max=12, help="Of the GTIN's company prefix.")],
     out: Annotated[Path | None, typer.Option("--out", help="A CSV file; the terminal without.")] = None,
     *,
@@ -232,7 +232,8 @@ def simulate(
     speed: Annotated[float, typer.Option(min=0.1, help="Simulated seconds in a real one.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed of the simulated world.")] = 1,
     gateway_files: Annotated[
-        Path | None, typer.Option(help="Also write a gateway.toml for each site into this folder.")
+        Path | None,
+        typer.Option(help="Also write a gateway.toml for each site, and catalog and stock as CSV, into this folder."),
     ] = None,
 ) -> None:
     """Serve a scenario's readers, or many with a steady load, on printed addresses."""

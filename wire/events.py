@@ -99,7 +99,7 @@ class Movement(Frozen):
     confidence: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
     evidence: Evidence | None = None
     method: Annotated[str, StringConstraints(max_length=40)] = ""
-    """Name and version of the rule that decided, such as `portal-rule/1`."""
+    """Name and version of the rule that decided, such as `portal-all/3`."""
 
     def model_post_init(self, _context: object, /) -> None:
         """Refuse a crossing without portal and direction, and any other kind without a zone."""
