@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ("tests.postgres", "tests.serving", "tests.browser")
+pytest_plugins = ("tests.postgres", "tests.serving", "tests.browser", "tests.ports")
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from simulators.llrp.reader import SimulatedReader
 from tallyman.embedded.postgres import EmbeddedPostgres
 from tests.crash.hopping import GTIN, HoppingTags
 from tests.crash.programs import POLL_S, Journal, Position, Program, run, run_tallyman
+from tests.ports import free_port
 from wire.clock import SystemClock
 
 SITE = "JKT"
@@ -193,10 +193,3 @@ class Stack:
 def decoded(events: dict[int, bytes]) -> dict[int, dict[str, Any]]:
     """The journal's events as values."""
     return {seq: json.loads(payload) for seq, payload in events.items()}
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

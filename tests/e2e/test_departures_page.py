@@ -40,17 +40,20 @@ class Dock:
         await self.gateway.say(*(crossed(one, "out", at_s + place) for place, one in enumerate(serials)))
 
 
+a_request_fails = pytest.mark.parametrize("dock", ["Failed to load resource"], indirect=True, ids=[""])
+"""What the browser then tells the console."""
+
+
 @pytest.fixture
-async def dock(browser: Browser, database: Database) -> AsyncIterator[Dock]:
-    """Twenty boxes on the rack of site `a`; nothing has left yet. A request that fails is told to the console by the
-    browser."""
+async def dock(request: pytest.FixtureRequest, browser: Browser, database: Database) -> AsyncIterator[Dock]:
+    """Twenty boxes on the rack of site `a`; nothing has left yet."""
     await furnish(database)
     clock = SetClock(600)
     gateway = Gateway(IngestService(database, clock), "a", "ga")
     await gateway.say(*(arrived(serial, "rack", serial) for serial in range(1, 21)))
     async with (
         serving(database, clock=clock) as served,
-        opened(browser, served.url, borne="Failed to load resource") as page,
+        opened(browser, served.url, borne=getattr(request, "param", None)) as page,
     ):
         yield Dock(page, gateway, database, clock)
     assert await verify(database) == []
@@ -100,6 +103,7 @@ async def test_one_thing_of_a_load_is_settled_by_the_keyboard_alone(dock: Dock) 
     assert await place(dock.database, 1) == "a/in_transit"
 
 
+@a_request_fails
 async def test_a_refusal_is_shown_and_nothing_is_settled(dock: Dock) -> None:
     page, card = dock.page, dock.page.locator(".departures")
     await dock.ship("S-8")
@@ -130,6 +134,7 @@ async def test_what_somebody_else_settles_goes_from_the_page(dock: Dock) -> None
     await expect(card).to_have_count(0)
 
 
+@a_request_fails
 async def test_a_word_that_may_not_have_arrived_is_said_again_under_its_key(dock: Dock) -> None:
     page, card = dock.page, dock.page.locator(".departures")
     await dock.leave(1, at_s=610)

@@ -8,7 +8,6 @@ import io
 import os
 import re
 import shutil
-import socket
 import sqlite3
 import ssl
 import subprocess
@@ -32,6 +31,7 @@ from tallyman.doctor import reader as reader_checks
 from tallyman.doctor.broker import BrokerSubject, check_broker
 from tallyman.doctor.finding import Finding
 from tallyman.doctor.run import doctor, examine
+from tests.ports import free_port
 from wire.clock import ScaledClock
 
 Findings = dict[str, Finding]
@@ -88,12 +88,6 @@ async def found(config: Path) -> Findings:
 
 def failing(findings: Findings) -> set[str]:
     return {subject for subject, finding in findings.items() if not finding.is_ok}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 # --- a gateway ------------------------------------------------------------------------------------------------------

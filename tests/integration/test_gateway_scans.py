@@ -29,7 +29,7 @@ from gateway.stats import GatewayStats
 from readers.errors import DriverNotFoundError, ReaderError
 from simulators.scanner import Handheld
 from tests.cursor_backend import CursorBackend
-from tests.integration.conftest import free_port
+from tests.ports import free_port
 from wire.ack import ScanRequest
 from wire.clock import SystemClock
 from wire.errors import LinkError

@@ -174,8 +174,8 @@ async def test_a_client_that_takes_nothing_is_dropped_and_holds_nobody_up(
         taken.append(json.loads(message))
 
     following = asyncio.create_task(served.hub.serve(None, brisk))
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(IN_TIME_S):
+    async with asyncio.timeout(IN_TIME_S):
+        with pytest.raises(TimeoutError):
             await served.hub.serve(None, stuck)
     await served.house.put("jakarta", "dock", "CASE", 1)
     async with asyncio.timeout(IN_TIME_S):

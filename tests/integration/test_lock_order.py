@@ -20,14 +20,16 @@ from tests.integration.test_races import waits
 
 __all__ = ["clerk"]
 
+pytestmark = pytest.mark.timeout(30)
+"""Where the order is broken, two wait for each other."""
+
 
 @pytest.fixture
 async def other(clerk: Clerk, database_url: str) -> AsyncIterator[asyncpg.Connection]:
     """Somebody else's connection, in a transaction."""
     connection = await asyncpg.connect(database_url)
-    async with asyncio.timeout(30):
-        await connection.execute("BEGIN")
-        yield connection
+    await connection.execute("BEGIN")
+    yield connection
     await connection.close()
 
 
@@ -127,7 +129,8 @@ async def test_what_leaves_for_a_promise_locks_all_availabilities_at_once(
     """A promise of the later lot is kept while the earlier one comes."""
     await receive(clerk)
     await order(clerk, 3)
-    assert (await clerk.here.say(scan("pick", f"01{GTIN}10NEW", 645, scan_id="p", zone="dock", document="o1"))).scans
+    picked = await clerk.here.say(scan("pick", f"01{GTIN}10NEW", 645, scan_id="p", zone="dock", document="o1"))
+    assert [one.state for one in picked.scans] == ["applied"]
     await clerk.make("s1", "shipment", 3, order="o1")
     lots = "availability JOIN lot USING (lot_id) WHERE lot.code = '{}'"
     await other.execute(f"SELECT FROM {lots.format('OLD')} FOR NO KEY UPDATE OF availability")

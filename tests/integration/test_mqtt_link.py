@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import shutil
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 import wire.mqtt
+from tests.ports import free_port
 from wire.errors import LinkError
 from wire.mqtt import InboundMessage, MqttLink
 
@@ -129,7 +129,7 @@ async def test_an_unconfirmed_publish_raises_when_the_connection_ends(broker: An
         await asyncio.gather(*publishes, return_exceptions=True)
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(60, method="thread")  # nothing else gets a turn where this fails
 async def test_who_publishes_again_at_once_does_not_stop_the_world(broker: Any) -> None:
     """A connection's end is heard by its publishers first: what they do before the link hears of it must yield."""
     refused: list[LinkError] = []
@@ -302,7 +302,7 @@ async def test_mosquitto_carries_the_same(tmp_path: Path) -> None:
     mosquitto = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
     if mosquitto is None:
         pytest.skip("mosquitto is not on the PATH")
-    port = _free_port()
+    port = free_port()
     config = tmp_path / "mosquitto.conf"
     config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
     process = await asyncio.create_subprocess_exec(mosquitto, "-c", str(config), stderr=asyncio.subprocess.DEVNULL)
@@ -319,9 +319,3 @@ async def test_mosquitto_carries_the_same(tmp_path: Path) -> None:
     finally:
         process.terminate()
         await process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -51,8 +51,11 @@ class Pair:
     @contextlib.contextmanager
     def hanging(self) -> Iterator[None]:
         """Every process of the standby stands still."""
-        children = subprocess.run(["pgrep", "-P", str(self.server.pid)], capture_output=True, text=True, check=True)
-        pids = [self.server.pid, *map(int, children.stdout.split())]
+        pid = self.server.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children")
+        if not children.is_file():
+            pytest.skip("this system does not tell a process's children")
+        pids = [pid, *map(int, children.read_text().split())]
         try:
             for pid in pids:
                 os.kill(pid, signal.SIGSTOP)
@@ -181,7 +184,7 @@ async def test_a_replica_that_hangs_keeps_nobody_who_has_written_waiting(pair: P
     with pair.hanging():
         async with asyncio.timeout(5):
             assert await pair.sites(written) == {"DRUM"}
-        async with asyncio.timeout(0.5):
+        async with asyncio.timeout(ANSWER_S):
             assert await pair.sites(written) == {"DRUM"}, "found away, it is asked nothing"
             assert await pair.sites() == {"DRUM"}
 

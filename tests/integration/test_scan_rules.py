@@ -105,7 +105,7 @@ async def test_a_promise_that_expired_is_not_picked_where_the_site_refuses_it(cl
     await order(clerk, 2)
     await rule(clerk, intent="pick", place="scanned", sources=["pick_face", "storage"], takes_expired=False)
     await clerk.database.pool.execute("UPDATE lot SET expires_on = '2026-03-01' WHERE code = 'SOON'")
-    assert "of stock without a lot" not in await say(clerk, "pick", zone="dock", document="o1", quantity=2)
+    assert await say(clerk, "pick", zone="dock", document="o1", quantity=2) == ""
     found = await stock(clerk.database)
     assert found["a/shelf/BOX/SOON/sellable"] == 2
     assert found["a/dock/BOX//sellable"] == 2

@@ -560,6 +560,7 @@ def test_whatever_happens_in_whatever_order_the_store_and_the_model_agree(
         stack = contextlib.AsyncExitStack()
         Warehouse.stage = runner.run(_stage(database_url, runner, stack))
         stage = Warehouse.stage
+        print(f"STOCK_MACHINE_SEED={SEED}")  # with a failure's report, wherever the test ran
         with capsys.disabled():
             print(f" STOCK_MACHINE_SEED={SEED}", end=" ", flush=True)
         try:

@@ -171,6 +171,7 @@ def test_every_tag_that_moves_on_is_stored_in_turn_when_they_are_too_many_for_on
         for row in bench.step([reads], second + 0.5).changed:
             stored[row.epc].append(second)
     assert bench.movements == [m for m in bench.movements if m.kind == "arrived"]
+    assert all(stored.values())
     gaps = [later - earlier for at in stored.values() for earlier, later in pairwise([*at, 240])]
     assert max(gaps) <= 30 + 75 + 10
 

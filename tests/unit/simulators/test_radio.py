@@ -137,15 +137,15 @@ def test_a_fifth_and_more_is_missed_even_right_before_the_antenna(seed: int) -> 
 
 
 def test_far_tags_are_read_less_and_then_not_at_all() -> None:
-    near, far, away = (sum(len(visit.tags) for visit in read(distance, 5, 1, 300)) for distance in (3.0, 9.0, 40.0))
+    near, far, away = (sum(len(visit.tags) for visit in read(distance, 5, 1, 300)) for distance in (3.0, 9.0, 25.0))
     assert near > 1.4 * far > 0
     assert away == 0
 
 
 def test_a_visit_holds_only_so_many_answers() -> None:
     sizes = [len(visit.tags) for visit in read(1.5, 120, 1, 20)]
-    # Tagwatch's law: 19 ms + e·0.18 ms·n·ln n reaches 60 ms at about 25 tags.
-    assert max(sizes) <= 32
+    # Tagwatch's law: 19 ms + e·0.18 ms·n·ln n reaches 60 ms at about 25 tags; luck adds one or two.
+    assert max(sizes) <= 27
     assert min(sizes) >= 12
 
 

@@ -59,7 +59,7 @@ def test_reads_do_not_depend_on_how_readers_ask() -> None:
     assert play(World(scenario, 4, START_US), 30, 7_300) == whole
     assert play(World(scenario, 4, START_US), 30, 100_000, turned=True) == whole
     assert play(World(scenario, 5, START_US), 30, 100_000) != whole
-    assert sum(map(len, whole.values())) > 250
+    assert sum(map(len, whole.values())) > 500
 
 
 def test_the_run_does_not_depend_on_how_far_each_step_goes() -> None:
@@ -149,8 +149,8 @@ def test_portals_and_ceilings_see_as_much_as_real_ones_do() -> None:
     found = play(world, 60, 200_000)
     for reader in world.readers:
         busiest = max(Counter((row[2] - START_US) // SECOND_US for row in found[reader.name]).values())
-        # A recorded dock door with 100 tags in it took 83 reads in such seconds; a load here has 13 to 26.
-        assert 8 <= busiest <= 200, reader.name
+        # A recorded dock door with 100 tags in it took 83 reads in such seconds; a load here has 13 to 26 tags.
+        assert 20 <= busiest <= 200, reader.name
 
 
 def test_the_next_door_sees_some_of_what_crosses_but_far_less() -> None:
@@ -208,7 +208,7 @@ def test_reads_say_phase_and_doppler() -> None:
     assert len(seen.doppler_hz) == len(seen) > 10
 
 
-def test_in_session_2_a_parked_tag_is_read_once() -> None:
+def test_in_session_2_a_parked_tag_is_read_hardly_more_than_once() -> None:
     scenario = load("dock-door")
     plan = scenario.plans["door"]
     reads = {}
@@ -218,4 +218,4 @@ def test_in_session_2_a_parked_tag_is_read_once() -> None:
         world = World(scenario.model_copy(update={"plans": {"door": still}}), 1, START_US)
         seen = world.inventory(world.readers[0].name, frozenset({1, 2, 3, 4}), START_US, START_US + 30 * SECOND_US)
         reads[session] = len(seen) / len(set(seen.epcs))
-    assert reads[2] < 0.5 * reads[1]
+    assert reads[2] < 2.5 < 10 < reads[1]
