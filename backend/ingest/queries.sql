@@ -199,11 +199,12 @@ SELECT $1, $2, h.* FROM unnest($3::bigint[], $4::text[], $5::text[], $6::text[],
 INSERT INTO lost_range (gateway, epoch, from_seq, through_seq, reason, recorded_at) VALUES ($1, $2, $3, $4, $5, $6)
 
 -- name: put_gateway
--- A gateway's newest word on itself.
+-- A gateway's newest word on itself, and since when it is as it is.
 INSERT INTO gateway (gateway, site_id, online, config_hash, status, status_at)
 VALUES ($1, (SELECT site_id FROM site WHERE code = $2), $3, $4, $5, $6)
 ON CONFLICT (gateway) DO UPDATE SET site_id = excluded.site_id, online = excluded.online,
-    config_hash = excluded.config_hash, status = excluded.status, status_at = excluded.status_at
+    config_hash = excluded.config_hash, status = excluded.status,
+    status_at = CASE WHEN excluded.online OR gateway.online THEN excluded.status_at ELSE gateway.status_at END
 
 -- name: goods_named
 -- What lots are, in the codes that people use.

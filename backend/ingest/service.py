@@ -229,7 +229,7 @@ class IngestService:
                 status.online,
                 status.config_hash,
                 status.model_dump(mode="json"),
-                status.at,
+                status.at if status.online else now,  # a last will is dated when it was left, at the birth
             )
             zones = [code for code in status.zones if site is None or site.real_zone(code) is None]
             portals = [code for code in status.portals if site is None or code not in site.portals]

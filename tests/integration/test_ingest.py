@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 import pytest
 
@@ -12,7 +13,7 @@ from backend.catalog.service import put_site, put_skus
 from backend.ingest.service import IngestService
 from backend.ingest.verify import verify
 from backend.store.database import Database, renew_store
-from tests.house import EPOCH, Gateway, arrived, at, crossed, furnish, place, stock, tag, warned
+from tests.house import EPOCH, Gateway, SetClock, arrived, at, crossed, furnish, place, stock, tag, warned
 from tests.postgres import START
 from wire.ack import GatewayStatus
 from wire.clock import ScaledClock
@@ -302,6 +303,25 @@ async def test_a_birth_message_shows_what_the_catalog_lacks(database: Database, 
     assert await alerts(database) == set()
     await service.note_status(status.model_copy(update={"site": "moon", "zones": ("dock",), "portals": ()}))
     assert await warned(database) == {("unknown_place", "moon · gateway ga · zone dock")}
+
+
+async def test_a_gateway_is_offline_since_that_was_heard(database: Database) -> None:
+    """Its last will was written when it came up."""
+    clock = SetClock(10)
+    service = IngestService(database, clock)
+    born = GatewayStatus(site="a", gateway="ga", online=True, epoch=EPOCH, config_hash="0" * 64, at=at(5))
+
+    async def since(status: GatewayStatus, seconds: float) -> datetime:
+        clock.seconds = seconds
+        await service.note_status(status)
+        moment: datetime = await database.pool.fetchval("SELECT status_at FROM gateway")
+        return moment
+
+    will = born.model_copy(update={"online": False})
+    assert await since(born, 10) == at(5)
+    assert await since(will, 60) == at(60)
+    assert await since(will, 90) == at(60), "a retained will is heard again by who comes later"
+    assert await since(born.model_copy(update={"at": at(100)}), 101) == at(100)
 
 
 async def test_a_batch_tells_the_outbox_once(database: Database, gateway: Gateway) -> None:

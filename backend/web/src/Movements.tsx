@@ -30,19 +30,17 @@ function MovementRow({ movement }: { movement: Movement }) {
       <span class="sign" aria-hidden="true">
         {sign}
       </span>
-      <span class="what">
-        {crossing ? `crossed ${crossing}` : movement.kind}
-        <span class="place">
-          {movement.site} · {placeOf(movement)}
-        </span>
-      </span>
-      <span class="tag">
-        <span title={movement.epc}>{shortEpc(movement.epc)}</span>
-        <span class="place">{movement.sku ?? ""}</span>
+      <span class="what">{crossing ? `crossed ${crossing}` : movement.kind}</span>
+      <span class="tag" title={movement.epc}>
+        {shortEpc(movement.epc)}
       </span>
       <time dateTime={movement.observed_at} title={movement.observed_at}>
         {formatClock(movement.observed_at)}
       </time>
+      <span class="place where">
+        {movement.site} · {placeOf(movement)}
+      </span>
+      <span class="place sku">{movement.sku ?? ""}</span>
     </li>
   );
 }
