@@ -255,6 +255,12 @@ ORDER BY document_id, line_no NULLS LAST, sku.code
 -- Documents, locked in lock order.
 SELECT document_id FROM document WHERE document_id = ANY ($1::bigint[]) ORDER BY document_id FOR NO KEY UPDATE
 
+-- name: hold_surplus
+-- One transaction at a time looks at what came of documents and says what of it is too much, until it ends. A lock for
+-- each of 256 slots: an announcement may bring thousands of documents, and the database has room for so many locks alone.
+SELECT pg_advisory_xact_lock(7265104, slot)
+FROM (SELECT DISTINCT (document_id % 256)::int AS slot FROM unnest($1::bigint[]) AS d (document_id) ORDER BY slot) AS slots
+
 -- name: arrival_sites
 -- Documents, and the sites that their goods come to.
 SELECT document_id, code, coalesce(to_site_id, site_id) AS site_id FROM document WHERE document_id = ANY ($1::bigint[])

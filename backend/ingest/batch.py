@@ -30,7 +30,6 @@ from backend.documents.service import (
     tell_departures,
     turn_back,
 )
-from backend.documents.surplus import tell_surplus
 from backend.effects import rules
 from backend.effects.crossing import INSIDE, DoorBook, Opening
 from backend.effects.identity import Named
@@ -120,7 +119,8 @@ puts it in; None where the fold saves its place."""
 @dataclass(slots=True)
 class BatchWork:
     """What one transaction does for a stream's events. `makes_things`: those that are new are made, where otherwise
-    UnknownThingsError is raised. `faults` holds the events that changed nothing."""
+    UnknownThingsError is raised. `faults` holds the events that changed nothing, `came` the documents of which
+    something came: the caller tells of what came beyond the expected, when all else is done."""
 
     connection: Connection
     places: Places
@@ -159,7 +159,6 @@ class BatchWork:
         await self._write_movements(site, [one for one in seen if one.epc in things], things)
         self.came |= await count_carried(self.connection, self.carried)
         await turn_back(self.connection, self.back)
-        await tell_surplus(self.connection, self.came, self.now)
         await self._note_health(site, health)
 
     async def _hold_documents(self, seen: Iterable[Seen], scan_work: ScanWork) -> None:

@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.house import GTIN, Gateway, crossed, scan, tag
+from backend.catalog.model import SkuSpec
+from backend.catalog.service import put_skus
+from backend.documents.surplus import _surplus
+from tests.house import GTIN, Gateway, arrived, crossed, scan, tag
 from tests.integration.test_documents import Clerk, clerk, send_cases
+from tests.integration.test_races import waits
 
 __all__ = ["clerk"]
 
@@ -160,3 +164,41 @@ async def test_two_gateways_that_count_on_one_document_at_once_see_the_sum(clerk
               for one in gateways]  # fmt: skip
     await asyncio.gather(*(one.say(event) for one, event in zip(gateways, events, strict=True)))
     assert await surplus(clerk) == {"r1": [line(10, 12)]}
+
+
+TIN = "09506000134369"
+
+
+async def test_goods_of_one_document_that_two_gateways_bring_at_once_are_added_up(
+    clerk: Clerk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Zones see what a transfer brought, so neither gateway counts on it; the one that looked first saw no surplus, and
+    must not have the last word."""
+    await put_skus(clerk.database, [SkuSpec("TIN", "A tin", gtins={TIN: 1})])
+    tin = tag(52, TIN)
+    await clerk.here.say(arrived(50, "rack", 601), arrived(51, "rack", 601), arrived(tin, "rack", 601))
+    lines = [{"sku": "BOX", "quantity": 1}, {"sku": "TIN", "quantity": 1}]
+    await clerk.post("documents", code="t1", kind="transfer", site="a", to_site="b", lines=lines)
+    await clerk.event("t1", "approve", "allocate")
+    await clerk.door("t1")
+    await clerk.here.say(crossed(50, "out", 610), crossed(51, "out", 610), crossed(tin, "out", 610))
+    look, looked, goes_on = _surplus, asyncio.Event(), asyncio.Event()
+
+    async def slowly(*asked: Any) -> Any:
+        found = await look(*asked)
+        if not looked.is_set():
+            looked.set()
+            await goes_on.wait()
+        return found
+
+    monkeypatch.setattr("backend.documents.surplus._surplus", slowly)
+    other = Gateway(clerk.there.service, "b", "gc")
+    first = asyncio.ensure_future(other.say(arrived(tin, "dock", 701)))
+    await looked.wait()
+    second = asyncio.ensure_future(clerk.there.say(arrived(50, "dock", 700), arrived(51, "dock", 700)))
+    held = asyncio.ensure_future(waits(clerk.database))
+    await asyncio.wait({second, held}, return_when=asyncio.FIRST_COMPLETED)
+    goes_on.set()
+    await asyncio.gather(first, second)
+    assert await surplus(clerk) == {"t1": [line(1, 2)]}
+    held.cancel()
