@@ -3,10 +3,12 @@
     what is named                       what happens
     a movement or scan of a thing       it is left out of the thing's history, which is folded anew, and out of those
                                         of all that stood on it; the ledger gets the difference, instant by instant
-    a scan or posting of units          each posting gets one that gives back what it took, at the same instant
+    a scan of units, or its posting     each posting gets one that gives back what it took, at the same instant
+    any other posting of units          likewise, that one
 
-Reversing twice changes nothing. What left under a shipment or transfer is not taken back so: it comes back by a return.
-What was picked for an order is to be picked again; what was received under a document has not come of it.
+Reversing twice changes nothing, whichever way: what a scan posted is taken back with the scan. What left under a
+shipment or transfer is not taken back so: it comes back by a return. What was picked for an order is to be picked
+again; what was received under a document has not come of it.
 """
 
 from __future__ import annotations
@@ -50,19 +52,23 @@ async def reverse_scan(
             raise ProblemError("not-found", f"device {device!r} never sent a scan {scan_id!r}")
         if scan["state"] != "applied":
             raise ProblemError("refused", f"scan {scan_id!r} was refused: it changed nothing")
-        document = scan["document"] if scan["intent"] == "ship" else None
-        if document is not None and await connection.fetch(DOCUMENTS["named_documents"], [document]):
-            raise ProblemError("refused", f"it left under {document!r}: take it back by a return")
-        event = (scan["gateway"], scan["epoch"], scan["seq"])
-        cause = Cause(REVERSAL + reason, actor, role)
-        made = await _reverse(connection, clock, event, None, scan["item_id"], cause, scan["document"])
-        if made is not None and scan["document"] is not None:
-            units = [(one.given.sku_id, one.given.lot_id, one.quantity) for one in made if one.item_id is None]
-            if scan["intent"] == "pick":
-                await unpick(connection, scan["document"], units, scan["item_id"])
-            elif scan["intent"] in ("receive", "damage"):
-                await _uncount(connection, scan, units, clock.now())
-        return len(made or ())
+        return await _reverse_scan(connection, clock, scan, Cause(REVERSAL + reason, actor, role))
+
+
+async def _reverse_scan(connection: Connection, clock: Clock, scan: Record, cause: Cause) -> int:
+    """Take an applied scan back; answers how many postings that made."""
+    document = scan["document"] if scan["intent"] == "ship" else None
+    if document is not None and await connection.fetch(DOCUMENTS["named_documents"], [document]):
+        raise ProblemError("refused", f"it left under {document!r}: take it back by a return")
+    event = (scan["gateway"], scan["epoch"], scan["seq"])
+    made = await _reverse(connection, clock, event, None, scan["item_id"], cause, scan["document"])
+    if made is not None and scan["document"] is not None:
+        units = [(one.given.sku_id, one.given.lot_id, one.quantity) for one in made if one.item_id is None]
+        if scan["intent"] == "pick":
+            await unpick(connection, scan["document"], units, scan["item_id"])
+        elif scan["intent"] in ("receive", "damage"):
+            await _uncount(connection, scan, units, clock.now())
+    return len(made or ())
 
 
 async def _uncount(connection: Connection, scan: Record, units: Sequence[tuple[int, int, int]], now: datetime) -> None:
@@ -84,7 +90,8 @@ async def _uncount(connection: Connection, scan: Record, units: Sequence[tuple[i
 async def reverse_posting(database: Database, clock: Clock, posting_id: int, reason: str, actor: str, role: str) -> int:
     """Take a posting back, with everything else that the event behind it changed; answers how many postings that made.
 
-    Raises ProblemError: `not-found`, or `refused` for a posting that is a reversal itself or follows from a document.
+    Raises ProblemError: `not-found`, or `refused` for a posting that is a reversal itself or follows from a document,
+    and as reverse_scan does.
     """
     async with database.transaction() as connection:
         posting = await connection.fetchrow(SQL["posting_to_reverse"], posting_id)
@@ -93,11 +100,14 @@ async def reverse_posting(database: Database, clock: Clock, posting_id: int, rea
         if posting["reverses_id"] is not None:
             raise ProblemError("refused", f"posting {posting_id} takes another one back itself")
         cause = Cause(REVERSAL + reason, actor, role)
+        event = (posting["gateway"], posting["epoch"], posting["seq"])
+        scan = None if posting["seq"] is None else await connection.fetchrow(SQL["scan_of_event"], *event)
+        if scan is not None:
+            return await _reverse_scan(connection, clock, scan, cause)
         if posting["item_id"] is None:
             return len(await _reverse(connection, clock, None, posting_id, None, cause) or ())
         if posting["seq"] is None:
             raise ProblemError("refused", "it follows from a document's word on a thing: say another word on it")
-        event = (posting["gateway"], posting["epoch"], posting["seq"])
         return len(await _reverse(connection, clock, event, None, posting["item_id"], cause) or ())
 
 
@@ -136,7 +146,7 @@ async def _reverse(
         )
     transfers += await _opposites(connection, named, posting_id, cause)
     if not transfers and item_id is None:
-        raise ProblemError("refused", "that changed nothing that could be taken back")
+        raise ProblemError("refused", "nothing stands of it that could be taken back")
     balances = await post(connection, places, transfers, now)
     await note_owed(connection, places, balances, now)
     await connection.execute(SQL["tell"], now, "", None)

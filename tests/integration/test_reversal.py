@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
+
+import pytest
 
 from tests.house import GTIN, arrived, crossed, place, scan, stock, tag
 from tests.integration.test_documents import Clerk, clerk
@@ -50,6 +53,75 @@ async def test_a_posting_of_a_thing_takes_its_movement_back(clerk: Clerk) -> Non
     assert await stock(clerk.database) == {"a/rack/BOX//sellable": 10}
     await clerk.here.say(arrived(1, "dock", 700))
     assert await place(clerk.database, 1) == "a/dock"
+
+
+async def posting_of(clerk: Clerk, scan_id: str) -> int:
+    """A posting that a scan made, the first."""
+    asked = "SELECT min(posting_id) FROM posting JOIN scan USING (gateway, epoch, seq) WHERE scan_id = $1"
+    return int(await clerk.database.pool.fetchval(asked, scan_id))
+
+
+@pytest.mark.parametrize("first", ["scan", "posting"])
+async def test_what_a_scan_posted_is_taken_back_once_whichever_way(clerk: Clerk, first: str) -> None:
+    await clerk.make("r1", "receipt", 2)
+    await clerk.here.say(scan("receive", GTIN, 610, scan_id="r", zone="dock", quantity=5, document="r1"))
+    ways = ["scans/gun-1/r/reverse", f"postings/{await posting_of(clerk, 'r')}/reverse"]
+    assert "over_receipt" in await clerk.alerts()
+    answers = [await clerk.post(way, reason="x") for way in (ways if first == "scan" else reversed(ways))]
+    assert answers == [{"postings": 1}, {"postings": 0}]
+    assert await stock(clerk.database) == {"a/rack/BOX//sellable": 10}
+    assert (await clerk.get("documents/r1"))["lines"][0]["come"] == 0
+    assert "over_receipt" not in await clerk.alerts()
+
+
+@pytest.mark.parametrize("turn", range(4))
+async def test_a_scan_and_its_posting_taken_back_at_once_are_taken_back_once(clerk: Clerk, turn: int) -> None:
+    await clerk.here.say(scan("receive", GTIN, 610, scan_id="r", zone="dock", quantity=5))
+    ways = ["scans/gun-1/r/reverse", f"postings/{await posting_of(clerk, 'r')}/reverse"] * 2
+    answers = await asyncio.gather(*(clerk.post(way, reason="x") for way in ways))
+    assert sorted(one["postings"] for one in answers) == [0, 0, 0, 1]
+    assert await stock(clerk.database) == {"a/rack/BOX//sellable": 10}
+
+
+async def test_one_posting_of_a_scan_takes_all_of_it_back(clerk: Clerk) -> None:
+    """What is not in one zone is taken from another: two postings of one scan."""
+    await clerk.here.say(
+        scan("receive", GTIN, 605, scan_id="r", zone="dock", quantity=2),
+        scan("receive", GTIN, 606, scan_id="q", zone="shelf", quantity=2),
+        scan("move", GTIN, 610, scan_id="m", zone="rack", quantity=3),
+    )
+    before = {"a/rack/BOX//sellable": 10, "a/dock/BOX//sellable": 2, "a/shelf/BOX//sellable": 2}
+    assert await stock(clerk.database) != before
+    assert await clerk.post(f"postings/{await posting_of(clerk, 'm')}/reverse", reason="x") == {"postings": 2}
+    assert await stock(clerk.database) == before
+
+
+async def test_what_was_taken_back_by_its_posting_alone_stays_taken_back(clerk: Clerk) -> None:
+    """As a store may hold it that was written before postings went the way of their scan."""
+    await clerk.here.say(scan("receive", GTIN, 610, scan_id="r", zone="dock", quantity=5))
+    posting = await posting_of(clerk, "r")
+    assert await clerk.post(f"postings/{posting}/reverse", reason="x") == {"postings": 1}
+    await clerk.database.pool.execute(
+        "UPDATE reversal SET gateway = NULL, epoch = NULL, seq = NULL, posting_id = $1", posting
+    )
+    refused = await clerk.post("scans/gun-1/r/reverse", 422, reason="x")
+    assert refused["detail"] == "nothing stands of it that could be taken back"
+    assert await stock(clerk.database) == {"a/rack/BOX//sellable": 10}
+
+
+async def test_a_posting_of_a_scan_is_taken_back_as_the_scan_is(clerk: Clerk) -> None:
+    await clerk.make("s1", "shipment", 2)
+    await clerk.here.say(
+        scan("receive", GTIN, 605, scan_id="r", zone="dock", quantity=2),
+        scan("ship", GTIN, 610, scan_id="s", quantity=2, document="s1"),
+    )
+    refused = await clerk.post(f"postings/{await posting_of(clerk, 's')}/reverse", 422, reason="x")
+    assert "by a return" in refused["detail"]
+    await clerk.make("r1", "receipt", 1)
+    await clerk.here.say(scan("receive", f"01{GTIN}2177", 620, scan_id="t", zone="dock", document="r1"))
+    await clerk.post(f"postings/{await posting_of(clerk, 't')}/reverse", reason="x")
+    shown = await clerk.get("documents/r1")
+    assert (shown["lines"][0]["come"], shown["things"]) == (0, [])
 
 
 async def test_late_reads_after_a_reversal_do_not_bring_the_wrong_event_back(clerk: Clerk) -> None:
