@@ -270,18 +270,6 @@ SELECT document_id, code, coalesce(to_site_id, site_id) AS site_id FROM document
 INSERT INTO document_surplus (document_id, sku_id, lot_id, units, reason, actor, accepted_at)
 SELECT $1, s.*, $5, $6, $7 FROM unnest($2::int[], $3::int[], $4::bigint[]) AS s
 
--- name: take_back_come
--- A thing has not come of a document, where the scan of that instant was what said so.
-WITH back AS (
-    SELECT document_id, item_id, expected OR gone_at IS NOT NULL AS stays FROM document_item
-    WHERE document_id = $1 AND item_id = $2 AND come_at = $3
-), kept AS (
-    UPDATE document_item SET come_at = NULL FROM back
-    WHERE (document_item.document_id, document_item.item_id) = (back.document_id, back.item_id) AND stays
-)
-DELETE FROM document_item USING back
-WHERE (document_item.document_id, document_item.item_id) = (back.document_id, back.item_id) AND NOT stays
-
 -- name: document_things
 -- The things of a document: which were announced, which left, which came.
 SELECT upper(encode(item.epc, 'hex')) AS epc, item.identity, sku.code AS sku, document_item.expected, gone_at, come_at

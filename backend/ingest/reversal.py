@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from backend.api.problems import ProblemError
 from backend.catalog.service import read_places
@@ -25,7 +25,7 @@ from backend.ingest.batch import note_owed
 from backend.ingest.items import SQL, lock
 from backend.ingest.pallet_names import SQL as PALLETS
 from backend.ingest.pallet_names import with_contents
-from backend.ingest.pallets import Telling
+from backend.ingest.pallets import Telling, take_back_come
 from backend.ledger.model import Cause, Slot, Transfer
 from backend.orders.reserving import SQL as ORDERS
 from backend.orders.swapping import unpick
@@ -37,6 +37,13 @@ Event = tuple[str, str, int]
 """Gateway, epoch and number of an event."""
 
 REVERSAL: Final = "reversal: "
+
+
+class Undone(NamedTuple):
+    """What was taken back: the postings that this made, and of a thing its history, with those of what goes with it."""
+
+    transfers: list[Transfer]
+    telling: Telling | None
 
 
 async def reverse_scan(
@@ -62,18 +69,26 @@ async def _reverse_scan(connection: Connection, clock: Clock, scan: Record, caus
         raise ProblemError("refused", f"it left under {document!r}: take it back by a return")
     event = (scan["gateway"], scan["epoch"], scan["seq"])
     made = await _reverse(connection, clock, event, None, scan["item_id"], cause, scan["document"])
-    if made is not None and scan["document"] is not None:
-        units = [(one.given.sku_id, one.given.lot_id, one.quantity) for one in made if one.item_id is None]
+    if made is None:
+        return 0
+    if scan["document"] is not None:
+        units = [(one.given.sku_id, one.given.lot_id, one.quantity) for one in made.transfers if one.item_id is None]
         if scan["intent"] == "pick":
             await unpick(connection, scan["document"], units, scan["item_id"])
         elif scan["intent"] in ("receive", "damage"):
-            await _uncount(connection, scan, units, clock.now())
-    return len(made or ())
+            await _uncount(connection, scan, units, made.telling, clock.now())
+    return len(made.transfers)
 
 
-async def _uncount(connection: Connection, scan: Record, units: Sequence[tuple[int, int, int]], now: datetime) -> None:
+async def _uncount(
+    connection: Connection,
+    scan: Record,
+    units: Sequence[tuple[int, int, int]],
+    telling: Telling | None,
+    now: datetime,
+) -> None:
     """What a scan received, or found damaged, under a document it names counts there no more: SKU, lot and units each,
-    or a thing."""
+    or a thing and what stood on it."""
     for document in await connection.fetch(DOCUMENTS["named_documents"], [scan["document"]]):
         number = document["document_id"]
         came = scan["intent"] == "receive"
@@ -82,8 +97,8 @@ async def _uncount(connection: Connection, scan: Record, units: Sequence[tuple[i
             less, none = [-count for count in counts], [0] * len(counts)
             columns = (none, less, none) if came else (none, none, less)
             await connection.execute(DOCUMENTS["count_units"], [number] * len(counts), skus, lots, *columns)
-        if came and scan["item_id"] is not None:
-            await connection.execute(DOCUMENTS["take_back_come"], number, scan["item_id"], scan["observed_at"])
+        if came and telling is not None:
+            await take_back_come(connection, number, scan["observed_at"], telling)
         await tell_surplus(connection, [number], now)
 
 
@@ -105,10 +120,12 @@ async def reverse_posting(database: Database, clock: Clock, posting_id: int, rea
         if scan is not None:
             return await _reverse_scan(connection, clock, scan, cause)
         if posting["item_id"] is None:
-            return len(await _reverse(connection, clock, None, posting_id, None, cause) or ())
+            made = await _reverse(connection, clock, None, posting_id, None, cause)
+            return 0 if made is None else len(made.transfers)
         if posting["seq"] is None:
             raise ProblemError("refused", "it follows from a document's word on a thing: say another word on it")
-        return len(await _reverse(connection, clock, event, None, posting["item_id"], cause) or ())
+        made = await _reverse(connection, clock, event, None, posting["item_id"], cause)
+        return 0 if made is None else len(made.transfers)
 
 
 async def _reverse(
@@ -119,8 +136,8 @@ async def _reverse(
     item_id: int | None,
     cause: Cause,
     name: str | None = None,
-) -> list[Transfer] | None:
-    """Take it back; the postings that this makes, None where it was done before. `name`: of the document or order that
+) -> Undone | None:
+    """Take it back; None where it was done before. `name`: of the document or order that
     it was for, locked after the thing and before all else."""
     now = clock.now()
     places = await read_places(connection)
@@ -150,7 +167,7 @@ async def _reverse(
     balances = await post(connection, places, transfers, now)
     await note_owed(connection, places, balances, now)
     await connection.execute(SQL["tell"], now, "", None)
-    return transfers
+    return Undone(transfers, telling)
 
 
 async def _opposites(

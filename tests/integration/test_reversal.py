@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Any
 
 import pytest
 
-from tests.house import GTIN, arrived, crossed, place, scan, stock, tag
+from tests.house import GTIN, arrived, at, crossed, place, scan, stock, tag
 from tests.integration.test_documents import Clerk, clerk
+from tests.integration.test_pallets import PALLET, SSCC, load
 
 __all__ = ["clerk"]
 
@@ -122,6 +124,73 @@ async def test_a_posting_of_a_scan_is_taken_back_as_the_scan_is(clerk: Clerk) ->
     await clerk.post(f"postings/{await posting_of(clerk, 't')}/reverse", reason="x")
     shown = await clerk.get("documents/r1")
     assert (shown["lines"][0]["come"], shown["things"]) == (0, [])
+
+
+async def come(clerk: Clerk, code: str) -> list[datetime]:
+    """When each thing of a document came."""
+    rows = await clerk.database.pool.fetch(
+        "SELECT come_at FROM document_item JOIN document USING (document_id) WHERE code = $1 AND come_at IS NOT NULL"
+        " ORDER BY come_at",
+        code,
+    )
+    return [row["come_at"] for row in rows]
+
+
+async def test_what_is_received_twice_has_come_until_both_are_taken_back(clerk: Clerk) -> None:
+    await clerk.make("r1", "receipt", 1)
+    for number, zone in enumerate(("dock", "rack", "shelf")):
+        one = scan("receive", f"01{GTIN}2177", 610 + number, scan_id=f"r{number}", zone=zone, document="r1")
+        await clerk.here.say(one)
+    assert await come(clerk, "r1") == [at(610)]
+    await clerk.post("scans/gun-1/r1/reverse", reason="x")
+    assert await come(clerk, "r1") == [at(610)], "another said so first"
+    await clerk.post("scans/gun-1/r0/reverse", reason="x")
+    assert await come(clerk, "r1") == [at(612)], "what was taken back says nothing any more"
+    await clerk.post("scans/gun-1/r2/reverse", reason="x")
+    assert await come(clerk, "r1") == []
+    assert (await clerk.get("documents/r1"))["things"] == []
+
+
+async def test_what_crossed_the_door_as_well_has_come_though_its_scan_is_taken_back(clerk: Clerk) -> None:
+    await clerk.make("r1", "receipt", 1)
+    await clerk.door("r1")
+    await clerk.here.say(scan("receive", f"01{GTIN}2177", 610, scan_id="r", zone="dock", document="r1"))
+    await clerk.here.say(crossed(77, "in", 620))
+    await clerk.post("scans/gun-1/r/reverse", reason="x")
+    assert await come(clerk, "r1") == [at(620)]
+    assert await stock(clerk.database) == {"a/rack/BOX//sellable": 10, "a/dock/BOX//sellable": 1}
+
+
+@pytest.mark.parametrize("crosses", [False, True])
+async def test_a_receipt_of_a_pallet_is_taken_back_with_its_load(clerk: Clerk, crosses: bool) -> None:
+    await load(clerk, 31, 32, 33)
+    await clerk.make("r1", "receipt", 1)
+    await clerk.door("r1")
+    await clerk.here.say(scan("receive", f"00{SSCC}", 610, scan_id="p", zone="dock", document="r1"))
+    if crosses:
+        await clerk.here.say(crossed(PALLET, "in", 620))
+    assert "over_receipt" in await clerk.alerts()
+    await clerk.post("scans/gun-1/p/reverse", reason="x")
+    shown = await clerk.get("documents/r1")
+    assert shown["lines"][0]["come"] == (3 if crosses else 0)
+    assert await come(clerk, "r1") == [at(620)] * (4 if crosses else 0), "the pallet and its load"
+    assert ("over_receipt" in await clerk.alerts()) == crosses
+
+
+async def test_what_a_transfer_brought_has_come_though_its_scan_is_taken_back(clerk: Clerk) -> None:
+    await clerk.make("t1", "transfer", 1, to_site="b")
+    await clerk.event("t1", "approve", "allocate")
+    await clerk.door("t1")
+    await clerk.here.say(crossed(1, "out", 610))
+    await clerk.event("t1", "send")
+    await clerk.there.say(scan("receive", f"01{GTIN}211", 620, scan_id="r", zone="dock", document="t1"))
+    assert await come(clerk, "t1") == [at(620)]
+    await clerk.there.say(arrived(1, "shelf", 630))
+    await clerk.post("scans/gun-1/r/reverse", reason="x")
+    assert await come(clerk, "t1") == [at(630)]
+    await clerk.there.say(scan("receive", f"01{GTIN}212", 640, scan_id="q", zone="dock", document="t1"))
+    await clerk.post("scans/gun-1/q/reverse", reason="x")
+    assert await come(clerk, "t1") == [at(630)]
 
 
 async def test_late_reads_after_a_reversal_do_not_bring_the_wrong_event_back(clerk: Clerk) -> None:
