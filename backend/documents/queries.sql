@@ -252,8 +252,8 @@ FROM joined JOIN sku USING (sku_id) LEFT JOIN lot USING (sku_id, lot_id)
 ORDER BY document_id, line_no NULLS LAST, sku.code
 
 -- name: lock_documents
--- Documents, locked in lock order.
-SELECT document_id FROM document WHERE document_id = ANY ($1::bigint[]) ORDER BY document_id FOR NO KEY UPDATE
+-- Documents as they are once they are locked, in lock order.
+SELECT document_id, code, kind, status FROM document WHERE document_id = ANY ($1::bigint[]) ORDER BY document_id FOR NO KEY UPDATE
 
 -- name: hold_surplus
 -- One transaction at a time looks at what came of documents and says what of it is too much, until it ends. A lock for

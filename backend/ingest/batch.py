@@ -162,10 +162,11 @@ class BatchWork:
         await self._note_health(site, health)
 
     async def _hold_documents(self, seen: Iterable[Seen], scan_work: ScanWork) -> None:
-        """Lock what is counted on, so that nobody else counts on it meanwhile, or ends it."""
+        """Lock what is counted on, so that nobody else counts on it meanwhile, or ends it; what has ended while it was
+        waited for takes no scan. A crossing happened, whatever has ended since."""
         counted = {one.document_id for one in seen if one.document_id is not None} | scan_work.counted_on
         if counted:
-            await self.connection.fetch(DOCUMENTS["lock_documents"], sorted(counted))
+            scan_work.refuse_ended(await self.connection.fetch(DOCUMENTS["lock_documents"], sorted(counted)))
 
     async def _doors(self, site: Site, movements: Sequence[Movement]) -> DoorBook:
         """What stood open at the doors that were crossed, when they were."""

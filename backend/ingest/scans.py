@@ -35,7 +35,7 @@ from backend.orders.service import note_picked
 from backend.orders.substitution import Picking
 from backend.stock.model import Shelf as StockShelf
 from backend.stock.promises import Ahead
-from backend.store.database import Connection
+from backend.store.database import Connection, Record
 from gs1.element import ScannedCode, parse_scan
 from gs1.errors import ScanError
 from wire.events import Scan
@@ -110,7 +110,7 @@ async def join_scanned(
 
 @dataclass(slots=True)
 class ScanWork:
-    """The scans of one transaction. Call claim, find_promises, observe, transfers, count, swap_promises,
+    """The scans of one transaction. Call claim, refuse_ended, find_promises, observe, transfers, count, swap_promises,
     settle in this order."""
 
     connection: Connection
@@ -464,6 +464,15 @@ class ScanWork:
             for one in self.claimed
             if one.document is not None and one.scan.intent in COUNTED and not one.reason
         }
+
+    def refuse_ended(self, documents: Iterable[Record]) -> None:
+        """Refuse scans that these documents, locked now, do not take any more."""
+        locked = {row["document_id"]: row for row in documents}
+        for one in self.claimed:
+            row = None if one.document is None else locked.get(one.document.document_id)
+            if row is not None:
+                wrong = scan_refusal(row["code"], row["kind"], row["status"], one.scan.intent)
+                one.reason = one.reason or wrong or ""
 
     async def count(self) -> set[int]:
         """Count what applied scans moved under documents and picked for orders; answers the documents of which it has
