@@ -9,6 +9,7 @@ import pytest
 
 from backend.catalog.model import SkuSpec
 from backend.catalog.service import put_skus
+from backend.documents.service import SQL
 from backend.documents.surplus import _surplus
 from tests.house import GTIN, Gateway, arrived, crossed, scan, tag
 from tests.integration.test_documents import Clerk, clerk, send_cases
@@ -202,3 +203,26 @@ async def test_goods_of_one_document_that_two_gateways_bring_at_once_are_added_u
     await asyncio.gather(first, second)
     assert await surplus(clerk) == {"t1": [line(1, 2)]}
     held.cancel()
+
+
+async def test_what_was_accepted_of_a_long_document_is_read_once(clerk: Clerk) -> None:
+    """Not once for each of its lines."""
+    lines = 400
+    await clerk.make("r1", "receipt", 1)
+    pool = clerk.database.pool
+    await pool.execute("INSERT INTO sku (code) SELECT 'K' || n FROM generate_series(1, $1::int) AS n", lines)
+    await pool.execute(
+        "INSERT INTO document_line (document_id, line_no, sku_id, expected, come)"
+        " SELECT document_id, sku_id, sku_id, 1, 2 FROM document, sku WHERE sku.code LIKE 'K%'"
+    )
+    await pool.execute(
+        "INSERT INTO document_surplus (document_id, sku_id, units, reason, actor, accepted_at)"
+        " SELECT document_id, sku_id, 1, 'a gift', 'dewi', made_at FROM document, sku WHERE sku.code LIKE 'K%'"
+    )
+    await pool.execute("ANALYZE document_line, document_surplus")
+    read = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'document_surplus'"
+    async with clerk.database.transaction() as connection:
+        document_id = await connection.fetchval("SELECT document_id FROM document")
+        rows = await connection.fetch(SQL["document_lines"], [document_id])
+        assert sum(row["accepted"] for row in rows) == lines
+        assert lines <= await connection.fetchval(read) <= 2 * lines
