@@ -26,10 +26,6 @@ ON CONFLICT (code) DO NOTHING RETURNING document_id
 INSERT INTO document_line (document_id, line_no, sku_id, lot_id, expected)
 SELECT $1, l.* FROM unnest($2::int[], $3::int[], $4::int[], $5::bigint[]) AS l
 
--- name: orders_to_ship
--- Orders that shipments are to serve.
-SELECT order_id, code, status FROM sales_order WHERE code = ANY ($1::text[])
-
 -- name: lock_document
 -- One document, locked.
 SELECT document_id, document.code, kind, document.site_id, to_site_id, order_id, status, left_at, revision
