@@ -141,8 +141,9 @@ class ScanWork:
         reason = scan.intent if scan.reason is None else f"{scan.intent}: {scan.reason}"
         return Cause(reason, scan.operator, "operator", scan.document, self.gateway, self.epoch, one.seq)
 
-    async def claim(self, scans: Sequence[tuple[int, Scan]]) -> None:
-        """Write new scans, note those that came again, and read the codes of the new ones."""
+    async def claim(self, scans: Sequence[tuple[int, Scan]], latest: datetime, earliest: datetime) -> None:
+        """Write new scans, note those that came again, and read the codes of the new ones; those of no instant between
+        the earliest and the latest are refused."""
         if not scans:
             return
         first: dict[tuple[str, str], int] = {}
@@ -173,7 +174,7 @@ class ScanWork:
         book = await read_book(self.connection, self.site.site_id)
         self.claimed = [self._read(seq, scan, book) for seq, scan in scans if seq in new]
         await self._name_documents()
-        await self._rule(book)
+        await self._rule(book, latest, earliest)
         again = [(seq, scan) for seq, scan in scans if seq not in new]
         if again:
             await self.connection.execute(
@@ -204,12 +205,14 @@ class ScanWork:
             read_pallet(one)
         return one
 
-    async def _rule(self, book: ScanBook) -> None:
-        """Find what scans do that name a document; refuse those that the site refuses."""
+    async def _rule(self, book: ScanBook, latest: datetime, earliest: datetime) -> None:
+        """Find what scans do that name a document; refuse those that the site refuses, and those that have an
+        impossible date: it may lie in no year of a calendar at the site."""
         for one in self.claimed:
             one.rule = book.rule(one.scan.intent, one.document and one.document.kind)
             one.reason = one.reason or one.rule.refusal
-        fresh = [one for one in self.claimed if not one.rule.takes_expired]
+            one.reason = one.reason or rules.impossible_date(one.scan.observed_at, earliest, latest) or ""
+        fresh = [one for one in self.claimed if not one.rule.takes_expired and not one.reason]
         if fresh:
             times = [one.scan.observed_at for one in fresh]
             rows = await self.connection.fetch(SCAN_RULES["days_at"], self.site.site_id, times)
@@ -301,16 +304,13 @@ class ScanWork:
         units = state.goods.quantity
         return self._serve(one, state.goods.sku_id, [(state.goods.lot_id, units)], units if comes else 0)
 
-    async def observe(self, admitted: Admitted, latest: datetime, earliest: datetime) -> None:
+    async def observe(self, admitted: Admitted) -> None:
         """Give each scan of one thing to its item as an observation."""
         unknown_id = self.site.virtual("unknown").zone_id
         items = [(one, admitted.by_identity.get(one.name.identity)) for one in self.claimed if one.name is not None]
         of_goods = [(one, item.state.goods) for one, item in items if item is not None]
         await self._refuse_expired([(one, goods.lot_id) for one, goods in of_goods if goods is not None])
         for one in self.claimed:
-            wrong = rules.impossible_date(one.scan.observed_at, earliest, latest)
-            if wrong is not None:
-                one.reason = one.reason or wrong
             if one.reason or one.name is None:
                 continue
             one.item = admitted.by_identity.get(one.name.identity)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from datetime import UTC, datetime
 from typing import Any, get_args
 
 import asyncpg
@@ -116,6 +117,19 @@ async def test_a_thing_is_refused_by_the_lot_it_is_of(clerk: Clerk) -> None:
     await rule(clerk, intent="move", place="scanned", sources=["storage"], takes_expired=False)
     assert "lot OLD expired" in await say(clerk, "move", f"01{GTIN}21999", zone="rack")
     assert await say(clerk, "move", f"01{GTIN}211", zone="dock") == ""
+
+
+async def test_a_scan_of_a_day_that_no_calendar_of_the_site_has_is_refused_and_holds_up_no_other(clerk: Clerk) -> None:
+    await rule(clerk, intent="receive", place="scanned", sources=["supplier"], takes_expired=False)
+    await clerk.database.pool.execute("UPDATE site SET time_zone = 'Asia/Jakarta' WHERE code = 'a'")
+    far = scan("receive", GTIN, 640, scan_id="far", zone="dock")
+    far = far.model_copy(update={"observed_at": datetime(9999, 12, 31, 20, tzinfo=UTC)})
+    outcomes = (await clerk.here.say(far, scan("receive", GTIN, 641, scan_id="near", zone="dock"))).scans
+    reasons = {one.scan_id: one.reason for one in outcomes}
+    assert reasons.keys() == {"far", "near"}
+    assert reasons["near"] == ""
+    assert "9999" in reasons["far"]
+    assert (await stock(clerk.database))["a/dock/BOX//sellable"] == 1
 
 
 async def test_rules_that_cannot_be_are_refused(clerk: Clerk) -> None:
