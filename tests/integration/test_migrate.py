@@ -80,6 +80,26 @@ async def test_what_lines_had_picked_is_put_on_their_promises(empty_database_url
     assert [row["picked"] for row in rows] == [0, 4, 3, 0]
 
 
+async def test_a_kind_of_zone_that_a_rule_named_twice_is_named_where_it_was_named_first(
+    empty_database_url: str, tmp_path: Path
+) -> None:
+    (once,) = MIGRATIONS.glob("*_sources_once.sql")
+    for path in MIGRATIONS.glob("*.sql"):
+        if path.name < once.name:
+            shutil.copy(path, tmp_path)
+    await migrate(empty_database_url, CLOCK, tmp_path)
+    connection = await asyncpg.connect(empty_database_url)
+    await connection.execute(
+        "INSERT INTO site (code) VALUES ('a'); INSERT INTO scan_rule (site_id, intent, place, sources) VALUES"
+        " (1, 'move', 'scanned', '{storage,dock,storage,returns,dock}'), (1, 'pick', 'scanned', '{dock}'),"
+        " (1, 'receive', 'scanned', '{supplier}'), (1, 'count', 'stays', '{}')"
+    )
+    assert once.stem in await migrate(empty_database_url, CLOCK)
+    rows = await connection.fetch("SELECT sources FROM scan_rule ORDER BY cardinality(sources) DESC, intent")
+    await connection.close()
+    assert [row["sources"] for row in rows] == [["storage", "dock", "returns"], ["dock"], ["supplier"], []]
+
+
 async def test_numbers_must_follow_each_other(tmp_path: Path, empty_database_url: str) -> None:
     (tmp_path / "0002_a.sql").write_text("SELECT 1")
     with pytest.raises(MigrationError, match="should be number 0001"):
