@@ -124,8 +124,20 @@ async def reverse_posting(database: Database, clock: Clock, posting_id: int, rea
             return 0 if made is None else len(made.transfers)
         if posting["seq"] is None:
             raise ProblemError("refused", "it follows from a document's word on a thing: say another word on it")
-        made = await _reverse(connection, clock, event, None, posting["item_id"], cause)
-        return 0 if made is None else len(made.transfers)
+        return await _reverse_movement(connection, clock, event, posting["item_id"], cause)
+
+
+async def _reverse_movement(connection: Connection, clock: Clock, event: Event, item_id: int, cause: Cause) -> int:
+    """Take a movement of a thing, or of what carried it, back; answers how many postings that made."""
+    thing = await connection.fetchval(PALLETS["thing_of_event"], item_id, *event)
+    came = await connection.fetchrow(SQL["came_under"], thing, *event)
+    made = await _reverse(connection, clock, event, None, item_id, cause, None if came is None else came["code"])
+    if made is None:
+        return 0
+    if came is not None and made.telling is not None:
+        await take_back_come(connection, came["document_id"], came["observed_at"], made.telling)
+        await tell_surplus(connection, [came["document_id"]], clock.now())
+    return len(made.transfers)
 
 
 async def _reverse(

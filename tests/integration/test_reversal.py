@@ -161,6 +161,22 @@ async def test_what_crossed_the_door_as_well_has_come_though_its_scan_is_taken_b
     assert await stock(clerk.database) == {"a/rack/BOX//sellable": 10, "a/dock/BOX//sellable": 1}
 
 
+@pytest.mark.parametrize("first", ["scan", "crossing"])
+async def test_what_a_scan_and_the_door_saw_has_not_come_when_both_are_taken_back(clerk: Clerk, first: str) -> None:
+    await clerk.make("r1", "receipt", 1)
+    await clerk.door("r1")
+    await clerk.here.say(crossed(76, "in", 610), crossed(77, "in", 611))
+    await clerk.here.say(scan("receive", f"01{GTIN}2177", 620, scan_id="r", zone="rack", document="r1"))
+    assert "over_receipt" in await clerk.alerts()
+    asked = "SELECT max(posting_id) FROM posting WHERE reason = 'crossed'"
+    ways = ["scans/gun-1/r/reverse", f"postings/{await clerk.database.pool.fetchval(asked)}/reverse"]
+    for way in ways if first == "scan" else reversed(ways):
+        assert len(await come(clerk, "r1")) == 2
+        await clerk.post(way, reason="a stray")
+    assert await come(clerk, "r1") == [at(610)]
+    assert "over_receipt" not in await clerk.alerts()
+
+
 @pytest.mark.parametrize("crosses", [False, True])
 async def test_a_receipt_of_a_pallet_is_taken_back_with_its_load(clerk: Clerk, crosses: bool) -> None:
     await load(clerk, 31, 32, 33)
