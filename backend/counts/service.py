@@ -253,10 +253,11 @@ async def change_count(
     if status is None:
         raise ProblemError("wrong-state", f"count {code!r} is {count['status']}: it cannot {event}")
     count_id = count["count_id"]
+    came: set[int] = set()
     if event == "close":
         await _close(connection, count, now, who.actor, partial=partial)
     elif event == "approve":
-        await _approve(connection, count, now, who)
+        came = await _approve(connection, count, now, who)
     elif event == "recount":
         number = await connection.fetchval(SQL["open_round"], count_id, now)
         if await connection.execute(SQL["count_anew"], count_id, number) == "INSERT 0 0":
@@ -266,6 +267,7 @@ async def change_count(
         await _tell_repeats(connection, count, now)
     if event != "close":
         await clear_alerts(connection, [("count_variance", code)], now)
+    await tell_surplus(connection, came, now)
 
 
 async def _close(connection: Connection, count: Record, now: datetime, actor: str, *, partial: bool) -> None:
@@ -291,7 +293,8 @@ async def _close(connection: Connection, count: Record, now: datetime, actor: st
         await raise_alerts(connection, [alert], now)
 
 
-async def _approve(connection: Connection, count: Record, now: datetime, who: Principal) -> None:
+async def _approve(connection: Connection, count: Record, now: datetime, who: Principal) -> set[int]:
+    """Let a count's difference stand; answers the documents of which things were found to have come."""
     places = await read_places(connection)
     found = await look(connection, places, count, await read_scope(connection, places, count), lock_things=True)
     within = found.difference.within(count["tolerance_units"], count["tolerance_value"])
@@ -301,7 +304,7 @@ async def _approve(connection: Connection, count: Record, now: datetime, who: Pr
             f"{found.difference.units} units differ, beyond the tolerance: somebody who did not count must approve",
         )
     await _keep(connection, count, found)
-    await _post(connection, places, count, found, who, now)
+    return await _post(connection, places, count, found, who, now)
 
 
 async def _keep(connection: Connection, count: Record, found: Look) -> None:
@@ -318,19 +321,19 @@ async def _keep(connection: Connection, count: Record, found: Look) -> None:
 
 async def _post(
     connection: Connection, places: Places, count: Record, found: Look, who: Principal, now: datetime
-) -> None:
-    """Let the ledger say what was found."""
+) -> set[int]:
+    """Let the ledger say what was found; answers the documents of which things were found to have come."""
     site = places.site_by_id[count["site_id"]]
     beyond = site.virtual("count_difference").zone_id
     words: list[ThingWord | UnitsWord] = [_thing_word(one, beyond) for one in found.outcome.found]
     words += [_units_word(one, beyond) for one in found.outcome.surplus]
     if not words:
-        return
+        return set()
     cause = Cause("count", who.actor, who.role, count["code"])
-    await say(connection, places, words, cause, now)
+    said = await say(connection, places, words, cause, now)
     come = [(one.item_id, one.at) for one in found.outcome.found if one.finding == "found"]
-    await tell_surplus(connection, await note_arrived(connection, site.site_id, come), now)
     await connection.execute(SQL["tell"])
+    return said.came | await note_arrived(connection, site.site_id, come)
 
 
 def _thing_word(one: Found, beyond: int) -> ThingWord:

@@ -12,6 +12,7 @@ from backend.catalog.model import Places
 from backend.catalog.service import lot_ids, read_places, sku_ids
 from backend.documents.model import FIRST, Kind
 from backend.documents.service import SQL
+from backend.orders.reserving import SQL as ORDERS
 from backend.store.database import Connection, Database, Record
 from wire.clock import Clock
 
@@ -88,7 +89,7 @@ async def _look(connection: Connection, specs: Sequence[DocumentSpec], now: date
     places = await read_places(connection)
     skus = await sku_ids(connection, (line.sku for spec in specs for line in spec.lines))
     named = sorted({spec.order for spec in specs if spec.order is not None})
-    orders = {row["code"]: row for row in await connection.fetch(SQL["orders_to_ship"], named)} if named else {}
+    orders = {row["code"]: row for row in await connection.fetch(ORDERS["orders_by_code"], named)} if named else {}
     return _Known(places, skus, orders, now)
 
 

@@ -26,10 +26,6 @@ ON CONFLICT (code) DO NOTHING RETURNING document_id
 INSERT INTO document_line (document_id, line_no, sku_id, lot_id, expected)
 SELECT $1, l.* FROM unnest($2::int[], $3::int[], $4::int[], $5::bigint[]) AS l
 
--- name: orders_to_ship
--- Orders that shipments are to serve.
-SELECT order_id, code, status FROM sales_order WHERE code = ANY ($1::text[])
-
 -- name: lock_document
 -- One document, locked.
 SELECT document_id, document.code, kind, document.site_id, to_site_id, order_id, status, left_at, revision
@@ -252,8 +248,14 @@ FROM joined JOIN sku USING (sku_id) LEFT JOIN lot USING (sku_id, lot_id)
 ORDER BY document_id, line_no NULLS LAST, sku.code
 
 -- name: lock_documents
--- Documents, locked in lock order.
-SELECT document_id FROM document WHERE document_id = ANY ($1::bigint[]) ORDER BY document_id FOR NO KEY UPDATE
+-- Documents as they are once they are locked, in lock order.
+SELECT document_id, code, kind, status FROM document WHERE document_id = ANY ($1::bigint[]) ORDER BY document_id FOR NO KEY UPDATE
+
+-- name: hold_surplus
+-- One transaction at a time looks at what came of documents and says what of it is too much, until it ends. A lock for
+-- each of 256 slots: an announcement may bring thousands of documents, and the database has room for so many locks alone.
+SELECT pg_advisory_xact_lock(7265104, slot)
+FROM (SELECT DISTINCT (document_id % 256)::int AS slot FROM unnest($1::bigint[]) AS d (document_id) ORDER BY slot) AS slots
 
 -- name: arrival_sites
 -- Documents, and the sites that their goods come to.
@@ -263,18 +265,6 @@ SELECT document_id, code, coalesce(to_site_id, site_id) AS site_id FROM document
 -- What came of a document beyond what it expected is accepted, by parallel arrays of SKU, lot and units.
 INSERT INTO document_surplus (document_id, sku_id, lot_id, units, reason, actor, accepted_at)
 SELECT $1, s.*, $5, $6, $7 FROM unnest($2::int[], $3::int[], $4::bigint[]) AS s
-
--- name: take_back_come
--- A thing has not come of a document, where the scan of that instant was what said so.
-WITH back AS (
-    SELECT document_id, item_id, expected OR gone_at IS NOT NULL AS stays FROM document_item
-    WHERE document_id = $1 AND item_id = $2 AND come_at = $3
-), kept AS (
-    UPDATE document_item SET come_at = NULL FROM back
-    WHERE (document_item.document_id, document_item.item_id) = (back.document_id, back.item_id) AND stays
-)
-DELETE FROM document_item USING back
-WHERE (document_item.document_id, document_item.item_id) = (back.document_id, back.item_id) AND NOT stays
 
 -- name: document_things
 -- The things of a document: which were announced, which left, which came.

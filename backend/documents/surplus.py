@@ -29,11 +29,13 @@ class Over(NamedTuple):
 
 
 async def tell_surplus(connection: Connection, document_ids: Collection[int], now: datetime) -> None:
-    """Raise an alert for each of these documents of which more has come than expected, clear those of the others. The
-    caller has locked them, or sees that nothing came of them in this transaction that others could not see."""
+    """Raise an alert for each of these documents of which more has come than expected, clear those of the others. It is
+    the last that a transaction does, and done once: of two that bring goods of one document the later waits here for
+    the earlier, then sees what both brought."""
     if not document_ids:
         return
     ids = sorted(document_ids)
+    await connection.fetch(SQL["hold_surplus"], ids)
     over: defaultdict[int, list[Over]] = defaultdict(list)
     for one in await _surplus(connection, ids):
         over[one.line["document_id"]].append(one)
@@ -54,6 +56,7 @@ async def accept_surplus(database: Database, clock: Clock, code: str, reason: st
     async with database.transaction() as connection:
         document = await lock_document(connection, code)
         now = clock.now()
+        await connection.fetch(SQL["hold_surplus"], [document["document_id"]])
         over = await _surplus(connection, [document["document_id"]])
         columns = (
             [one.line["sku_id"] for one in over],

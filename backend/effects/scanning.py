@@ -17,7 +17,7 @@
 A site may differ: its own rows (table scan_rule) come before these, for an intent under one kind of document before
 those for the intent alone. A rule may also refuse: everything, with the reason that the device shows, or what has
 expired. Kinds of zones are told the likeliest first; they are where goods without serial numbers are looked for, a
-thing is moved from wherever it is. The migration of the table holds its rows to `fault` as well.
+thing is moved from wherever it is. The migrations of the table hold its rows to `fault` as well.
 """
 
 from __future__ import annotations

@@ -30,7 +30,6 @@ from backend.documents.service import (
     tell_departures,
     turn_back,
 )
-from backend.documents.surplus import tell_surplus
 from backend.effects import rules
 from backend.effects.crossing import INSIDE, DoorBook, Opening
 from backend.effects.identity import Named
@@ -120,7 +119,8 @@ puts it in; None where the fold saves its place."""
 @dataclass(slots=True)
 class BatchWork:
     """What one transaction does for a stream's events. `makes_things`: those that are new are made, where otherwise
-    UnknownThingsError is raised. `faults` holds the events that changed nothing."""
+    UnknownThingsError is raised. `faults` holds the events that changed nothing, `came` the documents of which
+    something came: the caller tells of what came beyond the expected, when all else is done."""
 
     connection: Connection
     places: Places
@@ -144,14 +144,14 @@ class BatchWork:
         doors = await self._doors(site, [event for _, event in numbered if isinstance(event, Movement)])
         seen, scans, health = self._sort(site, doors, numbered)
         scan_work = ScanWork(self.connection, self.places, site, self.stream.gateway, self.stream.epoch, self.now)
-        await scan_work.claim(scans)
+        await scan_work.claim(scans, self.now + MAX_SKEW, EARLIEST)
         admitted, plain = await self._admit(site, seen, scan_work.named)
         numbers = zip(plain.item_ids, plain.sku_ids, plain.zone_ids, strict=True)
         things: dict[bytes, Thing] = dict(zip([one.epc for one in plain.said], numbers, strict=True))
         observed = self._observe(site, [one for one in seen if one.epc not in things], admitted)
         await self._hold_documents(seen, scan_work)
         await scan_work.find_promises()
-        await scan_work.observe(admitted, self.now + MAX_SKEW, EARLIEST)
+        await scan_work.observe(admitted)
         await self._post(admitted, observed, plain, scan_work)
         await scan_work.settle()
         for epc, item in admitted.by_epc.items():
@@ -159,14 +159,14 @@ class BatchWork:
         await self._write_movements(site, [one for one in seen if one.epc in things], things)
         self.came |= await count_carried(self.connection, self.carried)
         await turn_back(self.connection, self.back)
-        await tell_surplus(self.connection, self.came, self.now)
         await self._note_health(site, health)
 
     async def _hold_documents(self, seen: Iterable[Seen], scan_work: ScanWork) -> None:
-        """Lock what is counted on, so that nobody else counts on it meanwhile, or ends it."""
+        """Lock what is counted on, so that nobody else counts on it meanwhile, or ends it; what has ended while it was
+        waited for takes no scan. A crossing happened, whatever has ended since."""
         counted = {one.document_id for one in seen if one.document_id is not None} | scan_work.counted_on
         if counted:
-            await self.connection.fetch(DOCUMENTS["lock_documents"], sorted(counted))
+            scan_work.refuse_ended(await self.connection.fetch(DOCUMENTS["lock_documents"], sorted(counted)))
 
     async def _doors(self, site: Site, movements: Sequence[Movement]) -> DoorBook:
         """What stood open at the doors that were crossed, when they were."""

@@ -20,6 +20,7 @@ from backend.catalog.model import Site
 from backend.catalog.service import read_places
 from backend.documents.service import SQL as DOCUMENTS
 from backend.documents.service import tell_departures
+from backend.documents.surplus import tell_surplus
 from backend.ingest.items import SQL, lock
 from backend.ingest.pallet_names import with_contents
 from backend.ingest.words import Served, ThingWord, say
@@ -69,10 +70,10 @@ async def settle(database: Database, clock: Clock, word: Settlement, actor: str,
         cause = Cause(REASON, actor, role, word.document)
         words = [ThingWord(row["item_id"], row["observed_at"] + _TICK, place_id) for row in rows]
         served = None if document is None else Served(document["document_id"], document["site_id"])
-        carried = (await say(connection, places, words, cause, now, served)).carried
+        said = await say(connection, places, words, cause, now, served)
         if served is not None:
             gone = [(row["item_id"], row["observed_at"]) for row in rows]
-            gone += [(one.item_id, one.key[0] - _TICK) for one in carried]
+            gone += [(one.item_id, one.key[0] - _TICK) for one in said.carried]
             left, times = ([one[place] for one in gone] for place in (0, 1))
             await connection.execute(DOCUMENTS["note_gone"], [served.document_id] * len(gone), left, times)
         await connection.execute(
@@ -86,6 +87,7 @@ async def settle(database: Database, clock: Clock, word: Settlement, actor: str,
         )
         await tell_departures(connection, {site.portals[word.portal].portal_id}, now)
         await connection.execute(SQL["tell"], now, word.site, None)
+        await tell_surplus(connection, said.came, now)
     return len(rows)
 
 

@@ -7,7 +7,7 @@ units of each SKU and lot are to come; its things are those announced, and the p
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -21,9 +21,15 @@ SQL: Final = Queries(Path(__file__).with_name("expecting.sql"))
 
 
 async def expect(
-    connection: Connection, announced: Sequence[Announced], item_ids: Sequence[int], actor: str, now: datetime
+    connection: Connection,
+    announced: Sequence[Announced],
+    item_ids: Sequence[int],
+    came: Collection[int],
+    actor: str,
+    now: datetime,
 ) -> None:
-    """Write the receipts of things announced; `item_ids` are the things, in the same order.
+    """Write the receipts of things announced, and tell what came beyond the expected of them and of those of which
+    something `came`; `item_ids` are the things, in the same order.
 
     Raises ImportRefusedError for a name that belongs to another document, or to one that is not open any more.
     """
@@ -45,7 +51,7 @@ async def expect(
             [quantity for _, quantity in lines],
         )
         await connection.execute(SQL["expect_things"], numbers[code], [item_id for _, item_id in ones])
-    await tell_surplus(connection, numbers.values(), now)
+    await tell_surplus(connection, {*numbers.values(), *came}, now)
 
 
 async def _documents(

@@ -69,7 +69,8 @@ async def announce(
     fresh = [one for one in announced if _document(one.thing.row) not in repeated]
     receiving = await Receiving.begin(connection, actor, now)
     items = await receiving.announce(fresh)
-    await expect(connection, fresh, [items[place].item_id for place in range(len(fresh))], actor, now)
+    things = [items[place].item_id for place in range(len(fresh))]
+    await expect(connection, fresh, things, receiving.came, actor, now)
     return len(fresh), len(announced) - len(fresh)
 
 

@@ -16,6 +16,7 @@ from backend.api.problems import ProblemError
 from backend.catalog.service import read_places
 from backend.documents.service import SQL as DOCUMENTS
 from backend.documents.service import lock_document
+from backend.documents.surplus import tell_surplus
 from backend.ingest.items import SQL, lock
 from backend.ingest.pallet_names import with_contents
 from backend.ingest.words import ThingWord, UnitsWord, say
@@ -61,9 +62,10 @@ async def write_off(database: Database, clock: Clock, code: str, reason: str, ac
         rows = await connection.fetch(DOCUMENTS["units_under_way"], site.site_id, transit, code)
         under_way = [(Slot(transit, row["sku_id"], row["lot_id"], row["condition"]), row["units"]) for row in rows]
         units = units_lost(under_way, scrap, now)
-        await say(connection, places, [*things, *units], Cause(f"lost: {reason}", actor, role, code), now)
+        said = await say(connection, places, [*things, *units], Cause(f"lost: {reason}", actor, role, code), now)
         await clear_alerts(connection, [("transfer_missing", code)], now)
         await connection.execute(SQL["tell"], now, site.code, None)
+        await tell_surplus(connection, said.came, now)
     return WrittenOff(len(things), sum(word.quantity for word in units))
 
 

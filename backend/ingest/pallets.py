@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from backend.alerts.service import Alert, AlertName, clear_alerts, raise_alerts
 from backend.alerts.wording import Detail
@@ -77,7 +77,8 @@ def _is_bound(item: Item) -> bool:
 @dataclass(slots=True)
 class Telling:
     """Histories as they were before this transaction, of all things that go together with those given, and these things
-    locked. `withdrawn`: the key of an event that is taken back."""
+    locked. `withdrawn`: the key of an event that is taken back. `told`: the histories as they are since they were
+    settled."""
 
     connection: Connection
     places: Places
@@ -86,6 +87,7 @@ class Telling:
     fresh: dict[int, list[Observation]]
     joins: dict[int, list[Join]]
     withdrawn: Key | None = None
+    told: dict[int, Told] = field(default_factory=dict)
 
     @classmethod
     async def begin(
@@ -140,7 +142,17 @@ class Telling:
             folded.carried += [Carried(item_id, anew.carried[key], key, item.state.goods) for key in new]
         await save(self.connection, list(self.items.values()))
         await self._save_parents(told, now)
+        self.told = told
         return folded
+
+    @property
+    def carried(self) -> list[Carried]:
+        """Every observation that took one of the things along, as they are told now."""
+        return [
+            Carried(item_id, pallet_id, key, self.items[item_id].state.goods)
+            for item_id, told in self.told.items()
+            for key, pallet_id in told.carried.items()
+        ]
 
     def _after(self, item_id: int) -> Source:
         start, own, joins = self.before[item_id]
@@ -191,14 +203,7 @@ async def count_carried(connection: Connection, carried: Sequence[Carried]) -> s
     movements and scans behind it stand in the store. Answers the documents of which something has come."""
     if not carried:
         return set()
-    columns = (
-        [one.item_id for one in carried],
-        [one.pallet_id for one in carried],
-        [one.key[0] for one in carried],
-        [one.key[1] for one in carried],
-        [one.key[2] for one in carried],
-        [one.key[3] for one in carried],
-    )
+    columns = _columns(carried)
     came = {row["document_id"] for row in await connection.fetch(SQL["count_carried"], *columns) if row["has_come"]}
     seen: defaultdict[int, list[tuple[int, datetime]]] = defaultdict(list)
     for row in await connection.fetch(SQL["carried_to"], *columns):
@@ -206,6 +211,22 @@ async def count_carried(connection: Connection, carried: Sequence[Carried]) -> s
     for site_id, here in seen.items():
         came |= await note_arrived(connection, site_id, here)
     return came
+
+
+async def take_back_come(connection: Connection, document_id: int, at: datetime, telling: Telling) -> None:
+    """What the event of an instant said has come of a document has not, unless another event says so too. `telling`:
+    of the things it spoke of and their load, settled without it."""
+    columns = _columns(telling.carried)
+    await connection.execute(SQL["take_back_come"], document_id, list(telling.items), at, *columns)
+
+
+def _columns(carried: Sequence[Carried]) -> tuple[list[Any], ...]:
+    """Things, pallets and the pallets' observations, as parallel arrays."""
+    return (
+        [one.item_id for one in carried],
+        [one.pallet_id for one in carried],
+        *([one.key[part] for one in carried] for part in range(4)),
+    )
 
 
 async def read_sources(connection: Connection, places: Places, item_ids: Iterable[int]) -> dict[int, Source]:

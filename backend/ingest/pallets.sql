@@ -93,6 +93,52 @@ ON CONFLICT (document_id, item_id) DO UPDATE SET gone_at = greatest(document_ite
     come_at = coalesce(document_item.come_at, excluded.come_at)
 RETURNING document_id, come_at IS NOT NULL AS has_come
 
+-- name: take_back_come
+-- Things have not come of a document by an event of an instant that was taken back, unless others say that they have: the
+-- first of those counts in its place. Others are crossings and receiving scans of the thing, or of its pallet while it was
+-- on it (by parallel arrays of thing, pallet and the pallet's observation); and of a transfer whatever saw it at the site
+-- that it went to, since it left.
+WITH come AS (
+    SELECT item_id, gone_at, expected OR gone_at IS NOT NULL AS stays
+    FROM document_item WHERE document_id = $1 AND item_id = ANY ($2::bigint[]) AND come_at = $3
+), carried AS (
+    SELECT c.*, gone_at
+    FROM unnest($4::bigint[], $5::bigint[], $6::timestamptz[], $7::text[], $8::text[], $9::bigint[])
+        AS c (item_id, pallet_id, observed_at, gateway, epoch, seq) JOIN come USING (item_id)
+), moved AS (
+    SELECT m.item_id, gone_at, m.observed_at, m.gateway, m.epoch, m.seq, m.document_id, m.site_id, m.kind, m.direction
+    FROM come JOIN movement AS m USING (item_id)
+    UNION ALL
+    SELECT c.item_id, gone_at, m.observed_at, m.gateway, m.epoch, m.seq, m.document_id, m.site_id, m.kind, m.direction
+    FROM carried AS c JOIN movement AS m ON m.item_id = pallet_id AND m.observed_at = c.observed_at
+        AND (m.gateway, m.epoch, m.seq) = (c.gateway, c.epoch, c.seq)
+), scanned AS (
+    SELECT s.item_id, s.observed_at, s.gateway, s.epoch, s.seq, s.document, intent, state
+    FROM come JOIN scan AS s USING (item_id)
+    UNION ALL
+    SELECT c.item_id, s.observed_at, s.gateway, s.epoch, s.seq, s.document, intent, state
+    FROM carried AS c JOIN scan AS s ON s.item_id = pallet_id AND (s.gateway, s.epoch, s.seq) = (c.gateway, c.epoch, c.seq)
+), witness AS (
+    SELECT item_id, observed_at, gateway, epoch, seq FROM moved JOIN document ON document.document_id = $1
+    WHERE moved.document_id = $1 AND direction = 'in'
+          AND (document.kind IN ('receipt', 'return') OR document.to_site_id = moved.site_id)
+       OR document.to_site_id = moved.site_id AND gone_at <= observed_at
+          AND moved.kind <> 'departed' AND direction IS DISTINCT FROM 'out'
+    UNION ALL
+    SELECT item_id, observed_at, gateway, epoch, seq FROM scanned JOIN document ON document.code = scanned.document
+    WHERE document_id = $1 AND intent = 'receive' AND state = 'applied'
+), told AS (
+    SELECT item_id, stays, (
+        SELECT min(observed_at) FROM witness AS w WHERE w.item_id = come.item_id AND NOT EXISTS (
+            SELECT FROM reversal AS r WHERE (r.gateway, r.epoch, r.seq) = (w.gateway, w.epoch, w.seq))) AS come_at
+    FROM come
+), kept AS (
+    UPDATE document_item SET come_at = told.come_at FROM told
+    WHERE document_id = $1 AND document_item.item_id = told.item_id AND (stays OR told.come_at IS NOT NULL)
+)
+DELETE FROM document_item USING told
+WHERE document_id = $1 AND document_item.item_id = told.item_id AND NOT stays AND told.come_at IS NULL
+
 -- name: carried_to
 -- The sites at which pallets were seen, by parallel arrays of thing, pallet and the pallet's observation.
 SELECT c.item_id, c.observed_at, m.site_id

@@ -276,6 +276,16 @@ WHERE item.item_id = d.item_id
 SELECT gateway, epoch, seq, site_id, intent, state, item_id, document, observed_at
 FROM scan WHERE device = $1 AND scan_id = $2
 
+-- name: scan_of_event
+-- The same of the scan that came as an event.
+SELECT gateway, epoch, seq, site_id, intent, state, item_id, document, observed_at
+FROM scan WHERE gateway = $1 AND epoch = $2 AND seq = $3
+
+-- name: came_under
+-- The document at the door that a thing crossed inwards, by that event, and when.
+SELECT document_id, code, observed_at FROM movement JOIN document USING (document_id)
+WHERE item_id = $1 AND (gateway, epoch, seq) = ($2, $3, $4) AND direction = 'in'
+
 -- name: posting_to_reverse
 -- One posting, and the event that made it.
 SELECT posting_id, gateway, epoch, seq, item_id, reverses_id FROM posting WHERE posting_id = $1
@@ -286,7 +296,7 @@ INSERT INTO reversal (reversed_at, gateway, epoch, seq, posting_id, reason, acto
 ON CONFLICT DO NOTHING RETURNING reversal_id
 
 -- name: postings_of_units
--- Postings of units without serial numbers that an event made, or one such posting by its number.
+-- Postings of units without serial numbers that an event made, or one such posting by its number: those that stand.
 SELECT posting_id, posting.observed_at, quantity, document,
        taken.zone_id AS from_zone_id, taken.sku_id, taken.lot_id AS from_lot_id, taken.condition AS from_condition,
        given.zone_id AS to_zone_id, given.lot_id AS to_lot_id, given.condition AS to_condition
@@ -294,5 +304,6 @@ FROM posting
 JOIN balance AS taken ON taken.balance_id = from_balance_id
 JOIN balance AS given ON given.balance_id = to_balance_id
 WHERE posting.item_id IS NULL AND reverses_id IS NULL
+  AND NOT EXISTS (SELECT FROM posting AS back WHERE back.reverses_id = posting.posting_id)
   AND (posting_id = $4 OR (gateway = $1 AND epoch = $2 AND seq = $3))
 ORDER BY posting_id

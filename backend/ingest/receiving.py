@@ -8,7 +8,7 @@ than everything seen so far, and is folded with it; so late reads are still put 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -58,12 +58,13 @@ class Word(NamedTuple):
 
 @dataclass(slots=True)
 class Receiving:
-    """One import's transaction."""
+    """One import's transaction. `came`: the documents of which something came."""
 
     connection: Connection
     places: Places
     actor: str
     now: datetime
+    came: set[int] = field(default_factory=set)
 
     @classmethod
     async def begin(cls, connection: Connection, actor: str, now: datetime) -> Receiving:
@@ -71,7 +72,8 @@ class Receiving:
         return cls(connection, await read_places(connection), actor, now)
 
     async def announce(self, announced: Sequence[Announced]) -> dict[int, Item]:
-        """Things that receipts announce, by their places, and the pallets they come on."""
+        """Things that receipts announce, by their places, and the pallets they come on. Their documents are to be
+        written, and what came of them told, by the caller (expecting.py)."""
         words = [
             Word(one.thing, one.document, one.pallet, self._virtual(one.site_id, "supplier"), keeps_origin=False)
             for one in announced
@@ -103,12 +105,14 @@ class Receiving:
             given = Slot(heap.zone_id, sku_id, lot_id, heap.condition)
             transfers.append(Transfer(self.now, taken, given, quantity, None, cause))
         await self._take(words, transfers, OPENING)
+        await tell_surplus(self.connection, self.came, self.now)
 
     async def sweep(self, things: Sequence[Tagged], site_id: int, zone_id: int, document: str) -> None:
         """Things that were read in a zone by somebody who walked it: they are there, in whatever condition."""
         unknown = self._virtual(site_id, "unknown")
         words = [Word(thing, document, None, unknown, keeps_origin=True, place_id=zone_id) for thing in things]
         await self._take(words, [], SWEEP)
+        await tell_surplus(self.connection, self.came, self.now)
 
     def _virtual(self, site_id: int, kind: str) -> int:
         return self.places.site_by_id[site_id].virtual(kind).zone_id
@@ -119,10 +123,9 @@ class Receiving:
         causes = {key: Cause(reason, self.actor, ROLE, word.document) for key, word in said.items()}
         moved, carried = await item_transfers(self.connection, self.places, items.values(), causes, self.now)
         transfers += moved
-        came = await count_carried(self.connection, carried)
+        self.came |= await count_carried(self.connection, carried)
         balances = await post(self.connection, self.places, transfers, self.now)
         await note_owed(self.connection, self.places, balances, self.now)
-        await tell_surplus(self.connection, came, self.now)
         await self.connection.execute(ITEMS_SQL["tell"], self.now, "", None)
         return items
 

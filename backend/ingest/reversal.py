@@ -3,17 +3,19 @@
     what is named                       what happens
     a movement or scan of a thing       it is left out of the thing's history, which is folded anew, and out of those
                                         of all that stood on it; the ledger gets the difference, instant by instant
-    a scan or posting of units          each posting gets one that gives back what it took, at the same instant
+    a scan of units, or its posting     each posting gets one that gives back what it took, at the same instant
+    any other posting of units          likewise, that one
 
-Reversing twice changes nothing. What left under a shipment or transfer is not taken back so: it comes back by a return.
-What was picked for an order is to be picked again; what was received under a document has not come of it.
+Reversing twice changes nothing, whichever way: what a scan posted is taken back with the scan. What left under a
+shipment or transfer is not taken back so: it comes back by a return. What was picked for an order is to be picked
+again; what was received under a document has not come of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from backend.api.problems import ProblemError
 from backend.catalog.service import read_places
@@ -23,7 +25,7 @@ from backend.ingest.batch import note_owed
 from backend.ingest.items import SQL, lock
 from backend.ingest.pallet_names import SQL as PALLETS
 from backend.ingest.pallet_names import with_contents
-from backend.ingest.pallets import Telling
+from backend.ingest.pallets import Telling, take_back_come
 from backend.ledger.model import Cause, Slot, Transfer
 from backend.orders.reserving import SQL as ORDERS
 from backend.orders.swapping import unpick
@@ -35,6 +37,13 @@ Event = tuple[str, str, int]
 """Gateway, epoch and number of an event."""
 
 REVERSAL: Final = "reversal: "
+
+
+class Undone(NamedTuple):
+    """What was taken back: the postings that this made, and of a thing its history, with those of what goes with it."""
+
+    transfers: list[Transfer]
+    telling: Telling | None
 
 
 async def reverse_scan(
@@ -50,24 +59,36 @@ async def reverse_scan(
             raise ProblemError("not-found", f"device {device!r} never sent a scan {scan_id!r}")
         if scan["state"] != "applied":
             raise ProblemError("refused", f"scan {scan_id!r} was refused: it changed nothing")
-        document = scan["document"] if scan["intent"] == "ship" else None
-        if document is not None and await connection.fetch(DOCUMENTS["named_documents"], [document]):
-            raise ProblemError("refused", f"it left under {document!r}: take it back by a return")
-        event = (scan["gateway"], scan["epoch"], scan["seq"])
-        cause = Cause(REVERSAL + reason, actor, role)
-        made = await _reverse(connection, clock, event, None, scan["item_id"], cause, scan["document"])
-        if made is not None and scan["document"] is not None:
-            units = [(one.given.sku_id, one.given.lot_id, one.quantity) for one in made if one.item_id is None]
-            if scan["intent"] == "pick":
-                await unpick(connection, scan["document"], units, scan["item_id"])
-            elif scan["intent"] in ("receive", "damage"):
-                await _uncount(connection, scan, units, clock.now())
-        return len(made or ())
+        return await _reverse_scan(connection, clock, scan, Cause(REVERSAL + reason, actor, role))
 
 
-async def _uncount(connection: Connection, scan: Record, units: Sequence[tuple[int, int, int]], now: datetime) -> None:
+async def _reverse_scan(connection: Connection, clock: Clock, scan: Record, cause: Cause) -> int:
+    """Take an applied scan back; answers how many postings that made."""
+    document = scan["document"] if scan["intent"] == "ship" else None
+    if document is not None and await connection.fetch(DOCUMENTS["named_documents"], [document]):
+        raise ProblemError("refused", f"it left under {document!r}: take it back by a return")
+    event = (scan["gateway"], scan["epoch"], scan["seq"])
+    made = await _reverse(connection, clock, event, None, scan["item_id"], cause, scan["document"])
+    if made is None:
+        return 0
+    if scan["document"] is not None:
+        units = [(one.given.sku_id, one.given.lot_id, one.quantity) for one in made.transfers if one.item_id is None]
+        if scan["intent"] == "pick":
+            await unpick(connection, scan["document"], units, scan["item_id"])
+        elif scan["intent"] in ("receive", "damage"):
+            await _uncount(connection, scan, units, made.telling, clock.now())
+    return len(made.transfers)
+
+
+async def _uncount(
+    connection: Connection,
+    scan: Record,
+    units: Sequence[tuple[int, int, int]],
+    telling: Telling | None,
+    now: datetime,
+) -> None:
     """What a scan received, or found damaged, under a document it names counts there no more: SKU, lot and units each,
-    or a thing."""
+    or a thing and what stood on it."""
     for document in await connection.fetch(DOCUMENTS["named_documents"], [scan["document"]]):
         number = document["document_id"]
         came = scan["intent"] == "receive"
@@ -76,15 +97,16 @@ async def _uncount(connection: Connection, scan: Record, units: Sequence[tuple[i
             less, none = [-count for count in counts], [0] * len(counts)
             columns = (none, less, none) if came else (none, none, less)
             await connection.execute(DOCUMENTS["count_units"], [number] * len(counts), skus, lots, *columns)
-        if came and scan["item_id"] is not None:
-            await connection.execute(DOCUMENTS["take_back_come"], number, scan["item_id"], scan["observed_at"])
+        if came and telling is not None:
+            await take_back_come(connection, number, scan["observed_at"], telling)
         await tell_surplus(connection, [number], now)
 
 
 async def reverse_posting(database: Database, clock: Clock, posting_id: int, reason: str, actor: str, role: str) -> int:
     """Take a posting back, with everything else that the event behind it changed; answers how many postings that made.
 
-    Raises ProblemError: `not-found`, or `refused` for a posting that is a reversal itself or follows from a document.
+    Raises ProblemError: `not-found`, or `refused` for a posting that is a reversal itself or follows from a document,
+    and as reverse_scan does.
     """
     async with database.transaction() as connection:
         posting = await connection.fetchrow(SQL["posting_to_reverse"], posting_id)
@@ -93,12 +115,29 @@ async def reverse_posting(database: Database, clock: Clock, posting_id: int, rea
         if posting["reverses_id"] is not None:
             raise ProblemError("refused", f"posting {posting_id} takes another one back itself")
         cause = Cause(REVERSAL + reason, actor, role)
+        event = (posting["gateway"], posting["epoch"], posting["seq"])
+        scan = None if posting["seq"] is None else await connection.fetchrow(SQL["scan_of_event"], *event)
+        if scan is not None:
+            return await _reverse_scan(connection, clock, scan, cause)
         if posting["item_id"] is None:
-            return len(await _reverse(connection, clock, None, posting_id, None, cause) or ())
+            made = await _reverse(connection, clock, None, posting_id, None, cause)
+            return 0 if made is None else len(made.transfers)
         if posting["seq"] is None:
             raise ProblemError("refused", "it follows from a document's word on a thing: say another word on it")
-        event = (posting["gateway"], posting["epoch"], posting["seq"])
-        return len(await _reverse(connection, clock, event, None, posting["item_id"], cause) or ())
+        return await _reverse_movement(connection, clock, event, posting["item_id"], cause)
+
+
+async def _reverse_movement(connection: Connection, clock: Clock, event: Event, item_id: int, cause: Cause) -> int:
+    """Take a movement of a thing, or of what carried it, back; answers how many postings that made."""
+    thing = await connection.fetchval(PALLETS["thing_of_event"], item_id, *event)
+    came = await connection.fetchrow(SQL["came_under"], thing, *event)
+    made = await _reverse(connection, clock, event, None, item_id, cause, None if came is None else came["code"])
+    if made is None:
+        return 0
+    if came is not None and made.telling is not None:
+        await take_back_come(connection, came["document_id"], came["observed_at"], made.telling)
+        await tell_surplus(connection, [came["document_id"]], clock.now())
+    return len(made.transfers)
 
 
 async def _reverse(
@@ -109,8 +148,8 @@ async def _reverse(
     item_id: int | None,
     cause: Cause,
     name: str | None = None,
-) -> list[Transfer] | None:
-    """Take it back; the postings that this makes, None where it was done before. `name`: of the document or order that
+) -> Undone | None:
+    """Take it back; None where it was done before. `name`: of the document or order that
     it was for, locked after the thing and before all else."""
     now = clock.now()
     places = await read_places(connection)
@@ -136,11 +175,11 @@ async def _reverse(
         )
     transfers += await _opposites(connection, named, posting_id, cause)
     if not transfers and item_id is None:
-        raise ProblemError("refused", "that changed nothing that could be taken back")
+        raise ProblemError("refused", "nothing stands of it that could be taken back")
     balances = await post(connection, places, transfers, now)
     await note_owed(connection, places, balances, now)
     await connection.execute(SQL["tell"], now, "", None)
-    return transfers
+    return Undone(transfers, telling)
 
 
 async def _opposites(

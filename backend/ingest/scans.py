@@ -35,7 +35,7 @@ from backend.orders.service import note_picked
 from backend.orders.substitution import Picking
 from backend.stock.model import Shelf as StockShelf
 from backend.stock.promises import Ahead
-from backend.store.database import Connection
+from backend.store.database import Connection, Record
 from gs1.element import ScannedCode, parse_scan
 from gs1.errors import ScanError
 from wire.events import Scan
@@ -110,7 +110,7 @@ async def join_scanned(
 
 @dataclass(slots=True)
 class ScanWork:
-    """The scans of one transaction. Call claim, find_promises, observe, transfers, count, swap_promises,
+    """The scans of one transaction. Call claim, refuse_ended, find_promises, observe, transfers, count, swap_promises,
     settle in this order."""
 
     connection: Connection
@@ -141,8 +141,9 @@ class ScanWork:
         reason = scan.intent if scan.reason is None else f"{scan.intent}: {scan.reason}"
         return Cause(reason, scan.operator, "operator", scan.document, self.gateway, self.epoch, one.seq)
 
-    async def claim(self, scans: Sequence[tuple[int, Scan]]) -> None:
-        """Write new scans, note those that came again, and read the codes of the new ones."""
+    async def claim(self, scans: Sequence[tuple[int, Scan]], latest: datetime, earliest: datetime) -> None:
+        """Write new scans, note those that came again, and read the codes of the new ones; those of no instant between
+        the earliest and the latest are refused."""
         if not scans:
             return
         first: dict[tuple[str, str], int] = {}
@@ -173,7 +174,7 @@ class ScanWork:
         book = await read_book(self.connection, self.site.site_id)
         self.claimed = [self._read(seq, scan, book) for seq, scan in scans if seq in new]
         await self._name_documents()
-        await self._rule(book)
+        await self._rule(book, latest, earliest)
         again = [(seq, scan) for seq, scan in scans if seq not in new]
         if again:
             await self.connection.execute(
@@ -204,12 +205,14 @@ class ScanWork:
             read_pallet(one)
         return one
 
-    async def _rule(self, book: ScanBook) -> None:
-        """Find what scans do that name a document; refuse those that the site refuses."""
+    async def _rule(self, book: ScanBook, latest: datetime, earliest: datetime) -> None:
+        """Find what scans do that name a document; refuse those that the site refuses, and those that have an
+        impossible date: it may lie in no year of a calendar at the site."""
         for one in self.claimed:
             one.rule = book.rule(one.scan.intent, one.document and one.document.kind)
             one.reason = one.reason or one.rule.refusal
-        fresh = [one for one in self.claimed if not one.rule.takes_expired]
+            one.reason = one.reason or rules.impossible_date(one.scan.observed_at, earliest, latest) or ""
+        fresh = [one for one in self.claimed if not one.rule.takes_expired and not one.reason]
         if fresh:
             times = [one.scan.observed_at for one in fresh]
             rows = await self.connection.fetch(SCAN_RULES["days_at"], self.site.site_id, times)
@@ -301,16 +304,13 @@ class ScanWork:
         units = state.goods.quantity
         return self._serve(one, state.goods.sku_id, [(state.goods.lot_id, units)], units if comes else 0)
 
-    async def observe(self, admitted: Admitted, latest: datetime, earliest: datetime) -> None:
+    async def observe(self, admitted: Admitted) -> None:
         """Give each scan of one thing to its item as an observation."""
         unknown_id = self.site.virtual("unknown").zone_id
         items = [(one, admitted.by_identity.get(one.name.identity)) for one in self.claimed if one.name is not None]
         of_goods = [(one, item.state.goods) for one, item in items if item is not None]
         await self._refuse_expired([(one, goods.lot_id) for one, goods in of_goods if goods is not None])
         for one in self.claimed:
-            wrong = rules.impossible_date(one.scan.observed_at, earliest, latest)
-            if wrong is not None:
-                one.reason = one.reason or wrong
             if one.reason or one.name is None:
                 continue
             one.item = admitted.by_identity.get(one.name.identity)
@@ -464,6 +464,15 @@ class ScanWork:
             for one in self.claimed
             if one.document is not None and one.scan.intent in COUNTED and not one.reason
         }
+
+    def refuse_ended(self, documents: Iterable[Record]) -> None:
+        """Refuse scans that these documents, locked now, do not take any more."""
+        locked = {row["document_id"]: row for row in documents}
+        for one in self.claimed:
+            row = None if one.document is None else locked.get(one.document.document_id)
+            if row is not None:
+                wrong = scan_refusal(row["code"], row["kind"], row["status"], one.scan.intent)
+                one.reason = one.reason or wrong or ""
 
     async def count(self) -> set[int]:
         """Count what applied scans moved under documents and picked for orders; answers the documents of which it has

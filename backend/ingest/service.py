@@ -30,6 +30,7 @@ from backend.alerts.service import Alert, AlertName, clear_alerts, raise_alerts
 from backend.alerts.wording import Detail
 from backend.catalog.model import Places
 from backend.catalog.service import PlacesCopy
+from backend.documents.surplus import tell_surplus
 from backend.ingest.batch import AnyEvent, BatchWork, Fault, Stream, printable, set_aside
 from backend.ingest.items import SQL, UnknownThingsError
 from backend.orders.swapping import PromiseMovedError
@@ -154,6 +155,7 @@ class IngestService:
             work = BatchWork(connection, cursor.places, stream, self._clock.now(), makes_things=not all_known)
             faults = await self._carry_out(work, numbered, one_by_one=one_by_one)
             await set_aside(connection, stream, faults, work.now)
+            await tell_surplus(connection, work.came, work.now)
             through = batch.last_seq
             told = work.now, batch.site, _told(work)
             await connection.execute(SQL["close_batch"], *told, batch.gateway, batch.epoch, through)
@@ -181,6 +183,7 @@ class IngestService:
                 faults += single.faults
                 work.moved += single.moved
                 work.told += single.told
+                work.came |= single.came
         return faults
 
     async def _lose(self, connection: Connection, lost: Lost) -> Ack:
@@ -281,6 +284,7 @@ class IngestService:
 
     async def _replay_rows(self, connection: Connection, places: Places, rows: Sequence[Record]) -> int:
         now = self._clock.now()
+        came: set[int] = set()
         settled: list[int] = []
         renamed: list[tuple[int, str, str]] = []
 
@@ -294,10 +298,12 @@ class IngestService:
             faults = await self._carry_out(work, [(row["seq"], _event(row)) for row in members], one_by_one=True)
             renamed += ((ids.pop(fault.seq), printable(fault.cause), printable(fault.reason)) for fault in faults)
             settled += ids.values()
+            came |= work.came
             await connection.execute(SQL["tell"], now, stream.site, _told(work))
         await connection.execute(SQL["settle_quarantine"], settled, now)
         if renamed:
             await connection.execute(SQL["rename_causes"], *(list(column) for column in zip(*renamed, strict=True)))
+        await tell_surplus(connection, came, now)
         return len(renamed)
 
     async def dismiss(self, cause: str) -> int:

@@ -14,7 +14,6 @@ from typing import NamedTuple
 from backend.catalog.model import Places
 from backend.documents.model import Left
 from backend.documents.service import fulfilments
-from backend.documents.surplus import tell_surplus
 from backend.effects import rules
 from backend.effects.observation import Key
 from backend.ingest.batch import item_transfers, note_owed
@@ -48,10 +47,12 @@ class UnitsWord(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What words did: what pallets took along, and every balance that was touched."""
+    """What words did: what pallets took along, every balance that was touched, and the documents of which something
+    came."""
 
     carried: list[Carried]
     balances: list[Balance]
+    came: set[int]
 
 
 class Served(NamedTuple):
@@ -70,7 +71,8 @@ async def say(
     served: Served | None = None,
 ) -> Said:
     """Let words count, in the caller's transaction; the things named, and those on pallets named, keep the promises of
-    what they `served`. `cause`: of the words that have none of their own."""
+    what they `served`. `cause`: of the words that have none of their own. The caller tells of what came beyond the
+    expected (tell_surplus), when all else is done."""
     things = [word for word in words if isinstance(word, ThingWord)]
     items = await lock(connection, places, await with_contents(connection, (word.item_id for word in things)))
     causes: dict[Key, Cause] = {}
@@ -91,8 +93,7 @@ async def say(
         kept = [one._replace(left_before=True) for one in await fulfilments(connection, left)]
     balances = await post(connection, places, transfers, now, kept)
     await note_owed(connection, places, balances, now)
-    await tell_surplus(connection, came, now)
-    return Said(carried, balances)
+    return Said(carried, balances, came)
 
 
 async def _write(connection: Connection, things: Sequence[ThingWord], cause: Cause) -> list[Key]:

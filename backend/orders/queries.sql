@@ -66,7 +66,7 @@ WHERE line_id = (
     ORDER BY line.quantity - line.picked DESC, line_no LIMIT 1)
 
 -- name: orders_by_code
--- Orders that scans name by their codes.
+-- Orders that scans and shipments name by their codes.
 SELECT order_id, code, status FROM sales_order WHERE code = ANY ($1::text[])
 
 -- name: set_statuses

@@ -14,6 +14,7 @@ from backend.api.rows import RowFault, refused_alone, refused_rows
 from backend.catalog.model import VIRTUAL_KINDS, Places, Site, Zone
 from backend.catalog.service import SQL as CATALOG
 from backend.catalog.service import read_places
+from backend.documents.surplus import tell_surplus
 from backend.effects.observation import Goods
 from backend.ingest.items import Item, lock
 from backend.ingest.pallet_names import with_contents
@@ -115,6 +116,7 @@ class _Inspecting:
         )
         self._refuse_missing(decided, said.balances)
         await self.connection.execute(SQL["tell"])
+        await tell_surplus(self.connection, said.came, self.now)
         return numbers
 
     def _refuse(self, row: int, column: str, what: str, problem: str = "refused") -> None:

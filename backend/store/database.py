@@ -5,7 +5,8 @@ Locks are taken in one order by everybody, so that no two transactions wait for 
     a count · a gateway's cursor · scans by (device, scan_id) · new items by EPC · items by item_id · new lots by
     (SKU, code) · documents · orders by order_id · balances by (zone, SKU, lot, condition), those that exist before
     those that are made · availabilities by (site, SKU, lot, condition), which also guard their allocations · new orders
-    by code · alerts by (kind, key)
+    by code · alerts by (kind, key) · what came of documents, an advisory lock by their number (hold_surplus), and under
+    it their alerts of a surplus
 
 A transaction may leave steps out, never turn back. Rows of `document_item` and `departure` are guarded by the lock of
 their item, lines of an order by that of the order. The catalog stands apart: the store's revision, then sites, zones,

@@ -13,10 +13,12 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.house import GTIN, at, crossed, scan, tag
+from backend.documents.service import SQL
+from tests.house import GTIN, arrived, at, crossed, scan, tag
 from tests.integration.test_documents import Clerk, clerk, order
 from tests.integration.test_lot_substitution import receive
 from tests.integration.test_races import waits
+from wire.events import ReaderHealth
 
 __all__ = ["clerk"]
 
@@ -172,3 +174,46 @@ async def test_a_time_limit_takes_the_revision_before_its_site(clerk: Clerk, oth
     await holds(other, "store")
     await behind(clerk, other, clerk.post("sites/a/inspection-limit", within_h=4), "site")
     assert await clerk.get("sites/a/inspection-limit") == {"within_h": 4}
+
+
+SURPLUS = "SELECT pg_try_advisory_xact_lock(7265104, (document_id % 256)::int) FROM document WHERE code = $1"
+
+
+async def arrive(clerk: Clerk) -> None:
+    """Thing 1 is under way to `b` by a transfer that asks for it; a reader there is lost."""
+    await clerk.make("t1", "transfer", 1, to_site="b")
+    await clerk.event("t1", "approve", "allocate")
+    await clerk.door("t1")
+    await clerk.here.say(crossed(1, "out", 610))
+    await clerk.there.say(ReaderHealth(reader="r", state="lost", observed_at=at(611)))
+
+
+async def test_what_came_of_documents_is_locked_behind_every_other_alert(
+    clerk: Clerk, other: asyncpg.Connection
+) -> None:
+    await arrive(clerk)
+    await holds(other, "alert WHERE kind = 'reader_lost'")
+    back = ReaderHealth(reader="r", state="connected", observed_at=at(701))
+    task = asyncio.ensure_future(clerk.there.say(arrived(1, "dock", 700), back))
+    await waits(clerk.database)
+    assert await other.fetchval(SURPLUS, "t1")
+    await other.execute("COMMIT")
+    await task
+
+
+async def test_what_came_of_documents_is_locked_before_their_alerts_of_a_surplus(
+    clerk: Clerk, other: asyncpg.Connection
+) -> None:
+    await clerk.make("r1", "receipt", 1)
+    over = scan("receive", GTIN, 650, scan_id="over", zone="dock", quantity=3, document="r1")
+    await clerk.here.say(over)
+    assert await other.fetchval(SURPLUS, "r1")
+    work = clerk.post("documents/r1/accept-surplus", reason="a gift")
+    assert await behind(clerk, other, work, "alert WHERE kind = 'over_receipt'") == {"units": 2}
+
+
+async def test_what_came_of_however_many_documents_takes_so_many_locks(clerk: Clerk) -> None:
+    held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+    async with clerk.database.transaction() as connection:
+        await connection.fetch(SQL["hold_surplus"], list(range(10_000)))
+        assert await connection.fetchval(held) == 256

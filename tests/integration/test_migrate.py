@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,8 @@ from tests.postgres import START
 from wire.clock import ScaledClock
 
 CLOCK = ScaledClock(START)
+
+OPERATORS_GUIDE = Path(__file__).parents[2] / "docs" / "operators-guide.md"
 
 
 async def test_a_second_run_changes_nothing(empty_database_url: str) -> None:
@@ -78,6 +81,44 @@ async def test_what_lines_had_picked_is_put_on_their_promises(empty_database_url
     rows = await connection.fetch("SELECT picked FROM allocation ORDER BY allocation_id")
     await connection.close()
     assert [row["picked"] for row in rows] == [0, 4, 3, 0]
+
+
+async def test_a_kind_of_zone_that_a_rule_named_twice_is_named_where_it_was_named_first(
+    empty_database_url: str, tmp_path: Path
+) -> None:
+    (once,) = MIGRATIONS.glob("*_sources_once.sql")
+    for path in MIGRATIONS.glob("*.sql"):
+        if path.name < once.name:
+            shutil.copy(path, tmp_path)
+    await migrate(empty_database_url, CLOCK, tmp_path)
+    connection = await asyncpg.connect(empty_database_url)
+    await connection.execute(
+        "INSERT INTO site (code) VALUES ('a'); INSERT INTO scan_rule (site_id, intent, place, sources) VALUES"
+        " (1, 'move', 'scanned', '{storage,dock,storage,returns,dock}'), (1, 'pick', 'scanned', '{dock}'),"
+        " (1, 'receive', 'scanned', '{supplier}'), (1, 'count', 'stays', '{}')"
+    )
+    assert once.stem in await migrate(empty_database_url, CLOCK)
+    rows = await connection.fetch("SELECT sources FROM scan_rule ORDER BY cardinality(sources) DESC, intent")
+    await connection.close()
+    assert [row["sources"] for row in rows] == [["storage", "dock", "returns"], ["dock"], ["supplier"], []]
+
+
+async def test_a_time_zone_that_is_none_stops_the_migration_and_is_found_as_the_guide_says(
+    empty_database_url: str, tmp_path: Path
+) -> None:
+    for path in MIGRATIONS.glob("*.sql"):
+        if path.name < "0016":
+            shutil.copy(path, tmp_path)
+    await migrate(empty_database_url, CLOCK, tmp_path)
+    connection = await asyncpg.connect(empty_database_url)
+    await connection.execute("INSERT INTO site (code, time_zone) VALUES ('a', 'Asia/Jakarta'), ('b', 'Mars/Olympus')")
+    with pytest.raises(asyncpg.PostgresError, match='time zone "Mars/Olympus" not recognized'):
+        await migrate(empty_database_url, CLOCK)
+    (asked,) = re.findall(r"`(SELECT code, time_zone FROM site .*?)`", OPERATORS_GUIDE.read_text())
+    assert [row["code"] for row in await connection.fetch(asked)] == ["b"]
+    await connection.execute("UPDATE site SET time_zone = 'UTC' WHERE code = 'b'")
+    await connection.close()
+    assert (await migrate(empty_database_url, CLOCK))[0] == "0016_site_days"
 
 
 async def test_numbers_must_follow_each_other(tmp_path: Path, empty_database_url: str) -> None:

@@ -7,8 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.house import GTIN, Gateway, crossed, scan, tag
+from backend.catalog.model import SkuSpec
+from backend.catalog.service import put_skus
+from backend.documents.service import SQL
+from backend.documents.surplus import _surplus
+from tests.house import GTIN, Gateway, arrived, crossed, scan, tag
 from tests.integration.test_documents import Clerk, clerk, send_cases
+from tests.integration.test_races import waits
 
 __all__ = ["clerk"]
 
@@ -160,3 +165,64 @@ async def test_two_gateways_that_count_on_one_document_at_once_see_the_sum(clerk
               for one in gateways]  # fmt: skip
     await asyncio.gather(*(one.say(event) for one, event in zip(gateways, events, strict=True)))
     assert await surplus(clerk) == {"r1": [line(10, 12)]}
+
+
+TIN = "09506000134369"
+
+
+async def test_goods_of_one_document_that_two_gateways_bring_at_once_are_added_up(
+    clerk: Clerk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Zones see what a transfer brought, so neither gateway counts on it; the one that looked first saw no surplus, and
+    must not have the last word."""
+    await put_skus(clerk.database, [SkuSpec("TIN", "A tin", gtins={TIN: 1})])
+    tin = tag(52, TIN)
+    await clerk.here.say(arrived(50, "rack", 601), arrived(51, "rack", 601), arrived(tin, "rack", 601))
+    lines = [{"sku": "BOX", "quantity": 1}, {"sku": "TIN", "quantity": 1}]
+    await clerk.post("documents", code="t1", kind="transfer", site="a", to_site="b", lines=lines)
+    await clerk.event("t1", "approve", "allocate")
+    await clerk.door("t1")
+    await clerk.here.say(crossed(50, "out", 610), crossed(51, "out", 610), crossed(tin, "out", 610))
+    look, looked, goes_on = _surplus, asyncio.Event(), asyncio.Event()
+
+    async def slowly(*asked: Any) -> Any:
+        found = await look(*asked)
+        if not looked.is_set():
+            looked.set()
+            await goes_on.wait()
+        return found
+
+    monkeypatch.setattr("backend.documents.surplus._surplus", slowly)
+    other = Gateway(clerk.there.service, "b", "gc")
+    first = asyncio.ensure_future(other.say(arrived(tin, "dock", 701)))
+    await looked.wait()
+    second = asyncio.ensure_future(clerk.there.say(arrived(50, "dock", 700), arrived(51, "dock", 700)))
+    held = asyncio.ensure_future(waits(clerk.database))
+    await asyncio.wait({second, held}, return_when=asyncio.FIRST_COMPLETED)
+    goes_on.set()
+    await asyncio.gather(first, second)
+    assert await surplus(clerk) == {"t1": [line(1, 2)]}
+    held.cancel()
+
+
+async def test_what_was_accepted_of_a_long_document_is_read_once(clerk: Clerk) -> None:
+    """Not once for each of its lines."""
+    lines = 400
+    await clerk.make("r1", "receipt", 1)
+    pool = clerk.database.pool
+    await pool.execute("INSERT INTO sku (code) SELECT 'K' || n FROM generate_series(1, $1::int) AS n", lines)
+    await pool.execute(
+        "INSERT INTO document_line (document_id, line_no, sku_id, expected, come)"
+        " SELECT document_id, sku_id, sku_id, 1, 2 FROM document, sku WHERE sku.code LIKE 'K%'"
+    )
+    await pool.execute(
+        "INSERT INTO document_surplus (document_id, sku_id, units, reason, actor, accepted_at)"
+        " SELECT document_id, sku_id, 1, 'a gift', 'dewi', made_at FROM document, sku WHERE sku.code LIKE 'K%'"
+    )
+    await pool.execute("ANALYZE document_line, document_surplus")
+    read = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'document_surplus'"
+    async with clerk.database.transaction() as connection:
+        document_id = await connection.fetchval("SELECT document_id FROM document")
+        rows = await connection.fetch(SQL["document_lines"], [document_id])
+        assert sum(row["accepted"] for row in rows) == lines
+        assert lines <= await connection.fetchval(read) <= 2 * lines

@@ -14,10 +14,11 @@ from backend.catalog.model import VIRTUAL_KINDS
 from backend.catalog.service import lot_ids, read_places
 from backend.catalog.sheet import sheet_of
 from backend.counts.planning import plan_day
+from backend.documents.service import SQL as DOCUMENTS
 from backend.errors import ImportRefusedError, StoreError
 from backend.store.database import Database
 from backend.store.migrate import migrate
-from tests.house import furnish, tag
+from tests.house import GTIN, arrived, at, crossed, furnish, scan, stock, tag
 from tests.integration.test_counts import clerk, make, set_clock, sweep, told
 from tests.integration.test_documents import Clerk
 from tests.postgres import START
@@ -169,6 +170,25 @@ async def test_two_who_wait_for_each_other_are_told_to_come_again(clerk: Clerk) 
         await waits(clerk.database)
         await connection.execute("SELECT * FROM lot FOR UPDATE")
     assert await asking == 503
+
+
+async def test_a_document_that_ends_while_it_is_waited_for_takes_no_scan(clerk: Clerk) -> None:
+    """What crossed its door meanwhile has crossed it all the same."""
+    received = scan("receive", GTIN, 601, scan_id="r", zone="dock", quantity=2)
+    await clerk.here.say(received, arrived(31, "rack", 601))
+    await clerk.make("s1", "shipment", 2)
+    await clerk.post("doors/a/d", document="s1")
+    async with clerk.database.transaction() as connection:
+        document_id = (await connection.fetchrow(DOCUMENTS["lock_document"], "s1"))["document_id"]
+        ship = (scan("ship", code, 640, scan_id=code, document="s1") for code in (GTIN, f"01{GTIN}2131"))
+        saying = asyncio.ensure_future(clerk.here.say(*ship, crossed(31, "out", 641)))
+        await waits(clerk.database)
+        await connection.execute(DOCUMENTS["set_document_status"], document_id, "closed", at(642))
+    outcomes = (await saying).scans
+    said = "shipment 's1' is closed: open it, or name another document"
+    assert [(one.state, one.reason) for one in outcomes] == [("refused", said)] * 2
+    assert sum(line["gone"] for line in (await clerk.get("documents/s1"))["lines"]) == 1
+    assert (await stock(clerk.database))["a/dock/BOX//sellable"] == 2
 
 
 async def test_groups_without_their_sku_are_paged_whole(api: aiohttp.ClientSession, served: Any) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from datetime import UTC, datetime
 from typing import Any, get_args
 
 import asyncpg
 
+from backend.catalog.model import REAL_KINDS
 from backend.effects.scanning import SCANS, ScanRule, fault
 from backend.ingest.scan_rules import SQL, read_book
 from tests.house import GTIN, scan, stock
@@ -118,6 +120,19 @@ async def test_a_thing_is_refused_by_the_lot_it_is_of(clerk: Clerk) -> None:
     assert await say(clerk, "move", f"01{GTIN}211", zone="dock") == ""
 
 
+async def test_a_scan_of_a_day_that_no_calendar_of_the_site_has_is_refused_and_holds_up_no_other(clerk: Clerk) -> None:
+    await rule(clerk, intent="receive", place="scanned", sources=["supplier"], takes_expired=False)
+    await clerk.database.pool.execute("UPDATE site SET time_zone = 'Asia/Jakarta' WHERE code = 'a'")
+    far = scan("receive", GTIN, 640, scan_id="far", zone="dock")
+    far = far.model_copy(update={"observed_at": datetime(9999, 12, 31, 20, tzinfo=UTC)})
+    outcomes = (await clerk.here.say(far, scan("receive", GTIN, 641, scan_id="near", zone="dock"))).scans
+    reasons = {one.scan_id: one.reason for one in outcomes}
+    assert reasons.keys() == {"far", "near"}
+    assert reasons["near"] == ""
+    assert "9999" in reasons["far"]
+    assert (await stock(clerk.database))["a/dock/BOX//sellable"] == 1
+
+
 async def test_rules_that_cannot_be_are_refused(clerk: Clerk) -> None:
     refused = await rule(clerk, 422, intent="pick", place="scanned", sources=["moon"])
     assert refused["detail"].startswith("sources: name kinds of zones")
@@ -129,7 +144,8 @@ async def test_rules_that_cannot_be_are_refused(clerk: Clerk) -> None:
 async def test_the_database_holds_a_rule_to_what_the_program_does(clerk: Clerk) -> None:
     """Somebody with psql can write no rule that the API would have refused, and any that it would not."""
     places = ("scanned", "stays", "customer", "in_transit", "vendor", "scrap", "supplier", "storage")
-    sources = ((), ("supplier",), ("in_transit",), ("customer",), ("storage",), ("dock", "storage"), ("dock", "scrap"))
+    sources: tuple[tuple[str, ...], ...] = ((), ("supplier",), ("in_transit",), ("customer",), ("storage",))
+    sources += (("dock", "storage"), ("dock", "scrap"), ("dock", "storage", "dock"), REAL_KINDS)
     looked = taken = 0
     async with clerk.database.transaction() as connection:
         site_id = await connection.fetchval("SELECT site_id FROM site WHERE code = 'a'")
@@ -146,6 +162,6 @@ async def test_the_database_holds_a_rule_to_what_the_program_does(clerk: Clerk) 
                 fits = False
             assert fits == (fault(intent, kind, one) is None), (intent, kind, one)
             taken += fits
-        assert looked > 9000
-        assert 300 < taken < 1000
+        assert looked > 12000
+        assert 300 < taken < 1500
         assert (await read_book(connection, site_id)).rule("count") == SCANS["count", ""]

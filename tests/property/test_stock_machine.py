@@ -448,13 +448,18 @@ class Warehouse(Terminal):
         self._receive(self.model.papers[data.draw(st.sampled_from(self._receipts()))], zone, units)
 
     @precondition(lambda self: any(one.scans for one in self.model.papers.values()))
-    @rule(data=st.data())
-    def reverse_a_receipt(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), ways=st.lists(st.booleans(), min_size=1, max_size=2))
+    def reverse_a_receipt(self, data: st.DataObject, ways: list[bool]) -> None:
+        """By the scan or by its posting, perhaps again by the other: that changes nothing."""
         scans = sorted((number, code) for code, one in self.model.papers.items() for number in one.scans)
         number, code = data.draw(st.sampled_from(scans))
         paper = self.model.papers[code]
         self.tick()
-        self.post(f"scans/gun-1/{number}/reverse", reason="counted twice")
+        asked = "SELECT min(posting_id) FROM posting JOIN scan USING (gateway, epoch, seq) WHERE scan_id = $1"
+        posting = self.run(self.stage.database.pool.fetchval(asked, number))
+        paths = [f"scans/gun-1/{number}" if by_scan else f"postings/{posting}" for by_scan in ways]
+        made = [self.post(f"{path}/reverse", reason="counted twice")["postings"] for path in paths]
+        assert made == [1, 0][: len(made)]
         units = paper.scans.pop(number)
         paper.come -= units
         self.model.change(paper.site, -units)
