@@ -85,12 +85,17 @@ async def change_document(call: Call, params: DocumentCode, body: DocumentEventB
 @ROUTES.post(
     "/api/v1/documents/{code}/accept-surplus",
     Permission.DOCUMENTS_CHANGE,
-    "Accept what came of a document beyond what it expects, with a reason",
+    "Accept what came of a document beyond what it expects, with a reason; If-Match guards what the caller saw of it",
     "not-found",
+    "changed-meanwhile",
 )
 async def accept_surplus(call: Call, params: DocumentCode, body: SurplusBody) -> SurplusView:
-    """What came beyond the expected is kept."""
-    units = await surplus.accept_surplus(call.database, call.clock, params.code, body.reason, call.actor)
+    """What came beyond the expected is kept, if it is still what the caller read."""
+    async with call.database.transaction() as connection:
+        document_id = await surplus.hold_surplus(connection, params.code)
+        if call.if_match is not None:
+            etag.require_match(call.if_match, await views.document(call.database, params.code))
+        units = await surplus.accept_surplus(connection, call.clock, params.code, document_id, body.reason, call.actor)
     return SurplusView(units=units)
 
 

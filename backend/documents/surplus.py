@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from backend.alerts.service import Alert, AlertName, clear_alerts, raise_alerts
 from backend.alerts.wording import Detail
 from backend.documents.service import SQL, lock_document
-from backend.store.database import Connection, Database, Record
+from backend.store.database import Connection, Record
 from wire.clock import Clock
 
 LINES_TOLD: Final = 100
@@ -50,21 +50,24 @@ async def tell_surplus(connection: Connection, document_ids: Collection[int], no
     await raise_alerts(connection, raised, now)
 
 
-async def accept_surplus(database: Database, clock: Clock, code: str, reason: str, actor: str) -> int:
-    """Accept what came of a document beyond what it expects, and end the alert; answers how many units. Done again it
-    finds nothing more. Raises ProblemError `not-found`."""
-    async with database.transaction() as connection:
-        document = await lock_document(connection, code)
-        now = clock.now()
-        await connection.fetch(SQL["hold_surplus"], [document["document_id"]])
-        over = await _surplus(connection, [document["document_id"]])
-        columns = (
-            [one.line["sku_id"] for one in over],
-            [one.line["lot_id"] for one in over],
-            [one.units for one in over],
-        )
-        await connection.execute(SQL["accept_surplus"], document["document_id"], *columns, reason, actor, now)
-        await clear_alerts(connection, [("over_receipt", code)], now)
+async def hold_surplus(connection: Connection, code: str) -> int:
+    """Lock a document, and let nothing more come of it until the transaction ends; answers its number. Raises
+    ProblemError `not-found`."""
+    document_id = int((await lock_document(connection, code))["document_id"])
+    await connection.fetch(SQL["hold_surplus"], [document_id])
+    return document_id
+
+
+async def accept_surplus(
+    connection: Connection, clock: Clock, code: str, document_id: int, reason: str, actor: str
+) -> int:
+    """Accept what came of a document that is held beyond what it expects, and end the alert; answers how many units.
+    Done again it finds nothing more."""
+    now = clock.now()
+    over = await _surplus(connection, [document_id])
+    columns = ([one.line["sku_id"] for one in over], [one.line["lot_id"] for one in over], [one.units for one in over])
+    await connection.execute(SQL["accept_surplus"], document_id, *columns, reason, actor, now)
+    await clear_alerts(connection, [("over_receipt", code)], now)
     return sum(columns[2])
 
 

@@ -281,10 +281,10 @@ FROM scan WHERE device = $1 AND scan_id = $2
 SELECT gateway, epoch, seq, site_id, intent, state, item_id, document, observed_at
 FROM scan WHERE gateway = $1 AND epoch = $2 AND seq = $3
 
--- name: came_under
--- The document at the door that a thing crossed inwards, by that event, and when.
-SELECT document_id, code, observed_at FROM movement JOIN document USING (document_id)
-WHERE item_id = $1 AND (gateway, epoch, seq) = ($2, $3, $4) AND direction = 'in'
+-- name: crossed_under
+-- The document at the door that a thing crossed by that event, which way, and when.
+SELECT document_id, code, observed_at, direction FROM movement JOIN document USING (document_id)
+WHERE item_id = $1 AND (gateway, epoch, seq) = ($2, $3, $4)
 
 -- name: posting_to_reverse
 -- One posting, and the event that made it.

@@ -66,7 +66,7 @@ async def _reverse_scan(connection: Connection, clock: Clock, scan: Record, caus
     """Take an applied scan back; answers how many postings that made."""
     document = scan["document"] if scan["intent"] == "ship" else None
     if document is not None and await connection.fetch(DOCUMENTS["named_documents"], [document]):
-        raise ProblemError("refused", f"it left under {document!r}: take it back by a return")
+        raise _left_under(document)
     event = (scan["gateway"], scan["epoch"], scan["seq"])
     made = await _reverse(connection, clock, event, None, scan["item_id"], cause, scan["document"])
     if made is None:
@@ -130,14 +130,20 @@ async def reverse_posting(database: Database, clock: Clock, posting_id: int, rea
 async def _reverse_movement(connection: Connection, clock: Clock, event: Event, item_id: int, cause: Cause) -> int:
     """Take a movement of a thing, or of what carried it, back; answers how many postings that made."""
     thing = await connection.fetchval(PALLETS["thing_of_event"], item_id, *event)
-    came = await connection.fetchrow(SQL["came_under"], thing, *event)
-    made = await _reverse(connection, clock, event, None, item_id, cause, None if came is None else came["code"])
+    crossed = await connection.fetchrow(SQL["crossed_under"], thing, *event)
+    if crossed is not None and crossed["direction"] == "out":
+        raise _left_under(crossed["code"])
+    made = await _reverse(connection, clock, event, None, item_id, cause, crossed["code"] if crossed else None)
     if made is None:
         return 0
-    if came is not None and made.telling is not None:
-        await take_back_come(connection, came["document_id"], came["observed_at"], made.telling)
-        await tell_surplus(connection, [came["document_id"]], clock.now())
+    if crossed is not None and made.telling is not None:
+        await take_back_come(connection, crossed["document_id"], crossed["observed_at"], made.telling)
+        await tell_surplus(connection, [crossed["document_id"]], clock.now())
     return len(made.transfers)
+
+
+def _left_under(document: str) -> ProblemError:
+    return ProblemError("refused", f"it left under {document!r}: take it back by a return, or in at its door")
 
 
 async def _reverse(

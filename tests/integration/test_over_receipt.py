@@ -52,6 +52,21 @@ async def test_what_came_beyond_the_expected_is_told_until_it_is_accepted(clerk:
     assert tuple(row.values()) == (3, "a gift", "local")
 
 
+async def test_a_surplus_that_grew_since_it_was_read_is_not_accepted(clerk: Clerk) -> None:
+    await clerk.make("r1", "receipt", 1)
+    await receive(clerk, "one", 2)
+    async with clerk.session.get("/api/v1/documents/r1") as response:
+        seen = response.headers["ETag"]
+    await receive(clerk, "two", 5)
+    for match, status, accepted in ((seen, 412, 0), ("*", 200, 6)):
+        headers = {"Idempotency-Key": f"surplus-{status}", "If-Match": match}
+        body = {"reason": "one more"}
+        async with clerk.session.post("/api/v1/documents/r1/accept-surplus", json=body, headers=headers) as response:
+            assert response.status == status, await response.text()
+        (shown,) = (await clerk.get("documents/r1"))["lines"]
+        assert shown["accepted"] == accepted
+
+
 async def test_more_than_what_was_accepted_is_told_anew(clerk: Clerk) -> None:
     await clerk.make("r1", "receipt", 1)
     await receive(clerk, "one", 2)

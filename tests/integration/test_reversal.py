@@ -217,6 +217,17 @@ async def test_late_reads_after_a_reversal_do_not_bring_the_wrong_event_back(cle
     assert await place(clerk.database, 1) == "a/shelf"
 
 
+async def test_a_crossing_out_under_a_shipment_is_not_taken_back_by_its_posting(clerk: Clerk) -> None:
+    await clerk.make("s1", "shipment", 1)
+    await clerk.post("doors/a/d", document="s1")
+    await clerk.here.say(crossed(1, "out", 610))
+    (entry,) = [one for one in await card(clerk) if one["reason"] == "crossed"]
+    refused = await clerk.post(f"postings/{entry['posting_id']}/reverse", 422, reason="a stray")
+    assert "left under 's1'" in refused["detail"]
+    assert (await clerk.get("documents/s1"))["lines"][0]["gone"] == 1
+    assert (await stock(clerk.database))["a/rack/BOX//sellable"] == 9
+
+
 async def test_what_cannot_be_taken_back_says_why(clerk: Clerk) -> None:
     await clerk.post("scans/gun-1/ghost/reverse", 404, reason="x")
     await clerk.post("postings/999999/reverse", 404, reason="x")
