@@ -29,8 +29,9 @@ AFTERWARDS_US: Final = 10_000_000
 """A load that waits outside the open door is still read, by either side; what is read later than this has stayed. It
 counts from when the load is seen to go no more: LOAD_US after its last tag was decided."""
 
-KEPT_US: Final = 180_000_000
-"""Longer than the longest window of a tag (`window_max_ms` is 120 s unless told otherwise) and the time before it."""
+BEFORE_US: Final = 60_000_000
+"""A load is kept for the longest window of a tag, and for what may go before it: a zone's clock stands while one of its
+readers is in doubt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,9 @@ class Bystander:
 class Bystanders:
     """The tags that one door last read beside loads going out."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest_window_us: int) -> None:
         self._kept: dict[int, Bystander] = {}
+        self._kept_us = longest_window_us + BEFORE_US
 
     def note(self, crossings: Iterable[Decision], load_us: int) -> None:
         """These tags were read beside a load that goes out at `load_us`."""
@@ -70,4 +72,4 @@ class Bystanders:
     def forget(self, now_us: int) -> None:
         """Let go of loads so long past that every tag of theirs has been judged."""
         if self._kept:
-            self._kept = {tag: kept for tag, kept in self._kept.items() if kept.load_us > now_us - KEPT_US}
+            self._kept = {tag: kept for tag, kept in self._kept.items() if kept.load_us > now_us - self._kept_us}

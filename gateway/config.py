@@ -168,6 +168,11 @@ class Rules(Strict):
     """After `crossed out`, zone reads bring a tag back only when they persist for this long."""
     portals: PortalRules = PortalRules()
 
+    @property
+    def longest_window_us(self) -> int:
+        """No silence is waited for longer."""
+        return max(self.window_min_ms, self.window_max_ms) * 1000
+
 
 class JournalSettings(Strict):
     """Where events wait for the backend's word, and what happens when they may not wait any longer."""

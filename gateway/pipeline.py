@@ -97,7 +97,7 @@ class Pipeline:
         self._coverage = Coverage(config)
         self._tags = Tags(epcs, config.own_prefixes, config.foreign_prefixes)
         self._placing = Placing(config.rules, self._tags, self._coverage)
-        self._doors = Doors(self._coverage, self._cells_per_sweep * self._tick_us, config.rules.portals)
+        self._doors = Doors(self._coverage, self._cells_per_sweep * self._tick_us, config.rules)
         self._lone = LoneCrossings(self._placing.sighted_us)
         self._book = Book(self._tags, self._coverage, epcs)
         self._buffer = ReorderBuffer(self._tick_us, len(self._coverage.zone_of))

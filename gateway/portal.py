@@ -30,7 +30,7 @@ from typing import Final
 import numpy as np
 
 from gateway.bystanders import LEAST_LOAD, LOAD_US, Bystanders
-from gateway.config import PortalRules
+from gateway.config import Rules
 from gateway.coverage import LONGEST_AWAY_US, Coverage
 from gateway.crowd import Crowd
 from gateway.door_time import DoorTime
@@ -98,7 +98,9 @@ FINDINGS: Final = (Finding.CROSSED_OUT, Finding.CROSSED_IN)
 class PortalJudge:
     """One door: the paths of the tags near it, and what they say together."""
 
-    def __init__(self, portal: int, coverage: Coverage, bin_us: int, model: PortalModel, *, eye: bool) -> None:
+    def __init__(
+        self, portal: int, coverage: Coverage, bin_us: int, model: PortalModel, bystanders: Bystanders, *, eye: bool
+    ) -> None:
         self._portal = portal
         self._coverage = coverage
         self._bin_us = bin_us
@@ -110,7 +112,7 @@ class PortalJudge:
         self._since_bin: int | None = None
         self._eye_bin: int | None = None if eye else 1 << 62
         self._peak_dbm = FIRST_PEAK_DBM
-        self._bystanders = Bystanders()
+        self._bystanders = bystanders
         self.log = PathLog(bin_us)
 
     def observe(self, reads: GridReads) -> None:
@@ -252,14 +254,14 @@ def _gone_along(silent: Decision, judges: Iterable[PortalJudge]) -> Decision | N
 class Doors:
     """All doors of a gateway: a tag read more strongly at another door belongs there."""
 
-    def __init__(self, coverage: Coverage, bin_us: int, rules: PortalRules, model: PortalModel | None = None) -> None:
+    def __init__(self, coverage: Coverage, bin_us: int, rules: Rules, model: PortalModel | None = None) -> None:
         self._coverage = coverage
         self._bin_us = bin_us
         self._crossed: dict[int, tuple[int, int]] = {}
-        model = (model or load_model(rules.model)).tuned(rules)
+        model = (model or load_model(rules.portals.model)).tuned(rules.portals)
         self._judges = [
-            PortalJudge(portal, coverage, bin_us, model, eye=bool(coverage.eyes[portal]))
-            for portal in range(len(coverage.portals))
+            PortalJudge(portal, coverage, bin_us, model, Bystanders(rules.longest_window_us), eye=bool(eyes))
+            for portal, eyes in enumerate(coverage.eyes)
         ]
         self._times = [DoorTime(bin_us, len(coverage.portal_of)) for _ in coverage.portals]
 

@@ -87,7 +87,7 @@ class Presence:
         self._error = rules.absence_error
         self.least_us = rules.window_min_ms * 1000
         """No window is shorter."""
-        self._longest_us = max(rules.window_min_ms, rules.window_max_ms) * 1000
+        self._longest_us = rules.longest_window_us
         self._model = model()
         never = np.zeros(1, PAIR)
         for name in ("seen_clock_us", "last_at_us", "first_at_us", "sighting_clock_us", "sighting_at_us"):

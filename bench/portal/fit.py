@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from bench.portal.boosting import Boosting, boost
 from bench.portal.recordings import BIN_US, PER_S, Recording, load_recording, parked, stayed, turned_back, waited
 from bench.portal.simulated import FIRST_SEED, SIMULATED, levelled, worlds
+from gateway.bystanders import Bystanders
 from gateway.config import load as load_config
 from gateway.coverage import Coverage
 from gateway.crowd import Crowd
@@ -154,7 +155,7 @@ def looks_at(recording: Recording, run: str, template: Template) -> Looks:
     heeded = set((recording.crossed_bin + HEEDED_BINS).astype(int)) if recording.rival_mw is not None else set()
     plain = physical_model()
     model = PortalModel("fit", template, plain.own, plain.group, 0.0, 0.0, HALF_GROUP)
-    judge = PortalJudge(0, coverage, BIN_US, model, eye=False)
+    judge = PortalJudge(0, coverage, BIN_US, model, Bystanders(0), eye=False)
     judge.log.grow(len(recording.levels_dbm))
     tags, bins, sides = np.nonzero(np.isfinite(recording.levels_dbm).transpose(0, 1, 2))
     order = np.argsort(bins, kind="stable")

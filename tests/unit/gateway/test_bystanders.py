@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gateway.bystanders import AFTERWARDS_US, KEPT_US, METHOD, Bystanders
-from gateway.config import GatewayConfig, PortalRules
+from gateway.bystanders import AFTERWARDS_US, BEFORE_US, METHOD, Bystanders
+from gateway.config import GatewayConfig, Rules
 from gateway.coverage import Coverage
 from gateway.grid import GridReads
 from gateway.movement import Decision, Finding
@@ -18,6 +18,7 @@ from readers.read import EpcTable, ReadBatch, ReaderState, empty_reads
 from wire.events import Movement
 
 AT_US = 1_700_000_000_000_000
+LONGEST_US = 120_000_000
 LOAD = range(12)
 UNSEEN, PARKED, OVERHEARD, ELSEWHERE = 12, 13, 14, 15
 
@@ -61,7 +62,7 @@ def silent(at_us: int) -> Decision:
 
 
 def test_a_tag_read_no_more_after_its_load_has_gone_along() -> None:
-    beside = Bystanders()
+    beside = Bystanders(LONGEST_US)
     beside.note([crossing(AT_US)], AT_US + 500_000)
     gone = beside.gone_along(silent(AT_US + 2_000_000), AT_US)
     assert gone is not None
@@ -73,7 +74,7 @@ def test_a_tag_read_no_more_after_its_load_has_gone_along() -> None:
 
 @pytest.mark.parametrize("read_us", [AFTERWARDS_US + 1, 60_000_000])
 def test_a_tag_that_is_read_on_has_stayed(read_us: int) -> None:
-    beside = Bystanders()
+    beside = Bystanders(LONGEST_US)
     beside.note([crossing(AT_US)], AT_US)
     assert beside.gone_along(silent(AT_US + read_us), AT_US) is None
     beside.note([crossing(AT_US)], AT_US)
@@ -81,12 +82,15 @@ def test_a_tag_that_is_read_on_has_stayed(read_us: int) -> None:
 
 
 def test_what_was_seen_to_cross_or_was_long_ago_needs_no_other_word() -> None:
-    beside = Bystanders()
+    beside = Bystanders(LONGEST_US)
     beside.note([crossing(AT_US)], AT_US)
     beside.crossed([5])
     assert beside.gone_along(silent(AT_US), AT_US) is None
     beside.note([crossing(AT_US)], AT_US)
-    beside.forget(AT_US + KEPT_US)
+    beside.forget(AT_US + LONGEST_US + BEFORE_US - 1)
+    assert beside.gone_along(silent(AT_US), AT_US) is not None
+    beside.note([crossing(AT_US)], AT_US)
+    beside.forget(AT_US + LONGEST_US + BEFORE_US)
     assert beside.gone_along(silent(AT_US), AT_US) is None
 
 
@@ -149,7 +153,7 @@ def test_a_tag_of_a_load_that_only_the_inner_side_read_goes_out_with_it_and_park
 @pytest.mark.parametrize("last", [0, 1])
 def test_where_loads_left_through_two_doors_a_tag_went_through_the_one_that_read_it_last(last: int) -> None:
     coverage = Coverage(CONFIG)
-    doors = Doors(coverage, 250_000, PortalRules())
+    doors = Doors(coverage, 250_000, Rules())
     doors.grow(16)
     for door, judge in enumerate(doors._judges):
         at_us = AT_US + 100_000 * (door == last)
