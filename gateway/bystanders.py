@@ -1,9 +1,12 @@
-"""Who left with a load although no door saw it leave.
+"""Who left with a load although no door saw it leave, or a zone then read it through the door.
 
 Of a load that crosses, some tags are read by the first side alone: they show the second their end, or the load stands
 between. Goods beside the door look the same at that moment, so none of them is judged to cross; but it is kept that
 they were read while a load went out. What stands there is read again. A tag that is not, until its window in its zone
 has ended (presence), went along: it has crossed, where else it would be told to have departed and stay in the books.
+
+A load that waits outside the open door may be read by antennas of zones for so long that they believe it back. So the
+tags that were seen to cross are kept as well: those that are read no later have gone all the same.
 
 A restart forgets that it was beside a load, and a door that waits for its reader for longer than the tag's window knows
 it too late (door_time): then it has departed.
@@ -15,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from gateway.movement import Decision, Finding
+from gateway.movement import Decision
 
 METHOD: Final = "portal-company/1"
 
@@ -53,16 +56,16 @@ class Bystanders:
         """These tags were read beside a load that goes out at `load_us`."""
         self._kept |= {crossing.tag: Bystander(crossing, load_us) for crossing in crossings}
 
-    def crossed(self, tags: Iterable[int]) -> None:
-        """These tags were seen to cross, and need no other word."""
+    def came(self, tags: Iterable[int]) -> None:
+        """These tags came in by the door: they have not gone along."""
         for tag in tags:
             self._kept.pop(tag, None)
 
     def gone_along(self, silent: Decision, read_us: int) -> Decision | None:
-        """The crossing of a tag found silent, if its zone and the door, which did at `read_us`, last read it about when
-        a load went out, and None if not."""
+        """The crossing of a tag found silent in its zone, if zones and the door, which did at `read_us`, last read it
+        about when a load went out, and None if not."""
         kept = self._kept.pop(silent.tag, None)
-        if kept is None or silent.finding is not Finding.SILENT:
+        if kept is None:
             return None
         last_us = max(silent.observed_us, kept.crossing.observed_us, read_us)
         if last_us > kept.load_us + AFTERWARDS_US:

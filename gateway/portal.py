@@ -40,6 +40,7 @@ from gateway.passage import (
     BEFORE_BINS,
     BINS,
     FEATURES,
+    INWARDS,
     OUTWARDS,
     PRIOR_BINS,
     Flags,
@@ -192,16 +193,17 @@ class PortalJudge:
             self._peak_dbm += PEAK_WEIGHT * (peak + ABOVE_MEAN_DB - self._peak_dbm)
 
     def _keep_bystanders(self, sight: Sight, odds: Floats, passing: Flags, now_bin: int) -> None:
-        """While a load goes out, those near that were not seen to. A tag that the next door heard louder is none of the
-        crowd here; but goods that stood there a moment ago may leave here, so it is kept by what its own path says."""
+        """While a load goes out, its tags and those near that were not seen to cross. One that the next door heard
+        louder is none of the crowd here; but goods that stood there a moment ago may leave here, so it is kept by what
+        its own path says."""
         log, now_us = self.log, now_bin * self._bin_us
-        gone = now_bin - log.decided_bin[:, OUTWARDS] <= LOAD_US // self._bin_us
-        self._bystanders.crossed(log.tag_of[gone].tolist())
+        gone, came = (now_bin - log.decided_bin <= LOAD_US // self._bin_us).T[[OUTWARDS, INWARDS]]
+        self._bystanders.came(log.tag_of[came].tolist())
         self._bystanders.forget(now_us)
         if np.count_nonzero(gone) >= LEAST_LOAD:
             overheard = self._sight_of(np.setdiff1d(log.active(now_bin, ACTIVE_BINS), sight.rows), now_bin)
             for seen, likely in ((sight, odds), (overheard, self._model.own(overheard.features)[:, OUTWARDS])):
-                beside = np.flatnonzero(~(gone | passing)[seen.rows] & (likely > LEAST_BESIDE))
+                beside = np.flatnonzero(~(came | passing)[seen.rows] & (gone[seen.rows] | (likely > LEAST_BESIDE)))
                 changes = now_bin - BINS + seen.change[beside, OUTWARDS]
                 near = zip(seen.rows[beside].tolist(), changes.tolist(), likely[beside].tolist(), strict=True)
                 crossings = [self._crossing(row, OUTWARDS, at, now_bin, sure) for row, at, sure in near]

@@ -81,10 +81,22 @@ def test_a_tag_that_is_read_on_has_stayed(read_us: int) -> None:
     assert beside.gone_along(silent(AT_US), AT_US + read_us) is None
 
 
-def test_what_was_seen_to_cross_or_was_long_ago_needs_no_other_word() -> None:
+def test_a_tag_that_another_zone_read_through_the_door_has_gone_along() -> None:
+    """Its own zone misses it; what heard it last has not heard it either since the load went out."""
     beside = Bystanders(LONGEST_US)
     beside.note([crossing(AT_US)], AT_US)
-    beside.crossed([5])
+    elsewhere = replace(silent(AT_US + 4_000_000), finding=Finding.SETTLED, where=0)
+    gone = beside.gone_along(elsewhere, AT_US)
+    assert gone is not None
+    assert (gone.finding, gone.where, gone.observed_us) == (Finding.CROSSED_OUT, 0, AT_US + 4_000_000)
+    beside.note([crossing(AT_US)], AT_US)
+    assert beside.gone_along(replace(elsewhere, observed_us=AT_US + AFTERWARDS_US + 1), AT_US) is None
+
+
+def test_what_came_back_in_or_was_long_ago_has_not_gone_along() -> None:
+    beside = Bystanders(LONGEST_US)
+    beside.note([crossing(AT_US)], AT_US)
+    beside.came([5])
     assert beside.gone_along(silent(AT_US), AT_US) is None
     beside.note([crossing(AT_US)], AT_US)
     beside.forget(AT_US + LONGEST_US + BEFORE_US - 1)
