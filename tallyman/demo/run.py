@@ -46,9 +46,12 @@ from tallyman.demo.stage import LiveStage, Stage, make_stage, opened
 from tallyman.errors import DemoError
 from wire.clock import ScaledClock
 
-SETTLE_S: Final = 30.0
-"""Time of the world in which late decisions fall once it stands still: twice the linger of 10 s, and a margin for tags
-that are read only every few seconds."""
+SETTLE_S: Final = 120.0
+"""Time of the world in which late decisions fall once it stands still: no gateway waits longer before it tells a silent
+tag absent (`window_max_ms`)."""
+
+SETTLE_SPEED: Final = 4.0
+"""It passes at least this fast: nobody looks on, and gateways wait for late reads as they do at speed 1 (sites.py)."""
 
 DRAIN_TIMEOUT_S: Final = 60.0
 """Real seconds for the journals to drain at the end; the same bound holds after a crash."""
@@ -191,9 +194,10 @@ class Demo:
         self.clock.run_at(self.settings.speed)
         began, began_s = self.clock.now(), time.monotonic()
         await self._play(stop)
-        self.act = "settling"
-        await self.clock.sleep(SETTLE_S)
         self.achieved_speed = (self.clock.now() - began).total_seconds() / (time.monotonic() - began_s)
+        self.act = "settling"
+        self.clock.run_at(max(self.settings.speed, SETTLE_SPEED))
+        await self.clock.sleep(SETTLE_S)
         self.act = "draining"
         await self._drain()
 
