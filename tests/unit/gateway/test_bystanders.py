@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -130,12 +131,12 @@ def reads_until(end_s: float) -> list[tuple[float, str, int, int, float]]:
     return sorted((float(at_s), reader, port, tag, float(level)) for at_s, reader, port, tag, level in reads)
 
 
-def play(end_s: float) -> list[Movement]:
+def play(end_s: float, more: Sequence[tuple[float, str, int, int, float]] = ()) -> list[Movement]:
     epcs = EpcTable()
     numbers = epcs.numbers(tag.to_bytes(12, "big") for tag in range(1, ELSEWHERE + 2))
     pipeline = Pipeline(CONFIG, epcs)
     told = list(pipeline.step([ReaderState(name, ports, AT_US) for name, ports in READERS.items()], AT_US).movements)
-    reads = reads_until(end_s)
+    reads = sorted((*reads_until(end_s), *more))
     for begin_s in np.arange(0.0, end_s, 0.5):
         now_us = AT_US + round((begin_s + 0.5) * 1e6)
         events = []
@@ -160,6 +161,20 @@ def test_a_tag_of_a_load_that_only_the_inner_side_read_goes_out_with_it_and_park
         assert (out[hexes[tag]].method, out[hexes[tag]].portal) == (METHOD, "door")
     assert not out.keys() & {hexes[PARKED], hexes[ELSEWHERE]}
     assert [each.zone for each in told if each.epc == hexes[ELSEWHERE] and each.kind == "departed"] == ["aisle"]
+
+
+@pytest.mark.parametrize(("until_s", "ways"), [(32.5, ["out", "out"]), (60.0, ["out"])])
+def test_a_tag_of_a_load_that_its_zone_believed_back_has_gone_if_it_is_read_no_later(
+    until_s: float, ways: list[str]
+) -> None:
+    """The load waits outside the open door, where the ceiling hears one of it; or that one has stayed."""
+    told = play(90.0, [(float(at_s), "ceiling", 1, 0, -60.0) for at_s in np.arange(17.5, until_s, 0.8)])
+    mine = [each for each in told if each.epc == (1).to_bytes(12, "big").hex().upper()]
+    assert [each.direction for each in mine if each.kind == "crossed"] == ways
+    assert [each.zone for each in mine if each.kind == "arrived"] == ["staging", "staging"]
+    gone = len(ways) == 2
+    assert mine[-1].kind == ("crossed" if gone else "departed")
+    assert (mine[-1].method == METHOD) is gone
 
 
 @pytest.mark.parametrize("last", [0, 1])
