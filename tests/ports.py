@@ -16,9 +16,12 @@ import pytest
 FIRST: Final = 20_000
 EACH: Final = 1_000
 """More than one process of tests ever asks for."""
+RANGES: Final = 12
+"""As many as there is room for below 32,768, where Linux begins to give ports."""
 
-_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-_ports = itertools.cycle(range(FIRST + _WORKER % 12 * EACH, FIRST + _WORKER % 12 * EACH + EACH))
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_begin = FIRST + _worker % RANGES * EACH
+_ports = itertools.cycle(range(_begin, _begin + EACH))
 
 
 def free_port() -> int:
@@ -31,7 +34,7 @@ def free_port() -> int:
             except OSError:
                 continue
             return port
-    raise OSError(f"no port is free from {FIRST} on")
+    raise OSError(f"no port is free from {_begin} to {_begin + EACH - 1}")
 
 
 @pytest.fixture

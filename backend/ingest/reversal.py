@@ -155,8 +155,8 @@ async def _reverse(
     cause: Cause,
     name: str | None = None,
 ) -> Undone | None:
-    """Take it back; None where it was done before. `name`: of the document or order that
-    it was for, locked after the thing and before all else."""
+    """Take it back; None where it was done before. `name`: of the document or order that it was for, locked after the
+    thing and before all else."""
     now = clock.now()
     places = await read_places(connection)
     named = event or (None, None, None)

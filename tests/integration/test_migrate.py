@@ -54,13 +54,19 @@ async def test_a_failing_migration_leaves_nothing(empty_database_url: str, tmp_p
     await connection.close()
 
 
+async def migrate_until(name: str, database_url: str, folder: Path) -> str:
+    """Apply the migrations before the one of this name, and tell its full name."""
+    (after,) = MIGRATIONS.glob(f"*_{name}.sql")
+    for path in MIGRATIONS.glob("*.sql"):
+        if path.name < after.name:
+            shutil.copy(path, folder)
+    await migrate(database_url, CLOCK, folder)
+    return after.stem
+
+
 async def test_what_lines_had_picked_is_put_on_their_promises(empty_database_url: str, tmp_path: Path) -> None:
     """Of seven picked units the lot that expires first has its three, the next four; what shipped counts too."""
-    (picked,) = MIGRATIONS.glob("*_picked.sql")
-    for path in MIGRATIONS.glob("*.sql"):
-        if path.name < picked.name:
-            shutil.copy(path, tmp_path)
-    await migrate(empty_database_url, CLOCK, tmp_path)
+    picked = await migrate_until("picked", empty_database_url, tmp_path)
     connection = await asyncpg.connect(empty_database_url)
     await connection.execute(
         "INSERT INTO site (code) VALUES ('a'); INSERT INTO sku (code) VALUES ('BOX');"
@@ -77,7 +83,7 @@ async def test_what_lines_had_picked_is_put_on_their_promises(empty_database_url
         " VALUES (1, 'order', 1, 5, 5, 0, now()), (2, 'order', 1, 6, 6, 0, now()), (3, 'order', 1, 3, 1, 2, now()),"
         " (1, 'order', 2, 1, 1, 0, now())"
     )
-    assert picked.stem in await migrate(empty_database_url, CLOCK)
+    assert picked in await migrate(empty_database_url, CLOCK)
     rows = await connection.fetch("SELECT picked FROM allocation ORDER BY allocation_id")
     await connection.close()
     assert [row["picked"] for row in rows] == [0, 4, 3, 0]
@@ -86,18 +92,14 @@ async def test_what_lines_had_picked_is_put_on_their_promises(empty_database_url
 async def test_a_kind_of_zone_that_a_rule_named_twice_is_named_where_it_was_named_first(
     empty_database_url: str, tmp_path: Path
 ) -> None:
-    (once,) = MIGRATIONS.glob("*_sources_once.sql")
-    for path in MIGRATIONS.glob("*.sql"):
-        if path.name < once.name:
-            shutil.copy(path, tmp_path)
-    await migrate(empty_database_url, CLOCK, tmp_path)
+    once = await migrate_until("sources_once", empty_database_url, tmp_path)
     connection = await asyncpg.connect(empty_database_url)
     await connection.execute(
         "INSERT INTO site (code) VALUES ('a'); INSERT INTO scan_rule (site_id, intent, place, sources) VALUES"
         " (1, 'move', 'scanned', '{storage,dock,storage,returns,dock}'), (1, 'pick', 'scanned', '{dock}'),"
         " (1, 'receive', 'scanned', '{supplier}'), (1, 'count', 'stays', '{}')"
     )
-    assert once.stem in await migrate(empty_database_url, CLOCK)
+    assert once in await migrate(empty_database_url, CLOCK)
     rows = await connection.fetch("SELECT sources FROM scan_rule ORDER BY cardinality(sources) DESC, intent")
     await connection.close()
     assert [row["sources"] for row in rows] == [["storage", "dock", "returns"], ["dock"], ["supplier"], []]
@@ -106,10 +108,7 @@ async def test_a_kind_of_zone_that_a_rule_named_twice_is_named_where_it_was_name
 async def test_a_time_zone_that_is_none_stops_the_migration_and_is_found_as_the_guide_says(
     empty_database_url: str, tmp_path: Path
 ) -> None:
-    for path in MIGRATIONS.glob("*.sql"):
-        if path.name < "0016":
-            shutil.copy(path, tmp_path)
-    await migrate(empty_database_url, CLOCK, tmp_path)
+    await migrate_until("site_days", empty_database_url, tmp_path)
     connection = await asyncpg.connect(empty_database_url)
     await connection.execute("INSERT INTO site (code, time_zone) VALUES ('a', 'Asia/Jakarta'), ('b', 'Mars/Olympus')")
     with pytest.raises(asyncpg.PostgresError, match='time zone "Mars/Olympus" not recognized'):
